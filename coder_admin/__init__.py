@@ -1,0 +1,1 @@
+"""Coder Admin: the Django project and its rooms. Kept free of imports: the agent starts from here."""

@@ -1,0 +1,1 @@
+"""Prebuilt workspaces: pools, schedules, reconciliation and claims."""

@@ -1,0 +1,1 @@
+"""Who may do what: one policy, asked by every page, endpoint, socket and command."""
