@@ -23,17 +23,25 @@ class PrebuildEvent(models.Model):
     kind = models.CharField(max_length=16, choices=PrebuildEventKind)
     organization = models.ForeignKey("organizations.Organization", on_delete=models.CASCADE, related_name="+")
     template = models.ForeignKey("catalog.Template", on_delete=models.CASCADE, related_name="+")
-    preset = models.ForeignKey("catalog.TemplateVersionPreset", null=True, on_delete=models.SET_NULL, related_name="+")
+    preset = models.ForeignKey(
+        "catalog.TemplateVersionPreset", null=True, on_delete=models.SET_NULL, related_name="+"
+    )
     preset_name = models.CharField(max_length=256)  # survives the version
-    workspace = models.ForeignKey("workspaces.Workspace", null=True, on_delete=models.SET_NULL, related_name="+")
+    workspace = models.ForeignKey(
+        "workspaces.Workspace", null=True, on_delete=models.SET_NULL, related_name="+"
+    )
     details = models.JSONField(default=dict, blank=True)
 
     class Meta:
         ordering = ("-created_at",)
         constraints = (
-            models.CheckConstraint(condition=Q(kind__in=PrebuildEventKind.values), name="prebuild_event_kind_known"),
+            models.CheckConstraint(
+                condition=Q(kind__in=PrebuildEventKind.values), name="prebuild_event_kind_known"
+            ),
         )
-        indexes = (models.Index(fields=("template", "preset_name", "-created_at"), name="prebuild_event_preset"),)
+        indexes = (
+            models.Index(fields=("template", "preset_name", "-created_at"), name="prebuild_event_preset"),
+        )
 
     def __str__(self) -> str:
         return f"{self.kind} {self.preset_name}"

@@ -54,5 +54,7 @@ class AuditLog(models.Model):
     def rbac_object(self) -> RbacObject:
         """``audit_log``, in an organization when the entry has one."""
         return RbacObject(
-            ResourceType.AUDIT_LOG, id=str(self.id), org=str(self.organization_id) if self.organization_id else ""
+            ResourceType.AUDIT_LOG,
+            id=str(self.id),
+            org=str(self.organization_id) if self.organization_id else "",
         )

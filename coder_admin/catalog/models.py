@@ -10,7 +10,7 @@ import uuid
 
 from django.conf import settings
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Q
 from django.db.models.functions import Lower
 from django.utils import timezone
 from guardian.models import GroupObjectPermissionBase, UserObjectPermissionBase
@@ -58,7 +58,8 @@ class Template(models.Model):
                 "organization", Lower("name"), condition=Q(deleted=False), name="template_name_unique"
             ),
             models.CheckConstraint(
-                condition=Q(default_ttl_ms=0) | Q(default_ttl_ms__gte=60_000), name="template_default_ttl_minimum"
+                condition=Q(default_ttl_ms=0) | Q(default_ttl_ms__gte=60_000),
+                name="template_default_ttl_minimum",
             ),
         )
 
@@ -114,7 +115,9 @@ class TemplateVersion(models.Model):
     archived = models.BooleanField(default=False)
     external_auth_providers = models.JSONField(default=list, blank=True)
     workspace_tags = models.JSONField(default=dict, blank=True)
-    resources = models.JSONField(default=list, blank=True)  # what a start would create: [{type, name, agents}]
+    resources = models.JSONField(
+        default=list, blank=True
+    )  # what a start would create: [{type, name, agents}]
     diagnostics = models.JSONField(default=list, blank=True)  # warnings of the import, with file and line
 
     class Meta:
@@ -214,9 +217,7 @@ class TemplateVersionPreset(models.Model):
     created_at = models.DateTimeField(default=timezone.now)
     desired_instances = models.PositiveIntegerField(null=True, blank=True)
     invalidate_after_secs = models.PositiveIntegerField(null=True, blank=True, default=0)
-    prebuild_status = models.CharField(
-        max_length=24, choices=PrebuildStatus, default=PrebuildStatus.HEALTHY
-    )
+    prebuild_status = models.CharField(max_length=24, choices=PrebuildStatus, default=PrebuildStatus.HEALTHY)
     scheduling_timezone = models.CharField(max_length=64, blank=True, default="")
     is_default = models.BooleanField(default=False)
     description = models.CharField(max_length=128, blank=True, default="")
@@ -236,7 +237,9 @@ class TemplateVersionPreset(models.Model):
         )
         indexes = (
             models.Index(
-                fields=("template_version",), condition=Q(desired_instances__isnull=False), name="preset_with_pool"
+                fields=("template_version",),
+                condition=Q(desired_instances__isnull=False),
+                name="preset_with_pool",
             ),
         )
 
@@ -256,7 +259,9 @@ class TemplateVersionPresetParameter(models.Model):
     class Meta:
         ordering = ("name",)
         constraints = (
-            models.UniqueConstraint(fields=("template_version_preset", "name"), name="preset_parameter_unique"),
+            models.UniqueConstraint(
+                fields=("template_version_preset", "name"), name="preset_parameter_unique"
+            ),
         )
 
     def __str__(self) -> str:
@@ -273,7 +278,7 @@ class TemplateVersionPresetPrebuildSchedule(models.Model):
     position = models.PositiveSmallIntegerField(default=0)
 
     class Meta:
-        ordering = (F("position").asc(), "id")
+        ordering = ("position", "id")
 
     def __str__(self) -> str:
         return f"{self.cron_expression} → {self.desired_instances}"

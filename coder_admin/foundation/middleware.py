@@ -9,7 +9,9 @@ from django.utils.decorators import sync_only_middleware
 
 
 @sync_only_middleware
-def sync_boundary(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+def sync_boundary(
+    get_response: Callable[[HttpRequest], HttpResponse],
+) -> Callable[[HttpRequest], HttpResponse]:
     """Pass the request on unchanged; being sync-only is the whole point."""
 
     def middleware(request: HttpRequest) -> HttpResponse:

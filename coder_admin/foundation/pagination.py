@@ -56,7 +56,9 @@ def bounds(
     values: dict[str, int] = {}
     for name, fallback, top in (("limit", default, None), ("offset", 0, MAXIMUM_OFFSET)):
         text = query.get(name, "") or str(fallback)
-        if not (text.isascii() and text.isdigit() and len(text) <= 9) or (top is not None and int(text) > top):
+        if not (text.isascii() and text.isdigit() and len(text) <= 9) or (
+            top is not None and int(text) > top
+        ):
             wrong.append(Validation(name, f'Query param "{name}" must be a whole number from 0 on.'))
             continue
         values[name] = int(text)

@@ -54,7 +54,9 @@ class NotificationMessage(models.Model):
         constraints = (
             models.UniqueConstraint(fields=("dedupe_hash",), name="notification_dedupe"),
             models.CheckConstraint(condition=Q(method__in=Method.values), name="notification_method_known"),
-            models.CheckConstraint(condition=Q(status__in=MessageStatus.values), name="notification_status_known"),
+            models.CheckConstraint(
+                condition=Q(status__in=MessageStatus.values), name="notification_status_known"
+            ),
         )
         indexes = (models.Index(fields=("status", "created_at"), name="notification_queue"),)
 
@@ -101,7 +103,9 @@ class NotificationPreference(models.Model):
 
     class Meta:
         constraints = (
-            models.UniqueConstraint(fields=("user", "notification_template_id"), name="notification_preference_unique"),
+            models.UniqueConstraint(
+                fields=("user", "notification_template_id"), name="notification_preference_unique"
+            ),
         )
 
     def __str__(self) -> str:

@@ -8,7 +8,7 @@ from django.contrib.auth.base_user import BaseUserManager
 from django.db import models
 
 if TYPE_CHECKING:
-    from .models import Group, Organization, OrganizationMember, User
+    from .models import User
 
 
 class UserQuerySet(models.QuerySet["User"]):

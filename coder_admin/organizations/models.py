@@ -56,10 +56,14 @@ class User(AbstractBaseUser, PermissionsMixin):
     class Meta:
         ordering = ("username",)
         constraints = (
-            models.UniqueConstraint(Lower("username"), condition=Q(deleted=False), name="user_username_unique"),
+            models.UniqueConstraint(
+                Lower("username"), condition=Q(deleted=False), name="user_username_unique"
+            ),
             models.UniqueConstraint(Lower("email"), condition=Q(deleted=False), name="user_email_unique"),
             models.CheckConstraint(condition=Q(status__in=UserStatus.values), name="user_status_known"),
-            models.CheckConstraint(condition=Q(login_type__in=LoginType.values), name="user_login_type_known"),
+            models.CheckConstraint(
+                condition=Q(login_type__in=LoginType.values), name="user_login_type_known"
+            ),
         )
 
     def __str__(self) -> str:
@@ -103,8 +107,12 @@ class Organization(models.Model):
     class Meta:
         ordering = ("name",)
         constraints = (
-            models.UniqueConstraint(Lower("name"), condition=Q(deleted=False), name="organization_name_unique"),
-            models.UniqueConstraint("is_default", condition=Q(is_default=True), name="organization_one_default"),
+            models.UniqueConstraint(
+                Lower("name"), condition=Q(deleted=False), name="organization_name_unique"
+            ),
+            models.UniqueConstraint(
+                "is_default", condition=Q(is_default=True), name="organization_one_default"
+            ),
         )
 
     def __str__(self) -> str:
@@ -152,7 +160,9 @@ class Group(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="groups")
-    auth_group = models.OneToOneField("auth.Group", on_delete=models.PROTECT, related_name="organization_group")
+    auth_group = models.OneToOneField(
+        "auth.Group", on_delete=models.PROTECT, related_name="organization_group"
+    )
     name = models.CharField(max_length=64)
     display_name = models.CharField(max_length=128, blank=True)
     avatar_url = models.CharField(max_length=512, blank=True)
@@ -215,7 +225,9 @@ class CustomRole(models.Model):
 
     class Meta:
         ordering = ("name",)
-        constraints = (models.UniqueConstraint("organization", Lower("name"), name="custom_role_name_unique"),)
+        constraints = (
+            models.UniqueConstraint("organization", Lower("name"), name="custom_role_name_unique"),
+        )
 
     def __str__(self) -> str:
         return self.name

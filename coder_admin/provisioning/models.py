@@ -85,7 +85,10 @@ class ProvisionerJob(models.Model):
         constraints = (
             models.CheckConstraint(condition=Q(type__in=JobType.values), name="job_type_known"),
             models.CheckConstraint(
-                condition=Q(completed_at__isnull=True) | Q(started_at__isnull=False) | Q(canceled_at__isnull=False) | ~Q(error=""),
+                condition=Q(completed_at__isnull=True)
+                | Q(started_at__isnull=False)
+                | Q(canceled_at__isnull=False)
+                | ~Q(error=""),
                 name="job_completed_after_start_or_cancel",
             ),
         )

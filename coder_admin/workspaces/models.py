@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from coder_admin.organizations.models import PREBUILDS_USER_ID
 from coder_admin.provisioning.choices import LogLevel
+from rbac.model import RbacObject, ResourceType
 
 from .choices import (
     AgentLifecycle,
@@ -57,7 +58,9 @@ class Workspace(models.Model):
     class Meta:
         ordering = ("name",)
         constraints = (
-            models.UniqueConstraint("owner", Lower("name"), condition=Q(deleted=False), name="workspace_name_unique"),
+            models.UniqueConstraint(
+                "owner", Lower("name"), condition=Q(deleted=False), name="workspace_name_unique"
+            ),
             models.CheckConstraint(
                 condition=Q(automatic_updates__in=AutomaticUpdates.values), name="workspace_updates_known"
             ),
@@ -74,6 +77,11 @@ class Workspace(models.Model):
     def is_prebuild(self) -> bool:
         """Whether it waits in a pool: owned by the prebuilds user."""
         return self.owner_id == PREBUILDS_USER_ID
+
+    def rbac_object(self) -> RbacObject:
+        """``workspace``, or ``workspace_dormant`` while dormant (rbac-and-organizations.md 1.2)."""
+        type_ = ResourceType.WORKSPACE_DORMANT if self.dormant_at else ResourceType.WORKSPACE
+        return RbacObject(type_, id=str(self.id), org=str(self.organization_id), owner=str(self.owner_id))
 
 
 class WorkspaceBuild(models.Model):
@@ -110,9 +118,13 @@ class WorkspaceBuild(models.Model):
         ordering = ("-build_number",)
         constraints = (
             models.UniqueConstraint(fields=("workspace", "build_number"), name="build_number_unique"),
-            models.CheckConstraint(condition=Q(transition__in=Transition.values), name="build_transition_known"),
+            models.CheckConstraint(
+                condition=Q(transition__in=Transition.values), name="build_transition_known"
+            ),
             models.CheckConstraint(condition=Q(reason__in=BuildReason.values), name="build_reason_known"),
-            models.CheckConstraint(condition=Q(prebuild_stage__in=PrebuildStage.values), name="build_stage_known"),
+            models.CheckConstraint(
+                condition=Q(prebuild_stage__in=PrebuildStage.values), name="build_stage_known"
+            ),
             models.CheckConstraint(condition=Q(build_number__gte=1), name="build_number_positive"),
         )
         indexes = (
@@ -186,7 +198,9 @@ class WorkspaceAgent(models.Model):
     created_at = models.DateTimeField(default=timezone.now)
     updated_at = models.DateTimeField(default=timezone.now)
     resource = models.ForeignKey(WorkspaceResource, on_delete=models.CASCADE, related_name="agents")
-    parent = models.ForeignKey("self", null=True, blank=True, on_delete=models.CASCADE, related_name="children")
+    parent = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.CASCADE, related_name="children"
+    )
     name = models.CharField(max_length=64)
     deleted = models.BooleanField(default=False)
     auth_token = models.UUIDField(db_index=True)
