@@ -1,4 +1,4 @@
-"""How much of an agent's log is kept: 1 MiB, no line twice (reference notifications-agents-provisioning 3.2)."""
+"""How much of an agent's log is kept: 1 MiB, no line twice (agents reference 3.2)."""
 
 from __future__ import annotations
 

@@ -76,7 +76,9 @@ def parse_query(text: str) -> WorkspaceQuery:
         if not colon:
             _plain(reader, word)
         elif key not in KEYS:
-            reader.wrong.append(Validation("q", f'"{key}" is not a search key. Use one of {", ".join(KEYS)}.'))
+            reader.wrong.append(
+                Validation("q", f'"{key}" is not a search key. Use one of {", ".join(KEYS)}.')
+            )
         else:
             reader.take(key, value)
     if reader.wrong:
@@ -94,7 +96,8 @@ def _words(text: str) -> list[str]:
         return shlex.split(text)
     except ValueError as error:
         raise Invalid(
-            "Invalid workspace search query.", validations=[Validation("q", f"A quote is not closed: {error}.")]
+            "Invalid workspace search query.",
+            validations=[Validation("q", f"A quote is not closed: {error}.")],
         ) from error
 
 
