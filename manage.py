@@ -15,12 +15,15 @@ def main() -> None:
     from django.core.management import execute_from_command_line
     from django.db import DatabaseError
 
+    from coder_admin.foundation.errors import ServiceError
     from coder_admin.operations.early import apply_early_options
 
     try:
         execute_from_command_line(apply_early_options(sys.argv, os.environ))
-    except ImproperlyConfigured as error:
+    except (ImproperlyConfigured, ServiceError) as error:
         fail(str(error))
+    except KeyboardInterrupt:
+        sys.exit(130)
     except DatabaseError as error:
         from coder_admin.operations.database import advice
 

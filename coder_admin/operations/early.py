@@ -1,4 +1,4 @@
-"""Options that must be known before Django reads its settings: the data folder and the port of ``up``.
+"""Options that must be known before Django reads its settings: the data folder, and who can reach ``up``.
 
 Pure but for the mapping it is given; imports no Django.
 """
@@ -12,7 +12,7 @@ DEFAULT_HOST = "127.0.0.1"
 
 
 def apply_early_options(argv: Sequence[str], environ: MutableMapping[str, str]) -> list[str]:
-    """Move ``--data DIR`` of any command, and host and port of ``up``, into ``environ``.
+    """Move ``--data DIR`` of any command into ``environ``; open the metrics of a private ``up``.
 
     Returns the arguments that are left for Django. ``--data`` is Coder Admin's own option, so Django's
     parsers never see it; a missing value stays in place, and Django names the unknown option.
@@ -27,13 +27,9 @@ def apply_early_options(argv: Sequence[str], environ: MutableMapping[str, str]) 
             environ["CODER_ADMIN_DATA"] = argument.partition("=")[2]
         else:
             rest.append(argument)
-    if len(rest) > 1 and rest[1] == "up":
-        host = _value(rest, "--host") or DEFAULT_HOST
-        port = _value(rest, "--port") or environ.get("CODER_ADMIN_PORT", "") or str(DEFAULT_PORT)
-        environ.setdefault("CODER_ADMIN_ACCESS_URL", f"http://{_reachable(host)}:{port}")
-        if _is_loopback(host):
-            # Only people on this machine can ask at all.
-            environ.setdefault("CODER_ADMIN_METRICS_OPEN", "true")
+    if len(rest) > 1 and rest[1] == "up" and is_loopback(_value(rest, "--host") or DEFAULT_HOST):
+        # Only people on this machine can ask at all.
+        environ.setdefault("CODER_ADMIN_METRICS_OPEN", "true")
     return rest
 
 
@@ -46,12 +42,13 @@ def _value(arguments: Sequence[str], option: str) -> str:
     return ""
 
 
-def _reachable(host: str) -> str:
-    """An address that agents on this machine can use for a server bound to ``host``."""
+def reachable(host: str) -> str:
+    """The name by which programs on this machine reach a server bound to ``host``."""
     if host in {"0.0.0.0", "::", ""}:  # noqa: S104 - compared, not bound
         return DEFAULT_HOST
     return f"[{host}]" if ":" in host else host
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a server bound to ``host`` can be reached from this machine only."""
     return host in {"localhost", "::1"} or host.startswith("127.")
