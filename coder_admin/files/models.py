@@ -20,6 +20,8 @@ class File(models.Model):
     ``created_by`` is null for archives that the system makes itself (module files).
     """
 
+    rbac_type = ResourceType.FILE
+
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     hash = models.CharField(max_length=64)
     created_by = models.ForeignKey(

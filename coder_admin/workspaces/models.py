@@ -32,6 +32,8 @@ from .choices import (
 class Workspace(models.Model):
     """A developer's environment. Durations are milliseconds, as in the API."""
 
+    rbac_type = ResourceType.WORKSPACE
+
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     created_at = models.DateTimeField(default=timezone.now)
     updated_at = models.DateTimeField(default=timezone.now)
@@ -88,6 +90,8 @@ class Workspace(models.Model):
 class WorkspaceBuild(models.Model):
     """One transition of a workspace. (workspace, build_number) is the last guard against two writers."""
 
+    rbac_type = ResourceType.WORKSPACE
+
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     created_at = models.DateTimeField(default=timezone.now)
     updated_at = models.DateTimeField(default=timezone.now)
@@ -140,6 +144,8 @@ class WorkspaceBuild(models.Model):
 class WorkspaceBuildParameter(models.Model):
     """A resolved value as the build used it."""
 
+    rbac_type = ResourceType.WORKSPACE
+
     workspace_build = models.ForeignKey(WorkspaceBuild, on_delete=models.CASCADE, related_name="parameters")
     name = models.CharField(max_length=256)
     value = models.TextField()
@@ -156,6 +162,8 @@ class WorkspaceBuildParameter(models.Model):
 
 class WorkspaceResource(models.Model):
     """A resource that a build left existing."""
+
+    rbac_type = ResourceType.WORKSPACE
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     created_at = models.DateTimeField(default=timezone.now)
@@ -194,6 +202,8 @@ class WorkspaceResourceMetadatum(models.Model):
 
 class WorkspaceAgent(models.Model):
     """The program inside a workspace. Each build makes new rows; a claim keeps the living process's token."""
+
+    rbac_type = ResourceType.WORKSPACE
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     created_at = models.DateTimeField(default=timezone.now)
@@ -294,6 +304,8 @@ class WorkspaceAgentLog(models.Model):
 
 class WorkspaceApp(models.Model):
     """A way into the workspace: a link or a command (``coder_app``)."""
+
+    rbac_type = ResourceType.WORKSPACE
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     agent = models.ForeignKey(WorkspaceAgent, on_delete=models.CASCADE, related_name="apps")
