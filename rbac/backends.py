@@ -27,7 +27,7 @@ class PolicyBackend(BaseBackend):
         if not username or password is None:
             return None
         try:
-            user = model._default_manager.get_by_natural_key(username)  # type: ignore[attr-defined]
+            user = model._default_manager.get_by_natural_key(username)
         except model.DoesNotExist:
             model().set_password(password)
             return None
@@ -74,7 +74,7 @@ def resolve_permission(perm: str) -> tuple[ResourceType, Action] | None:
     type_: ResourceType | None = getattr(model, "rbac_type", None)
     if type_ is None:
         return None
-    action = _VERBS.get(verb) or (Action(verb) if verb in Action else None)  # type: ignore[operator]
+    action = _VERBS.get(verb) or (Action(verb) if verb in Action else None)
     if action is None or action not in LEGAL_ACTIONS[type_]:
         return None
     return type_, action

@@ -15,7 +15,8 @@ from django.contrib.auth.models import Permission as DjangoPermission
 from django.contrib.contenttypes.models import ContentType
 from django.db.models import Model, Q
 
-from rbac.model import WILDCARD, Action
+from rbac.filters import FieldMap
+from rbac.model import WILDCARD, Action, ResourceType
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,17 @@ class AclTables:
             group__organization_group__id__in=sorted(group_ids)
         )
         return Q(**{f"{path}__in": rows.values("content_object_id")})
+
+    def field_map(self, type_: ResourceType, *, path: str = "") -> FieldMap:
+        """How a queryset's filter reaches the organization and the lists; `path` leads from the filtered
+        rows to the model ("template__" for template versions)."""
+        return FieldMap(
+            type_,
+            id=f"{path}pk",
+            org=f"{path}organization_id",
+            user_acl=lambda user_id, action: self.user_q(user_id, action, path=f"{path}pk"),
+            group_acl=lambda group_ids, action: self.group_q(group_ids, action, path=f"{path}pk"),
+        )
 
     def set_user(self, obj: Model, user_id: Any, codename: str | None) -> None:
         """Give the user exactly `codename` on `obj`, or with None nothing."""
