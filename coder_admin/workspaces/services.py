@@ -355,14 +355,14 @@ def build_cancel(*, actor: Subject, build_: WorkspaceBuild, expect_status: str =
             raise Invalid("The build was canceled already.")
         if status not in (JobStatus.PENDING, JobStatus.RUNNING):
             raise Invalid("The build has ended already.", detail=f"Its state is {status}.")
-        job_cancel(actor=actor, job=build_.job)
+        job_cancel(actor=actor, job_id=build_.job_id, expect_status=expect_status)
         record(
             actor=actor,
-            action="cancel",
+            action="write",
             resource_type="workspace_build",
             resource_id=build_.id,
             resource_target=workspace.name,
             organization_id=workspace.organization_id,
-            additional_fields={"build_number": str(build_.build_number)},
+            additional_fields={"canceled": True, "build_number": str(build_.build_number)},
         )
         announce_workspace(workspace, "build")
