@@ -11,7 +11,11 @@ import bench
 
 def main() -> int:
     """Run each module's ``measure() -> list[Figure]`` and print one line per figure."""
-    names = [module.name for module in pkgutil.iter_modules(bench.__path__) if module.name not in {"__main__", "figure"}]
+    names = [
+        module.name
+        for module in pkgutil.iter_modules(bench.__path__)
+        if module.name not in {"__main__", "figure"}
+    ]
     wanted = sys.argv[1:] or names
     unknown = sorted(set(wanted) - set(names))
     if unknown:

@@ -21,6 +21,4 @@ class Figure:
 
     def line(self) -> str:
         """One aligned line for people."""
-        return (
-            f"{self.name:44} {self.measured:9.2f} {self.unit:<3}{self.against:9.2f} {self.unit:<3}{self.ratio:6.2f}"
-        )
+        return f"{self.name:44} {self.measured:9.2f} {self.unit:<3}{self.against:9.2f} {self.unit:<3}{self.ratio:6.2f}"

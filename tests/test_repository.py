@@ -10,7 +10,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("coder_admin", "prebuilds", "rbac")
-SOURCES = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py") if "migrations" not in path.parts]
+SOURCES = [
+    path for package in PACKAGES for path in (ROOT / package).rglob("*.py") if "migrations" not in path.parts
+]
 
 
 def test_only_one_helper_sends_to_other_processes() -> None:
@@ -54,7 +56,8 @@ def test_every_dependency_is_pinned_with_a_hash() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", sorted(path.stem for package in PACKAGES for path in (ROOT / package).rglob("commands/[a-z]*.py"))
+    "command",
+    sorted(path.stem for package in PACKAGES for path in (ROOT / package).rglob("commands/[a-z]*.py")),
 )
 def test_every_management_command_has_a_test(command: str) -> None:
     tests = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
@@ -63,7 +66,9 @@ def test_every_management_command_has_a_test(command: str) -> None:
 
 def test_no_template_writes_script_or_style_into_the_page() -> None:
     """The content security policy allows our own files only."""
-    inline = re.compile(r"<script(?![^>]*\bsrc=)(?![^>]*type=\"application/json\")|<style|\sstyle=|\son[a-z]+=", re.I)
+    inline = re.compile(
+        r"<script(?![^>]*\bsrc=)(?![^>]*type=\"application/json\")|<style|\sstyle=|\son[a-z]+=", re.I
+    )
     found = [
         f"{path.relative_to(ROOT)}:{number}"
         for path in (ROOT / "templates").rglob("*.html")

@@ -62,7 +62,9 @@ def serve(listener: socket.socket, *, on_ready: Callable[[], None], on_stop: Cal
     asyncio.run(_serve(listener, on_ready=on_ready, on_stop=on_stop))
 
 
-async def _serve(listener: socket.socket, *, on_ready: Callable[[], None], on_stop: Callable[[], None]) -> None:
+async def _serve(
+    listener: socket.socket, *, on_ready: Callable[[], None], on_stop: Callable[[], None]
+) -> None:
     loop = asyncio.get_running_loop()
     events.bind_loop(loop)
     stopping = asyncio.Event()

@@ -38,7 +38,11 @@ class Application:
 
     def __init__(self, data: Path, *options: str, **environment: str) -> None:
         self.data = data
-        env = {k: v for k, v in os.environ.items() if not k.startswith(("CODER_", "DJANGO_", "DATABASE_", "REDIS_"))}
+        env = {
+            k: v
+            for k, v in os.environ.items()
+            if not k.startswith(("CODER_", "DJANGO_", "DATABASE_", "REDIS_"))
+        }
         env |= {"CODER_ADMIN_INITIAL_PASSWORD": PASSWORD, "PYTHONUNBUFFERED": "1", **environment}
         self.started = time.monotonic()
         self.process = subprocess.Popen(

@@ -50,7 +50,10 @@ def claim(app: Application, template: dict[str, Any], name: str) -> tuple[dict[s
     assert answer.status_code == 201, answer.text
     created = answer.json()
     workspace = eventually(
-        lambda: (found := app.get(f"/workspaces/{created['id']}"))["latest_build"]["status"] == "running" and found,
+        lambda: (
+            (found := app.get(f"/workspaces/{created['id']}"))["latest_build"]["status"] == "running"
+            and found
+        ),
         within=20,
         what="the claimed workspace runs",
         every=0.02,
@@ -75,7 +78,9 @@ def test_pools_fill_and_a_claim_hands_one_over(application: Application) -> None
     assert workspace["owner_name"] == "admin"
     assert workspace["latest_build"]["build_number"] == 2
     eventually(
-        lambda: is_ready(app.get(f"/workspaces/{workspace['id']}")), within=20, what="the agent is ready again"
+        lambda: is_ready(app.get(f"/workspaces/{workspace['id']}")),
+        within=20,
+        what="the agent is ready again",
     )
     agent = agent_of(app.get(f"/workspaces/{workspace['id']}"))
     lines = eventually(
@@ -90,7 +95,9 @@ def test_pools_fill_and_a_claim_hands_one_over(application: Application) -> None
     deleted = app.client.post(f"/workspaces/{workspace['id']}/builds", json={"transition": "delete"})
     assert deleted.status_code == 201, deleted.text
     eventually(
-        lambda: app.client.get(f"/workspaces/{workspace['id']}").status_code == 410, within=20, what="it is deleted"
+        lambda: app.client.get(f"/workspaces/{workspace['id']}").status_code == 410,
+        within=20,
+        what="it is deleted",
     )
 
 

@@ -18,11 +18,18 @@ class Command(BaseCommand):
     requires_system_checks = ()  # the checks have a command of their own, and start-up should be quick
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--host", default=DEFAULT_HOST, help=f"address to listen on (default {DEFAULT_HOST})")
         parser.add_argument(
-            "--port", type=int, default=DEFAULT_PORT, help=f"port; 0 takes a free one (default {DEFAULT_PORT})"
+            "--host", default=DEFAULT_HOST, help=f"address to listen on (default {DEFAULT_HOST})"
         )
-        parser.add_argument("--demo", action="store_true", help="add an organization with three demo templates")
+        parser.add_argument(
+            "--port",
+            type=int,
+            default=DEFAULT_PORT,
+            help=f"port; 0 takes a free one (default {DEFAULT_PORT})",
+        )
+        parser.add_argument(
+            "--demo", action="store_true", help="add an organization with three demo templates"
+        )
         # Read by manage.py before Django's settings; here for --help.
         parser.add_argument("--data", metavar="DIR", help="data folder (default ./data, or CODER_ADMIN_DATA)")
 
