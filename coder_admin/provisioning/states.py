@@ -1,7 +1,7 @@
 """The state machine of a provisioner job: one table, and the status as a function of the row.
 
-Pure. A job's status is never stored by hand: it follows from four columns (reference: job status), and
-each event of the table below says which columns it sets.
+No query here. A job's status is never stored by hand: it follows from four columns (reference: job status),
+and each event of the table below says which columns it sets.
 """
 
 from __future__ import annotations
@@ -11,15 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-
-class Status(StrEnum):
-    PENDING = "pending"
-    RUNNING = "running"
-    SUCCEEDED = "succeeded"
-    CANCELING = "canceling"
-    CANCELED = "canceled"
-    FAILED = "failed"
-    UNKNOWN = "unknown"
+from .choices import JobStatus as Status
 
 
 class Event(StrEnum):

@@ -60,7 +60,9 @@ def from_state(data: Any, of: Type) -> Value:
         return from_state(data["value"], type_from_json(data["type"]))
     match of:
         case TupleType() | CollectionType() if isinstance(data, list):
-            return Value(of, tuple(from_state(v, t) for v, t in zip(data, _element_types(of, len(data)), strict=True)))
+            return Value(
+                of, tuple(from_state(v, t) for v, t in zip(data, _element_types(of, len(data)), strict=True))
+            )
         case ObjectType() if isinstance(data, dict):
             return Value(of, {name: from_state(data.get(name), t) for name, t in of.attributes.items()})
         case CollectionType() if isinstance(data, dict):

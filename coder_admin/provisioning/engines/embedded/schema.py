@@ -11,10 +11,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from coder_admin.terraform import BlockContent, Diagnostic, Range
+from coder_admin.terraform.conversion import ConversionError, convert
 from coder_admin.terraform.types import DYNAMIC, STRING, Type, list_type, object_type
 from coder_admin.terraform.values import SENSITIVE, Value, list_of, null, object_, unknown
-
-from coder_admin.terraform.conversion import ConversionError, convert
 
 META_ARGUMENTS: Final = frozenset({"count", "for_each", "provider", "depends_on", "lifecycle"})
 META_BLOCKS: Final = frozenset({"lifecycle", "connection", "provisioner"})
@@ -114,26 +113,40 @@ def conform(
     Left out: null (a default is filled in). A wrong argument is reported and taken as unknown, so that one
     mistake gives one message.
     """
-    return _conform(content, schema.attributes, schema.blocks, schema.lenient, place, diagnostics)
+    return _Conformer(schema.lenient, diagnostics).body(content, schema, place)
 
 
-def _conform(
-    content: BlockContent,
-    attributes: Mapping[str, Attribute],
-    blocks: Mapping[str, Nested],
-    lenient: bool,
-    place: Range,
-    diagnostics: list[Diagnostic],
-) -> dict[str, Value]:
-    _unexpected(content, attributes, blocks, lenient, diagnostics)
-    values: dict[str, Value] = {}
-    for name, attribute in attributes.items():
-        written = content.attributes.get(name) if attribute.written else None
-        where = content.ranges.get(name, place)
-        values[name] = _attribute(name, attribute, written, where, diagnostics)
-    for name, nested in blocks.items():
-        values[name] = _blocks(content, name, nested, lenient, place, diagnostics)
-    return values
+@dataclass(frozen=True)
+class _Conformer:
+    lenient: bool
+    diagnostics: list[Diagnostic]
+
+    def body(self, content: BlockContent, shape: Schema | Nested, place: Range) -> dict[str, Value]:
+        _unexpected(content, shape, self.lenient, self.diagnostics)
+        values: dict[str, Value] = {}
+        for name, attribute in shape.attributes.items():
+            written = content.attributes.get(name) if attribute.written else None
+            where = content.ranges.get(name, place)
+            values[name] = _attribute(name, attribute, written, where, self.diagnostics)
+        for name, nested in shape.blocks.items():
+            values[name] = self.blocks(content, name, nested, place)
+        return values
+
+    def blocks(self, content: BlockContent, name: str, nested: Nested, place: Range) -> Value:
+        element = _object_type(nested.attributes, nested.blocks)
+        if name in content.unknown_blocks:
+            return unknown(list_type(element))
+        found = list(content.of_type(name))
+        if len(found) < nested.minimum:
+            self.diagnostics.append(
+                _error(f"Missing {name} block", f"At least {nested.minimum} {name} block is required.", place)
+            )
+        if nested.maximum is not None and len(found) > nested.maximum:
+            extra = found[nested.maximum]
+            detail = f"No more than {nested.maximum} {name} block is allowed; this one is too many."
+            self.diagnostics.append(_error(f"Too many {name} blocks", detail, extra.range))
+        objects = [object_(self.body(b.content, nested, b.range)) for b in found]
+        return list_of([convert(o, element) for o in objects], element)
 
 
 def _attribute(
@@ -165,45 +178,10 @@ def _attribute(
     return value
 
 
-def _blocks(
-    content: BlockContent,
-    name: str,
-    nested: Nested,
-    lenient: bool,
-    place: Range,
-    diagnostics: list[Diagnostic],
-) -> Value:
-    element = _object_type(nested.attributes, nested.blocks)
-    if name in content.unknown_blocks:
-        return unknown(list_type(element))
-    found = list(content.of_type(name))
-    if len(found) < nested.minimum:
-        diagnostics.append(
-            _error(f"Missing {name} block", f"At least {nested.minimum} {name} block is required.", place)
-        )
-    if nested.maximum is not None and len(found) > nested.maximum:
-        extra = found[nested.maximum]
-        diagnostics.append(
-            _error(
-                f"Too many {name} blocks",
-                f"No more than {nested.maximum} {name} block is allowed; this one is too many.",
-                extra.range,
-            )
-        )
-    objects = [
-        object_(_conform(b.content, nested.attributes, nested.blocks, lenient, b.range, diagnostics))
-        for b in found
-    ]
-    return list_of([o if o.type is element else convert(o, element) for o in objects], element)
-
-
 def _unexpected(
-    content: BlockContent,
-    attributes: Mapping[str, Attribute],
-    blocks: Mapping[str, Nested],
-    lenient: bool,
-    diagnostics: list[Diagnostic],
+    content: BlockContent, shape: Schema | Nested, lenient: bool, diagnostics: list[Diagnostic]
 ) -> None:
+    attributes = shape.attributes
     for name in content.attributes:
         if name in META_ARGUMENTS or (name in attributes and attributes[name].written):
             continue
@@ -213,9 +191,11 @@ def _unexpected(
             diagnostics.append(_error("Value for unconfigurable attribute", detail, where))
         else:
             detail = f'An argument named "{name}" is not expected here.'
-            diagnostics.append(Diagnostic(_severity(lenient), "Unsupported argument", detail, where, "schema"))
+            diagnostics.append(
+                Diagnostic(_severity(lenient), "Unsupported argument", detail, where, "schema")
+            )
     for block in content.blocks:
-        if block.type in META_BLOCKS or block.type in blocks:
+        if block.type in META_BLOCKS or block.type in shape.blocks:
             continue
         detail = f'Blocks of type "{block.type}" are not expected here.'
         diagnostics.append(

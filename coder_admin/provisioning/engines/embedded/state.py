@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from coder_admin.provisioning.engines.base import EngineError
 from coder_admin.terraform import Key
-from coder_admin.terraform.types import ObjectType, Type
+from coder_admin.terraform.types import ObjectType
 from coder_admin.terraform.values import Value, null, object_
 
 from .codec import CodecError, Step, from_state, mark_paths, sensitive_paths, to_state
@@ -53,11 +53,11 @@ class Resource:
     triggers: Mapping[str, str] = field(default_factory=dict)
     deposed: tuple[Deposed, ...] = ()
 
-    def value(self, of: Type) -> Value | None:
+    def value(self, of: ObjectType) -> Value | None:
         """The object as the present schema sees it: attributes it gained are null, those it lost are gone."""
         return None if self.attributes is None else decode(self.attributes, of, self.sensitive)
 
-    def with_value(self, value: Value, of: Type) -> Resource:
+    def with_value(self, value: Value, of: ObjectType) -> Resource:
         attributes, sensitive = encode(value, of)
         return replace(self, attributes=attributes, sensitive=sensitive)
 
@@ -79,16 +79,14 @@ class State:
         return replace(self, resources=resources, serial=self.serial + 1)
 
 
-def encode(value: Value, of: Type) -> tuple[dict[str, Any], tuple[tuple[Step, ...], ...]]:
+def encode(value: Value, of: ObjectType) -> tuple[dict[str, Any], tuple[tuple[Step, ...], ...]]:
     """An object of the schema's type as attributes for the state, and where it is sensitive."""
-    assert isinstance(of, ObjectType)
     paths = tuple(tuple(path) for path in sensitive_paths(value))
     members = value.deeply_unmarked().data
     return {name: to_state(members[name], t) for name, t in of.attributes.items()}, paths
 
 
-def decode(attributes: Mapping[str, Any], of: Type, sensitive: Iterable[Iterable[Step]]) -> Value:
-    assert isinstance(of, ObjectType)
+def decode(attributes: Mapping[str, Any], of: ObjectType, sensitive: Iterable[Iterable[Step]]) -> Value:
     values = {
         name: from_state(attributes[name], t) if name in attributes else null(t)
         for name, t in of.attributes.items()
@@ -153,7 +151,12 @@ def load(data: bytes | None) -> State:
         resources = [_resource(entry) for entry in document["resources"]]
     except (KeyError, TypeError, ValueError) as problem:
         raise EngineError(f"The workspace's state is damaged: {problem!r}.") from None
-    return State({r.address: r for r in resources}, document.get("outputs", {}), document["serial"], document["lineage"])
+    return State(
+        {r.address: r for r in resources},
+        document.get("outputs", {}),
+        document["serial"],
+        document["lineage"],
+    )
 
 
 def _resource(entry: Mapping[str, Any]) -> Resource:
@@ -208,4 +211,15 @@ class Journal:
         self._path.unlink(missing_ok=True)
 
 
-__all__ = ["CodecError", "Deposed", "Journal", "Resource", "State", "decode", "dump", "encode", "load", "new_state"]
+__all__ = [
+    "CodecError",
+    "Deposed",
+    "Journal",
+    "Resource",
+    "State",
+    "decode",
+    "dump",
+    "encode",
+    "load",
+    "new_state",
+]
