@@ -13,7 +13,9 @@ from rbac.model import RbacObject, ResourceType
 
 
 class File(models.Model):
-    """A tar archive; zip uploads are converted before hashing (notifications-agents-provisioning.md section 5).
+    """A tar archive; zip uploads are converted before hashing.
+
+    Source: reference/notifications-agents-provisioning.md section 5.
 
     ``created_by`` is null for archives that the system makes itself (module files).
     """

@@ -1,6 +1,7 @@
 """Workspaces, their builds, and the agents that run in them.
 
-A workspace is a prebuild exactly while the prebuilds user owns it (reference/prebuilds.md 1.1); there is no flag.
+A workspace is a prebuild exactly while the prebuilds user owns it; there is no flag
+(reference/prebuilds.md 1.1).
 """
 
 from __future__ import annotations
@@ -200,7 +201,7 @@ class WorkspaceResourceMetadatum(models.Model):
 
 
 class WorkspaceAgent(models.Model):
-    """The program inside a workspace. A build makes new rows; a claim keeps the token of the living process."""
+    """The program inside a workspace. Each build makes new rows; a claim keeps the living process's token."""
 
     rbac_type = ResourceType.WORKSPACE
 
