@@ -15,7 +15,10 @@ from django.db.models.functions import Lower
 from django.utils import timezone
 from guardian.models import GroupObjectPermissionBase, UserObjectPermissionBase
 
+from rbac.model import RbacObject, ResourceType
+
 from .choices import FormType, ParameterType, PrebuildStatus
+from .managers import TemplateQuerySet, TemplateVersionQuerySet
 
 
 class Template(models.Model):
@@ -50,6 +53,8 @@ class Template(models.Model):
     require_active_version = models.BooleanField(default=False)
     use_classic_parameter_flow = models.BooleanField(default=False)
 
+    objects = TemplateQuerySet.as_manager()
+
     class Meta:
         ordering = ("name",)
         permissions = (("use_template", "Can create workspaces from the template"),)
@@ -75,6 +80,19 @@ class Template(models.Model):
     def deprecated(self) -> bool:
         """Whether no new workspaces may be created from it."""
         return bool(self.deprecation_message)
+
+    def rbac_object(self) -> RbacObject:
+        """``template`` in its organization, with its access lists (section 1.2)."""
+        from .grants import TEMPLATE_ACL
+
+        acl = TEMPLATE_ACL.of(self)
+        return RbacObject(
+            ResourceType.TEMPLATE,
+            id=str(self.id),
+            org=str(self.organization_id),
+            acl_users=acl.users,
+            acl_groups=acl.groups,
+        )
 
 
 class TemplateUserPermission(UserObjectPermissionBase):
@@ -120,6 +138,8 @@ class TemplateVersion(models.Model):
     )  # what a start would create: [{type, name, agents}]
     diagnostics = models.JSONField(default=list, blank=True)  # warnings of the import, with file and line
 
+    objects = TemplateVersionQuerySet.as_manager()
+
     class Meta:
         ordering = ("-created_at",)
         constraints = (
@@ -131,6 +151,12 @@ class TemplateVersion(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def rbac_object(self) -> RbacObject:
+        """The template's object; without a template yet, any template of the organization."""
+        if self.template is not None:
+            return self.template.rbac_object()
+        return RbacObject(ResourceType.TEMPLATE, id=str(self.id), org=str(self.organization_id))
 
 
 class TemplateVersionTerraformValues(models.Model):
