@@ -4,20 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from rbac.grants import AclTables
 from rbac.model import WILDCARD, ResourceType
 
 from .choices import TemplateRole
-from .models import Template, TemplateGroupPermission, TemplateUserPermission
+from .models import TEMPLATE_ACL
 
 CODENAMES: Final = {TemplateRole.USE: "use_template", TemplateRole.ADMIN: "admin_template"}
 
-TEMPLATE_ACL: Final = AclTables(
-    model=Template,
-    user_table=TemplateUserPermission,
-    group_table=TemplateGroupPermission,
-    actions={"use_template": frozenset({"read", "use"}), "admin_template": frozenset({WILDCARD})},
-)
 TEMPLATE_FIELDS: Final = TEMPLATE_ACL.field_map(ResourceType.TEMPLATE)
 
 

@@ -30,7 +30,7 @@ class TemplateVersionQuerySet(models.QuerySet["TemplateVersion"]):
     def visible_to(self, actor: Subject, action: Action = Action.READ) -> TemplateVersionQuerySet:
         """Versions of templates on which ``actor`` may do ``action``. One without a template yet is seen by
         who may act on every template of its organization."""
-        from .grants import TEMPLATE_ACL
+        from .models import TEMPLATE_ACL
 
         with_template = TEMPLATE_ACL.field_map(ResourceType.TEMPLATE, path="template__")
         without = FieldMap(ResourceType.TEMPLATE, org="organization_id")

@@ -15,6 +15,7 @@ from django.db.models.functions import Lower
 from django.utils import timezone
 from guardian.models import GroupObjectPermissionBase, UserObjectPermissionBase
 
+from rbac.grants import AclTables
 from rbac.model import RbacObject, ResourceType
 
 from .choices import FormType, ParameterType, PrebuildStatus
@@ -23,6 +24,8 @@ from .managers import TemplateQuerySet, TemplateVersionQuerySet
 
 class Template(models.Model):
     """A developer environment that workspaces are created from. Durations are milliseconds, as in the API."""
+
+    rbac_type = ResourceType.TEMPLATE
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     organization = models.ForeignKey(
@@ -57,7 +60,10 @@ class Template(models.Model):
 
     class Meta:
         ordering = ("name",)
-        permissions = (("use_template", "Can create workspaces from the template"),)
+        permissions = (
+            ("use_template", "Can create workspaces from the template"),
+            ("admin_template", "Can do everything with the template"),
+        )
         constraints = (
             models.UniqueConstraint(
                 "organization", Lower("name"), condition=Q(deleted=False), name="template_name_unique"
@@ -82,9 +88,10 @@ class Template(models.Model):
         return bool(self.deprecation_message)
 
     def rbac_object(self) -> RbacObject:
-        """``template`` in its organization, with its access lists (section 1.2)."""
-        from .grants import TEMPLATE_ACL
+        """``template`` with its user and group access lists (rbac-and-organizations.md 1.2).
 
+        The lists cost two queries; `TEMPLATE_ACL.attach` reads those of many templates at once.
+        """
         acl = TEMPLATE_ACL.of(self)
         return RbacObject(
             ResourceType.TEMPLATE,
@@ -113,8 +120,19 @@ class TemplateGroupPermission(GroupObjectPermissionBase):
         abstract = False
 
 
+TEMPLATE_ACL = AclTables(
+    model=Template,
+    user_table=TemplateUserPermission,
+    group_table=TemplateGroupPermission,
+    # API role "use" is the first, "admin" the second (rbac-and-organizations.md section 5).
+    actions={"use_template": frozenset({"read", "use"}), "admin_template": frozenset({"*"})},
+)
+
+
 class TemplateVersion(models.Model):
     """One upload of a template's files. Without a template it is waiting for its first one to be created."""
+
+    rbac_type = ResourceType.TEMPLATE
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     template = models.ForeignKey(
@@ -153,7 +171,7 @@ class TemplateVersion(models.Model):
         return self.name
 
     def rbac_object(self) -> RbacObject:
-        """The template's object; without a template yet, any template of the organization."""
+        """That of its template; without one a bare ``template`` in the organization."""
         if self.template is not None:
             return self.template.rbac_object()
         return RbacObject(ResourceType.TEMPLATE, id=str(self.id), org=str(self.organization_id))
@@ -179,6 +197,8 @@ class TemplateVersionTerraformValues(models.Model):
 class TemplateVersionVariable(models.Model):
     """A Terraform variable of the version and the value the template's author gave it."""
 
+    rbac_type = ResourceType.TEMPLATE
+
     template_version = models.ForeignKey(TemplateVersion, on_delete=models.CASCADE, related_name="variables")
     name = models.CharField(max_length=256)
     description = models.TextField(blank=True)
@@ -200,6 +220,8 @@ class TemplateVersionVariable(models.Model):
 
 class TemplateVersionParameter(models.Model):
     """A parameter as the import found it: the static fallback and the list of ``rich-parameters``."""
+
+    rbac_type = ResourceType.TEMPLATE
 
     template_version = models.ForeignKey(TemplateVersion, on_delete=models.CASCADE, related_name="parameters")
     name = models.CharField(max_length=256)
@@ -236,6 +258,8 @@ class TemplateVersionParameter(models.Model):
 
 class TemplateVersionPreset(models.Model):
     """A named set of parameter values; with ``desired_instances`` it has a pool of prebuilt workspaces."""
+
+    rbac_type = ResourceType.TEMPLATE
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     template_version = models.ForeignKey(TemplateVersion, on_delete=models.CASCADE, related_name="presets")
@@ -276,6 +300,8 @@ class TemplateVersionPreset(models.Model):
 class TemplateVersionPresetParameter(models.Model):
     """One value that a preset sets; the version need not have that parameter."""
 
+    rbac_type = ResourceType.TEMPLATE
+
     template_version_preset = models.ForeignKey(
         TemplateVersionPreset, on_delete=models.CASCADE, related_name="parameters"
     )
@@ -296,6 +322,8 @@ class TemplateVersionPresetParameter(models.Model):
 
 class TemplateVersionPresetPrebuildSchedule(models.Model):
     """A range of time (cron form) and the pool's size in it; ``position`` is the order in the template."""
+
+    rbac_type = ResourceType.TEMPLATE
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     preset = models.ForeignKey(TemplateVersionPreset, on_delete=models.CASCADE, related_name="schedules")

@@ -10,12 +10,12 @@ from coder_admin.files.models import File
 from coder_admin.files.selectors import parse_id
 from coder_admin.foundation.errors import Invalid, NotFound, Validation
 from coder_admin.foundation.search import Terms, parse_terms
+from coder_admin.organizations.models import Organization
 from coder_admin.provisioning.models import ProvisionerJobLog
 from rbac.django import may
 from rbac.model import Action, Subject
 
-from .grants import TEMPLATE_ACL
-from .models import Template, TemplateVersion, TemplateVersionPreset, TemplateVersionVariable
+from .models import TEMPLATE_ACL, Template, TemplateVersion, TemplateVersionPreset, TemplateVersionVariable
 
 SEARCH_KEYS = frozenset(
     {"deleted", "organization", "exact_name", "name", "ids", "deprecated", "has-ai-task", "author_id", "author"}
@@ -187,3 +187,15 @@ def with_acl(rows: list[Template]) -> list[Template]:
     return rows
 
 
+
+
+def organization_for(*, viewer: Subject, key: str) -> Organization:
+    """A live organization by id or name (``default`` is the default one). Raises NotFound."""
+    rows = Organization.objects.live()
+    by_id = _uuid(key)
+    found = rows.filter(pk=by_id).first() if by_id else rows.filter(name__iexact=key).first()
+    if found is None and key == "default":
+        found = rows.filter(is_default=True).first()
+    if found is None or not may(viewer, Action.READ, found):
+        raise NotFound
+    return found

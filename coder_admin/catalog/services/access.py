@@ -15,8 +15,8 @@ from rbac.django import require
 from rbac.model import Action, Subject
 
 from ..choices import TemplateRole
-from ..grants import CODENAMES, TEMPLATE_ACL
-from ..models import Template
+from ..grants import CODENAMES
+from ..models import TEMPLATE_ACL, Template
 
 
 @transaction.atomic

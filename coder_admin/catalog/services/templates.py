@@ -17,9 +17,8 @@ from rbac.django import require
 from rbac.model import Action, RbacObject, ResourceType, Subject
 
 from ..auditing import TEMPLATE_FIELDS, VERSION_FIELDS
-from ..grants import TEMPLATE_ACL
 from ..guards import blocking_workspaces
-from ..models import Template, TemplateVersion
+from ..models import TEMPLATE_ACL, Template, TemplateVersion
 from ..names import display_name_problem, template_name_problem
 from ..template_settings import SETTINGS, setting_problems
 
