@@ -1,0 +1,43 @@
+"""Values of a template's variables: the server's, and those of tfvars files (reference 1.4, 4.5)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+
+from coder_admin.parameters import gotext
+from coder_admin.parameters.model import Note, error, warning
+from coder_admin.terraform import FileSystem
+from coder_admin.terraform.convert import ConversionError, convert
+from coder_admin.terraform.types import NUMBER
+from coder_admin.terraform.values import Value, boolean, from_python, string
+
+
+class VariableError(ValueError):
+    """A variable's text does not fit its type; the text names the variable."""
+
+
+def server_value(name: str, kind: str, text: str) -> Value:
+    """The value that a stored text stands for. Raises VariableError (1.4)."""
+    match kind:
+        case "" | "string":
+            return string(text)
+        case "number":
+            try:
+                return convert(string(text), NUMBER)
+            except ConversionError:
+                raise VariableError(f'Variable "{name}": "{text}" is not a number.') from None
+        case "bool":
+            flag = gotext.parse_bool(text)
+            if flag is None:
+                raise VariableError(f'Variable "{name}": "{text}" is not a bool, use true or false.')
+            return boolean(flag)
+    try:
+        return from_python(json.loads(text))
+    except (ValueError, RecursionError):
+        raise VariableError(f'Variable "{name}" of type {kind} needs a JSON text.') from None
+
+
+def server_values(rows: Iterable[tuple[str, str, str, str]]) -> dict[str, Value]:
+    """Values by name from (name, type, value, default) rows; one with neither text is left out."""
+    return {name: server_value(name, kind, value or default) for name, kind, value, default in rows if value or default}
