@@ -10,7 +10,6 @@ from coder_admin.files.models import File
 from coder_admin.files.selectors import parse_id
 from coder_admin.foundation.errors import Invalid, NotFound, Validation
 from coder_admin.foundation.search import Terms, parse_terms
-from coder_admin.organizations.models import Organization
 from coder_admin.provisioning.models import ProvisionerJobLog
 from rbac.django import may
 from rbac.model import Action, Subject
@@ -185,17 +184,3 @@ def with_acl(rows: list[Template]) -> list[Template]:
     """The templates with their access lists read at once, so that asking about each costs nothing."""
     TEMPLATE_ACL.attach(rows)
     return rows
-
-
-
-
-def organization_for(*, viewer: Subject, key: str) -> Organization:
-    """A live organization by id or name (``default`` is the default one). Raises NotFound."""
-    rows = Organization.objects.live()
-    by_id = _uuid(key)
-    found = rows.filter(pk=by_id).first() if by_id else rows.filter(name__iexact=key).first()
-    if found is None and key == "default":
-        found = rows.filter(is_default=True).first()
-    if found is None or not may(viewer, Action.READ, found):
-        raise NotFound
-    return found

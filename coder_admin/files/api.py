@@ -11,7 +11,7 @@ from rest_framework.response import Response
 from rest_framework.throttling import UserRateThrottle
 
 from coder_admin.foundation.errors import Invalid
-from coder_admin.foundation.rest import ApiView
+from rbac.rest import ApiView
 
 from .archives import DEFAULT_LIMITS, to_zip
 from .selectors import file_get

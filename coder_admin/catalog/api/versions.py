@@ -10,7 +10,8 @@ from rest_framework.response import Response
 from coder_admin.files.selectors import file_get
 from coder_admin.foundation.errors import Invalid, Validation
 from coder_admin.foundation.pagination import page_of
-from coder_admin.foundation.rest import ApiView
+from coder_admin.organizations.resolution import resolve_organization
+from rbac.rest import ApiView
 from coder_admin.provisioning.services import job_cancel
 from rbac.django import require
 from rbac.model import Action
@@ -30,7 +31,7 @@ class CreateVersionView(ApiView):
     )
     def post(self, request: Request, organization: str) -> Response:
         """Import an uploaded archive as a version; the answer's job tells how it goes."""
-        found = selectors.organization_for(viewer=self.actor, key=organization)
+        found = resolve_organization(self.actor, organization)
         body = CreateVersion(data=request.data)
         body.is_valid(raise_exception=True)
         given = body.validated_data
@@ -93,7 +94,7 @@ class OrganizationVersionView(ApiView):
 
     def find(self, organization: str, template: str, name: str) -> TemplateVersion:
         """The version that the address names. Raises NotFound."""
-        found = selectors.organization_for(viewer=self.actor, key=organization)
+        found = resolve_organization(self.actor, organization)
         owner = selectors.template_by_name(viewer=self.actor, organization_id=found.id, name=template)
         return selectors.version_by_name(viewer=self.actor, template=owner, name=name)
 

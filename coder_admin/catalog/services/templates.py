@@ -38,6 +38,8 @@ def template_create(
 
     Raises Forbidden, NotFound, Invalid (names, settings, version archived, failed or in use), Conflict.
     """
+    if organization.deleted:
+        raise NotFound
     require(actor, Action.CREATE, RbacObject(ResourceType.TEMPLATE, org=str(organization.id)))
     _check_first_version(organization, version)
     _check_names(name, settings)

@@ -42,6 +42,8 @@ def template_version_create(
 
     Raises Forbidden or NotFound, Invalid (name, message), Conflict (name taken in the template).
     """
+    if organization.deleted:
+        raise NotFound
     if template is not None:
         if template.organization_id != organization.id or template.deleted:
             raise NotFound("Template not found in this organization.")
