@@ -9,10 +9,10 @@ from rest_framework.response import Response
 
 from coder_admin.catalog.selectors import version_get
 from coder_admin.foundation.errors import Invalid
-from rbac.rest import ApiView
 from coder_admin.parameters.form import FormSession
 from coder_admin.parameters.protocol import NIL, FrameError, parse_request
 from coder_admin.parameters.renderer import prepare
+from rbac.rest import ApiView
 
 
 class EvaluateView(ApiView):

@@ -1,4 +1,4 @@
-"""Templates with the classic parameter flow: the list of import time, one rule after the other (reference 9)."""
+"""The classic parameter flow: the list of import time, one rule after the other (reference 9)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ def resolve_classic(
     Conditions and the owner play no part. Used for every transition.
     """
     return {
-        parameter.name: _value(parameter, previous.get(parameter.name), {**request, **preset}.get(parameter.name))
+        parameter.name: _value(
+            parameter, previous.get(parameter.name), {**request, **preset}.get(parameter.name)
+        )
         for parameter in parameters
     }
 
@@ -32,7 +34,8 @@ def _value(parameter: PreviewParameter, previous: str | None, given: str | None)
     name = parameter.name
     if not parameter.mutable and given is not None and previous is not None and given != previous:
         raise _refusal(
-            parameter, f'Parameter "{name}" is not mutable, so it can\'t be updated after creating a workspace.'
+            parameter,
+            f'Parameter "{name}" is not mutable, so it can\'t be updated after creating a workspace.',
         )
     if parameter.required and given is None and previous is None:
         raise _refusal(parameter, f'Parameter "{name}" is required but not provided')

@@ -139,5 +139,3 @@ def _owner_id(scope: Any, *, default: UUID) -> UUID:
         return UUID(text)
     except ValueError as problem:
         raise Invalid("Invalid user_id query parameter", detail=str(problem)) from None
-
-

@@ -37,7 +37,9 @@ def load_owner(*, viewer: Subject, user_id: UUID, organization_id: UUID) -> Owne
     if user is None:
         raise OwnerNotFoundError
     membership = OrganizationMember.objects.filter(user=user, organization_id=organization_id).first()
-    if not may(viewer, Action.READ, user) and (membership is None or not may(viewer, Action.READ, membership)):
+    if not may(viewer, Action.READ, user) and (
+        membership is None or not may(viewer, Action.READ, membership)
+    ):
         raise OwnerNotFoundError
     groups = Group.objects.filter(organization_id=organization_id, members__user=user)
     names = set(groups.exclude(pk=organization_id).values_list("name", flat=True))
@@ -54,4 +56,3 @@ def load_owner(*, viewer: Subject, user_id: UUID, organization_id: UUID) -> Owne
         login_type=user.login_type,
         rbac_roles=tuple(dict.fromkeys(roles)),
     )
-

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -37,7 +37,7 @@ def parse_frame(text: str | None) -> FormRequest:
     try:
         data = json.loads(text)
     except (ValueError, RecursionError):
-        raise FrameError("The frame is not JSON: send {\"id\": 1, \"inputs\": {\"name\": \"text\"}}.") from None
+        raise FrameError('The frame is not JSON: send {"id": 1, "inputs": {"name": "text"}}.') from None
     return parse_request(data)
 
 
@@ -51,7 +51,9 @@ def parse_request(data: Any) -> FormRequest:
         raise FrameError('"id" must be a whole number.')
     inputs = {} if inputs is None else inputs
     if not isinstance(inputs, dict) or not all(isinstance(value, str) for value in inputs.values()):
-        raise FrameError('"inputs" must be an object of texts: numbers, bools and lists are sent as text, too.')
+        raise FrameError(
+            '"inputs" must be an object of texts: numbers, bools and lists are sent as text, too.'
+        )
     return FormRequest(number, inputs, _owner(owner))
 
 

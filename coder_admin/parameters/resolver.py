@@ -176,9 +176,8 @@ def _changes(parameter: PreviewParameter, previous: str) -> list[Note]:
     """Immutability and monotonic rules against the stored value."""
     notes = []
     if not parameter.mutable and parameter.value.value != previous:
-        detail = (
-            f'Parameter "{parameter.name}" is not mutable, so it can\'t be updated after creating a workspace.'
-        )
+        name = parameter.name
+        detail = f'Parameter "{name}" is not mutable, so it can\'t be updated after creating a workspace.'
         notes.append(error("Immutable parameter changed", detail))
     monotonic = [rule for rule in parameter.validations if rule.monotonic]
     if monotonic and parameter.value.valid:

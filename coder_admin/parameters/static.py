@@ -44,7 +44,9 @@ def stored_parameter(row: TemplateVersionParameter) -> PreviewParameter:
         regex=row.validation_regex,
         error=row.validation_error,
     )
-    notes = [] if readable else [error("Failed to parse json parameter options", "Import the template again.")]
+    notes = (
+        [] if readable else [error("Failed to parse json parameter options", "Import the template again.")]
+    )
     try:
         form_type = form_type_for(kind, has_options=bool(options), wish=row.form_type)
     except FormTypeError as problem:
@@ -74,7 +76,9 @@ def _options(stored: Any) -> tuple[tuple[Option, ...], bool]:
         return (), stored in (None, "")
     try:
         return tuple(
-            Option(item["name"], NullText.of(item["value"]), item.get("description", ""), item.get("icon", ""))
+            Option(
+                item["name"], NullText.of(item["value"]), item.get("description", ""), item.get("icon", "")
+            )
             for item in stored
         ), True
     except (TypeError, KeyError, AttributeError):

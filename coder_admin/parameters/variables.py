@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from coder_admin.parameters import gotext
-from coder_admin.parameters.model import Note, error, warning
-from coder_admin.terraform import FileSystem
 from coder_admin.terraform.convert import ConversionError, convert
 from coder_admin.terraform.types import NUMBER
 from coder_admin.terraform.values import Value, boolean, from_python, string
@@ -40,4 +38,8 @@ def server_value(name: str, kind: str, text: str) -> Value:
 
 def server_values(rows: Iterable[tuple[str, str, str, str]]) -> dict[str, Value]:
     """Values by name from (name, type, value, default) rows; one with neither text is left out."""
-    return {name: server_value(name, kind, value or default) for name, kind, value, default in rows if value or default}
+    return {
+        name: server_value(name, kind, value or default)
+        for name, kind, value, default in rows
+        if value or default
+    }

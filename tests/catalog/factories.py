@@ -34,8 +34,13 @@ def make_organization(name: str = "") -> Organization:
     return organization
 
 
-def make_user(organization: Organization | None = None, *, roles: list[str] | None = None,
-              org_roles: list[str] | None = None, **fields: Any) -> User:  # fmt: skip
+def make_user(
+    organization: Organization | None = None,
+    *,
+    roles: list[str] | None = None,
+    org_roles: list[str] | None = None,
+    **fields: Any,
+) -> User:
     """A user with site roles, and a member with organization roles where one is given."""
     name = fields.pop("username", unique("user"))
     user = User.objects.create_user(name, f"{name}@example.com", "secret", rbac_roles=roles or [], **fields)
@@ -83,14 +88,24 @@ def make_file(user: User, files: Mapping[str, str | bytes] | None = None) -> Fil
     return file_store(actor=actor_of(user), data=tar_of(content), content_type="application/x-tar")[0]
 
 
-def make_version(user: User, organization: Organization, *, template: Template | None = None, done: bool = True,
-                 result: ImportResult | None = None, **fields: Any) -> TemplateVersion:  # fmt: skip
+def make_version(
+    user: User,
+    organization: Organization,
+    *,
+    template: Template | None = None,
+    done: bool = True,
+    result: ImportResult | None = None,
+    **fields: Any,
+) -> TemplateVersion:
     """A version whose import has succeeded with ``result``, or with ``done=False`` still waits."""
     actor = actor_of(user)
     version = template_version_create(
-        actor=actor, organization=organization, file=fields.pop("file", None) or make_file(user), template=template,
+        actor=actor,
+        organization=organization,
+        file=fields.pop("file", None) or make_file(user),
+        template=template,
         **fields,
-    )  # fmt: skip
+    )
     if done:
         job_complete_without_worker(actor=actor, job_id=version.job_id)
         version_import_complete(version_id=version.id, result=result or ImportResult())
@@ -98,7 +113,9 @@ def make_version(user: User, organization: Organization, *, template: Template |
 
 
 def make_template(user: User, organization: Organization, name: str = "", **fields: Any) -> Template:
-    version = fields.pop("version", None) or make_version(user, organization, result=fields.pop("result", None))
+    version = fields.pop("version", None) or make_version(
+        user, organization, result=fields.pop("result", None)
+    )
     return template_create(
         actor=actor_of(user), organization=organization, name=name or unique("t"), version=version, **fields
     )

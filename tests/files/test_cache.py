@@ -16,7 +16,9 @@ OWNER = str(uuid.uuid4())
 
 
 def opened(file_id: uuid.UUID) -> OpenFile:
-    return OpenFile(file_id, "hash", 7, {"main.tf": b""}, RbacObject(ResourceType.FILE, id=str(file_id), owner=OWNER))
+    return OpenFile(
+        file_id, "hash", 7, {"main.tf": b""}, RbacObject(ResourceType.FILE, id=str(file_id), owner=OWNER)
+    )
 
 
 @pytest.fixture
@@ -47,10 +49,17 @@ def gauge(name: str) -> float:
 def test_waiters_share_one_fetch_and_the_last_close_forgets(reader: Subject) -> None:
     fetch, file_id = Fetch(), uuid.uuid4()
     cache = FileCache(fetch)
-    before = gauge("open_files_current"), gauge("open_file_refs_current"), gauge("open_files_size_bytes_current")
+    before = (
+        gauge("open_files_current"),
+        gauge("open_file_refs_current"),
+        gauge("open_files_size_bytes_current"),
+    )
     fetch.gate.clear()
     handles = []
-    threads = [threading.Thread(target=lambda: handles.append(cache.acquire(file_id, subject=reader))) for _ in range(8)]
+    threads = [
+        threading.Thread(target=lambda: handles.append(cache.acquire(file_id, subject=reader)))
+        for _ in range(8)
+    ]
     for thread in threads:
         thread.start()
     fetch.gate.set()

@@ -34,7 +34,9 @@ def test_same_content_is_one_file_for_its_creator_and_another_for_others() -> No
     assert AuditLog.objects.filter(resource_type="file", resource_id=str(file.id)).count() == 1
 
 
-@pytest.mark.parametrize("content_type", ["", "text/plain", "application/gzip", "application/x-tar; charset=x"])
+@pytest.mark.parametrize(
+    "content_type", ["", "text/plain", "application/gzip", "application/x-tar; charset=x"]
+)
 def test_other_content_types_are_refused(content_type: str) -> None:
     with pytest.raises(Invalid, match="Unsupported content type"):
         file_store(actor=actor_of(make_user()), data=tar_of(FILES), content_type=content_type)

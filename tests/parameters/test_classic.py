@@ -7,8 +7,13 @@ from coder_admin.parameters.classic import resolve_classic
 from coder_admin.parameters.model import NullText, Option, PreviewParameter, Rule
 
 
-def resolve(parameter: PreviewParameter, *, previous: str | None = None, request: str | None = None,
-            preset: str | None = None) -> str:  # fmt: skip
+def resolve(
+    parameter: PreviewParameter,
+    *,
+    previous: str | None = None,
+    request: str | None = None,
+    preset: str | None = None,
+) -> str:
     given = {"previous": previous, "request": request, "preset": preset}
     values = {key: {parameter.name: text} if text is not None else {} for key, text in given.items()}
     return resolve_classic([parameter], **values)[parameter.name]
@@ -41,8 +46,8 @@ def test_ephemeral_value_is_not_carried_over() -> None:
 def test_refusals_name_the_parameter_as_people_see_it() -> None:
     frozen = PreviewParameter("p", default_value=NullText.of("d"))
     assert reason(frozen, previous="1", request="2") == (
-        'can\'t validate build parameter "p": Parameter "p" is not mutable, so it can\'t be updated after creating a '
-        "workspace."
+        'can\'t validate build parameter "p": Parameter "p" is not mutable, so it can\'t be updated after '
+        "creating a workspace."
     )
     assert resolve(frozen, previous="1", request="1") == "1"
     assert 'Parameter "p" is required but not provided' in reason(REQUIRED)
@@ -54,11 +59,13 @@ def test_refusals_name_the_parameter_as_people_see_it() -> None:
 
 
 def test_lists_and_rules_are_checked() -> None:
-    multi = PreviewParameter("p", type="list(string)", form_type="multi-select", options=(Option("A", NullText.of("a")),))
+    multi = PreviewParameter("p", type="list(string)", form_type="multi-select", options=ONLY_A)
     assert resolve(multi, request='["a"]') == '["a"]'
     assert "must match one of options" in reason(multi, request='["a","b"]')
     assert "must match one of options" in reason(multi, request="a")
-    number = PreviewParameter("p", type="number", mutable=True, validations=(Rule(min=3, monotonic="increasing"),))
+    number = PreviewParameter(
+        "p", type="number", mutable=True, validations=(Rule(min=3, monotonic="increasing"),)
+    )
     assert "less than the minimum 3" in reason(number, request="2")
     assert "equal or greater than previous value: 7" in reason(number, previous="7", request="5")
     assert 'either "true" or "false"' in reason(PreviewParameter("p", type="bool"), request="1")

@@ -16,18 +16,31 @@ def test_request_is_read() -> None:
     frame = json.dumps({"id": 7, "inputs": {"a": "1", "b": ""}, "owner_id": OWNER, "other": 1})
     assert parse_frame(frame) == FormRequest(7, {"a": "1", "b": ""}, UUID(OWNER))
     assert parse_frame("{}") == FormRequest(0, {}, None)
-    assert parse_frame('{"id": 1, "inputs": null, "owner_id": "00000000-0000-0000-0000-000000000000"}').owner_id is None
+    assert (
+        parse_frame('{"id": 1, "inputs": null, "owner_id": "00000000-0000-0000-0000-000000000000"}').owner_id
+        is None
+    )
 
 
 @pytest.mark.parametrize(
     ("frame", "reason"),
     [
-        (None, "Binary"), ("", "not JSON"), ("{", "not JSON"), ("[" * 50_000, "not JSON"), ("[]", "JSON object"),
-        ('{"id": "1"}', '"id"'), ('{"id": true}', '"id"'), ('{"id": 1.5}', '"id"'), ('{"id": 1e400}', '"id"'),
-        ('{"inputs": []}', '"inputs"'), ('{"inputs": {"a": 1}}', '"inputs"'), ('{"inputs": {"a": null}}', '"inputs"'),
-        ('{"owner_id": "me"}', '"owner_id"'), ('{"owner_id": 3}', '"owner_id"'),
+        (None, "Binary"),
+        ("", "not JSON"),
+        ("{", "not JSON"),
+        ("[" * 50_000, "not JSON"),
+        ("[]", "JSON object"),
+        ('{"id": "1"}', '"id"'),
+        ('{"id": true}', '"id"'),
+        ('{"id": 1.5}', '"id"'),
+        ('{"id": 1e400}', '"id"'),
+        ('{"inputs": []}', '"inputs"'),
+        ('{"inputs": {"a": 1}}', '"inputs"'),
+        ('{"inputs": {"a": null}}', '"inputs"'),
+        ('{"owner_id": "me"}', '"owner_id"'),
+        ('{"owner_id": 3}', '"owner_id"'),
     ],
-)  # fmt: skip
+)
 def test_frames_that_are_no_request(frame: str | None, reason: str) -> None:
     with pytest.raises(FrameError, match=reason):
         parse_frame(frame)
@@ -43,14 +56,23 @@ def test_ids_of_answers_strictly_increase(requested: list[int]) -> None:
     assert sent == sorted(set(sent))
 
 
-@given(st.text(max_size=60) | st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_size=5),
-                                          lambda inner: st.lists(inner, max_size=3)
-                                          | st.dictionaries(st.sampled_from(["id", "inputs", "owner_id", "x"]), inner),
-                                          max_leaves=6).map(json.dumps))  # fmt: skip
+@given(
+    st.text(max_size=60)
+    | st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(st.sampled_from(["id", "inputs", "owner_id", "x"]), inner)
+        ),
+        max_leaves=6,
+    ).map(json.dumps)
+)
 def test_any_text_is_a_request_or_refused(frame: str) -> None:
     try:
         request = parse_frame(frame)
-    except FrameError as problem:
-        assert str(problem)
+    except FrameError as refusal:
+        message = str(refusal)
     else:
+        message = "read"
         assert all(isinstance(value, str) for value in request.inputs.values())
+    assert message

@@ -13,7 +13,9 @@ from coder_admin.parameters.model import NullText, Option, Output, PreviewParame
 from coder_admin.parameters.resolver import Resolution, resolve_values
 
 
-def parameter(name: str, default: str | None = "", **fields: Any) -> Callable[[Mapping[str, str]], PreviewParameter]:
+def parameter(
+    name: str, default: str | None = "", **fields: Any
+) -> Callable[[Mapping[str, str]], PreviewParameter]:
     """A parameter of a made-up template: its value is the input, else the default, validated for real."""
 
     def made(inputs: Mapping[str, str]) -> PreviewParameter:
@@ -21,10 +23,18 @@ def parameter(name: str, default: str | None = "", **fields: Any) -> Callable[[M
         options = tuple(Option(value, NullText.of(value)) for value in fields.get("choices", ()))
         rest = {key: value for key, value in fields.items() if key != "choices"}
         found = PreviewParameter(
-            name=name, default_value=NullText.of(default), value=NullText.of(text), options=options,
-            required=default is None, **{"form_type": "", **rest},
-        )  # fmt: skip
-        missing = [error("Required parameter not provided", "parameter value is null", "required")] if text is None else []
+            name=name,
+            default_value=NullText.of(default),
+            value=NullText.of(text),
+            options=options,
+            required=default is None,
+            **{"form_type": "", **rest},
+        )
+        missing = (
+            [error("Required parameter not provided", "parameter value is null", "required")]
+            if text is None
+            else []
+        )
         return found.noting(*check_parameter(found, wish=found.form_type), *missing)
 
     return made
@@ -37,12 +47,22 @@ def template(*parameters: Callable[[Mapping[str, str]], PreviewParameter], **out
     return render
 
 
-def resolve(render: Any, *, previous: Mapping[str, str] | None = None, request: Mapping[str, str] | None = None,
-            preset: Mapping[str, str] | None = None, transition: str = "start") -> Resolution:  # fmt: skip
+def resolve(
+    render: Any,
+    *,
+    previous: Mapping[str, str] | None = None,
+    request: Mapping[str, str] | None = None,
+    preset: Mapping[str, str] | None = None,
+    transition: str = "start",
+) -> Resolution:
     return resolve_values(
-        render, first_build=previous is None, transition=transition, previous=previous or {}, request=request or {},
+        render,
+        first_build=previous is None,
+        transition=transition,
+        previous=previous or {},
+        request=request or {},
         preset=preset or {},
-    )  # fmt: skip
+    )
 
 
 PLAIN = template(parameter("p", "default", mutable=True))
@@ -89,25 +109,41 @@ def test_changed_immutable_value_is_refused_with_its_name() -> None:
     problem = refused(resolve(frozen, previous={"p": "a"}, request={"p": "b"}))
     assert problem.message == "Unable to validate parameters"
     assert [(v.field, v.detail) for v in problem.validations] == [
-        ("p", 'Immutable parameter changed; Parameter "p" is not mutable, so it can\'t be updated after creating a workspace.')
+        (
+            "p",
+            'Immutable parameter changed; Parameter "p" is not mutable, so it can\'t be updated after '
+            "creating a workspace.",
+        )
     ]
     assert problem.detail == ""
 
 
 def test_unchanged_and_new_immutable_values_pass() -> None:
     frozen = template(parameter("p", "a"), parameter("new", "n"))
-    assert resolve(frozen, previous={"p": "a"}, request={"p": "a", "new": "x"}).values == {"p": "a", "new": "x"}
+    assert resolve(frozen, previous={"p": "a"}, request={"p": "a", "new": "x"}).values == {
+        "p": "a",
+        "new": "x",
+    }
     assert resolve(frozen, request={"p": "b"}).values["p"] == "b"
     # The stored text counts, also when the template's default has moved since.
     assert resolve(template(parameter("p", "z")), previous={"p": "a"}).values == {"p": "a"}
 
 
 def test_parameter_that_became_mutable_is_free() -> None:
-    assert resolve(template(parameter("p", "a", mutable=True)), previous={"p": "a"}, request={"p": "b"}).values == {"p": "b"}
+    assert resolve(
+        template(parameter("p", "a", mutable=True)), previous={"p": "a"}, request={"p": "b"}
+    ).values == {"p": "b"}
 
 
-@pytest.mark.parametrize(("rule", "new", "ok"), [("increasing", "5", True), ("increasing", "3", False),
-                                                 ("decreasing", "3", True), ("decreasing", "5", False)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("rule", "new", "ok"),
+    [
+        ("increasing", "5", True),
+        ("increasing", "3", False),
+        ("decreasing", "3", True),
+        ("decreasing", "5", False),
+    ],
+)
 def test_monotonic_against_the_stored_value(rule: str, new: str, ok: bool) -> None:
     render = template(parameter("n", "1", type="number", mutable=True, validations=(Rule(monotonic=rule),)))
     resolution = resolve(render, previous={"n": "4"}, request={"n": new})
@@ -118,8 +154,11 @@ def test_monotonic_against_the_stored_value(rule: str, new: str, ok: bool) -> No
 
 
 def test_every_error_is_told_at_once_sorted_by_name() -> None:
-    render = template(parameter("z", None), parameter("a", "x", choices=("1", "2")),
-                      parameter("m", None, type="number", validations=(Rule(min=1),)))  # fmt: skip
+    render = template(
+        parameter("z", None),
+        parameter("a", "x", choices=("1", "2")),
+        parameter("m", None, type="number", validations=(Rule(min=1),)),
+    )
     problem = refused(resolve(render))
     assert [v.field for v in problem.validations] == ["a", "m", "z"]
     assert problem.validations[1].detail.endswith(", and 1 other diagnostic(s)")
@@ -148,7 +187,10 @@ def test_hidden_parameter_starts_at_its_default_when_shown_again() -> None:
     first = resolve(render, request={"mode": "expert", "detail": "mine"}).values
     hidden = resolve(render, previous=first, request={"mode": "simple"}).values
     assert hidden == {"mode": "simple"}
-    assert resolve(render, previous=hidden, request={"mode": "expert"}).values == {"mode": "expert", "detail": "d"}
+    assert resolve(render, previous=hidden, request={"mode": "expert"}).values == {
+        "mode": "expert",
+        "detail": "d",
+    }
 
 
 def test_stale_option_gives_way_to_the_default_with_a_warning() -> None:
@@ -159,7 +201,11 @@ def test_stale_option_gives_way_to_the_default_with_a_warning() -> None:
 
 
 def test_stale_element_of_a_multi_select() -> None:
-    render = template(parameter("p", '["a"]', type="list(string)", form_type="multi-select", mutable=True, choices=("a", "b")))
+    render = template(
+        parameter(
+            "p", '["a"]', type="list(string)", form_type="multi-select", mutable=True, choices=("a", "b")
+        )
+    )
     assert resolve(render, previous={"p": '["b","gone"]'}).values == {"p": '["a"]'}
     assert resolve(render, previous={"p": '["b"]'}).values == {"p": '["b"]'}
 
@@ -172,7 +218,9 @@ def test_stale_option_asked_for_anew_or_immutable_is_refused() -> None:
 
 @pytest.mark.parametrize("transition", ["stop", "delete"])
 def test_stop_and_delete_are_never_refused(transition: str) -> None:
-    broken = template(parameter("p", "a", choices=("a",)), diagnostics=(error("broken"),), unknown_tags=("t",))
+    broken = template(
+        parameter("p", "a", choices=("a",)), diagnostics=(error("broken"),), unknown_tags=("t",)
+    )
     resolution = resolve(broken, previous={"p": "gone", "other": "kept"}, transition=transition)
     assert not resolution.refused
     assert resolution.values == {"p": "gone", "other": "kept"}
@@ -193,9 +241,19 @@ _names = st.sampled_from(["p", "q", "r"])
 _values = st.dictionaries(_names, st.sampled_from(["", "a", "b", "gone"]), max_size=3)
 
 
-@given(previous=st.none() | _values, request=_values, preset=_values, mutable=st.booleans(), ephemeral=st.booleans())
+@given(
+    previous=st.none() | _values,
+    request=_values,
+    preset=_values,
+    mutable=st.booleans(),
+    ephemeral=st.booleans(),
+)
 def test_accepted_values_are_complete_and_valid(
-    previous: dict[str, str] | None, request: dict[str, str], preset: dict[str, str], mutable: bool, ephemeral: bool
+    previous: dict[str, str] | None,
+    request: dict[str, str],
+    preset: dict[str, str],
+    mutable: bool,
+    ephemeral: bool,
 ) -> None:
     render = template(
         parameter("p", "a", mutable=mutable, choices=("a", "b")),

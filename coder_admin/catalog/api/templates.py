@@ -40,7 +40,9 @@ class TemplatesView(ApiView):
 
 
 class OrganizationTemplatesView(ApiView):
-    @extend_schema(operation_id="list_organization_templates", parameters=_SEARCH, responses=OpenApiTypes.OBJECT)
+    @extend_schema(
+        operation_id="list_organization_templates", parameters=_SEARCH, responses=OpenApiTypes.OBJECT
+    )
     def get(self, request: Request, organization: str) -> Response:
         """Templates of one organization."""
         found = resolve_organization(self.actor, organization)
@@ -118,7 +120,5 @@ class AclAvailableView(ApiView):
         """Users and groups that could be given a role."""
         found = selectors.template_get(viewer=self.actor, template_id=template)
         return Response(
-            access.acl_candidates(
-                viewer=self.actor, template=found, query=request.query_params.get("q", "")
-            )
+            access.acl_candidates(viewer=self.actor, template=found, query=request.query_params.get("q", ""))
         )

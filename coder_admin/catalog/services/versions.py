@@ -196,7 +196,9 @@ def _set_archived(actor: Subject, version: TemplateVersion, *, archived: bool) -
         state = "archived already" if archived else "not archived"
         raise Invalid(f"The template version is {state}.")
     if archived and version.template is not None and version.template.active_version_id == version.id:
-        raise Invalid("The active version of a template cannot be archived.", detail="Promote another one first.")
+        raise Invalid(
+            "The active version of a template cannot be archived.", detail="Promote another one first."
+        )
     before = VERSION_FIELDS.snapshot(version)
     version.archived = archived
     version.save(update_fields=["archived", "updated_at"])
