@@ -26,6 +26,7 @@ def reason(parameter: PreviewParameter, **values: str) -> str:
     return caught.value.detail
 
 
+ONLY_A = (Option("A", NullText.of("a")),)
 PLAIN = PreviewParameter("p", display_name="The P", mutable=True, default_value=NullText.of("d"))
 REQUIRED = PreviewParameter("p", mutable=True, required=True, default_value=NullText.of(""))
 
