@@ -48,7 +48,10 @@ def _of_framework(error: exceptions.APIException) -> Response:
     message = str(error.detail) if isinstance(error.detail, str) else "The request was refused."
     detail = ""
     if isinstance(error, exceptions.NotAuthenticated):
-        message, detail = "You are signed out or your session has expired.", "Log in and send the token again."
+        message, detail = (
+            "You are signed out or your session has expired.",
+            "Log in and send the token again.",
+        )
     response = _answer(error.status_code, message, detail)
     if getattr(error, "auth_header", None):
         response.headers["WWW-Authenticate"] = error.auth_header  # type: ignore[attr-defined]
@@ -74,6 +77,4 @@ def _validations(detail: Any, path: str = "") -> Iterator[dict[str, str]]:
 def _answer(
     status: int, message: str, detail: str = "", validations: list[dict[str, str]] | None = None
 ) -> Response:
-    return Response(
-        {"message": message, "detail": detail, "validations": validations or []}, status=status
-    )
+    return Response({"message": message, "detail": detail, "validations": validations or []}, status=status)

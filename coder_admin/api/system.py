@@ -1,12 +1,11 @@
-"""Build information, health, and the answer to addresses that do not exist."""
+"""Build information, the documentation page, and the answer to addresses that do not exist."""
 
 from __future__ import annotations
 
 from django.conf import settings
-from django.db import connection
-from django.db.utils import DatabaseError
-from django.http import HttpRequest, HttpResponse
 from drf_spectacular.utils import extend_schema
+from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerSplitView
+from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -39,14 +38,18 @@ class UnknownRouteView(PublicApiView):
     authentication_classes = ()
 
     def initial(self, request: Request, *args: object, **kwargs: object) -> None:
-        raise NotFound("Route not found.", detail=f"{request.method} {request.path} is no address of the API.")
+        raise NotFound(
+            "Route not found.", detail=f"{request.method} {request.path} is no address of the API."
+        )
 
 
-def healthz(request: HttpRequest) -> HttpResponse:
-    """200 "OK" while the database answers, else 503: for load balancers, without login."""
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
-    except DatabaseError:
-        return HttpResponse("database unavailable", status=503, content_type="text/plain")
-    return HttpResponse("OK", content_type="text/plain")
+openapi = SpectacularJSONAPIView.as_view(permission_classes=[AllowAny], authentication_classes=[])
+"""The OpenAPI document; it tells addresses and shapes, no data."""
+
+docs = SpectacularSwaggerSplitView.as_view(
+    permission_classes=[AllowAny],
+    authentication_classes=[],
+    url_name="openapi",
+    template_name="api/docs.html",
+)
+"""The documentation page. Its script is a file of its own, so that the content security policy holds."""

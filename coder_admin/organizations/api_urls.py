@@ -29,9 +29,7 @@ urlpatterns = [
     path("organizations", organizations.OrganizationsView.as_view()),
     path("organizations/<str:organization>", organizations.OrganizationView.as_view()),
     path("organizations/<str:organization>/members", organizations.MembersView.as_view()),
-    path(
-        "organizations/<str:organization>/paginated-members", organizations.PaginatedMembersView.as_view()
-    ),
+    path("organizations/<str:organization>/paginated-members", organizations.PaginatedMembersView.as_view()),
     path("organizations/<str:organization>/members/roles", organizations.OrganizationRolesView.as_view()),
     path("organizations/<str:organization>/members/<str:user>", organizations.MemberView.as_view()),
     path(

@@ -119,5 +119,7 @@ def _named_user(text: str, me: User | None) -> User | None:
 def _user_row(text: str) -> User | None:
     rows = User.objects.live()
     id_ = as_uuid(text)
-    found: User | None = rows.filter(**({"id": id_} if id_ is not None else {"username__iexact": text})).first()
+    found: User | None = rows.filter(
+        **({"id": id_} if id_ is not None else {"username__iexact": text})
+    ).first()
     return found

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 from rbac.rest import ApiView
 
 from ..models import Organization, OrganizationMember, User
@@ -17,7 +15,7 @@ class IdentityView(ApiView):
     def me(self) -> User | None:
         """The calling user's row."""
         user = self.request.user
-        return cast(User, user) if user.is_authenticated else None
+        return user if user.is_authenticated else None
 
     def organization(self, text: str) -> Organization:
         return resolve_organization(self.actor, text)

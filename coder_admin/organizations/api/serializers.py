@@ -91,7 +91,9 @@ class UserIn(serializers.Serializer[Any]):
     email = serializers.CharField(max_length=400)
     name = serializers.CharField(max_length=400, required=False, allow_blank=True, default="")
     password = serializers.CharField(max_length=1000, required=False, allow_blank=True, trim_whitespace=False)
-    login_type = serializers.ChoiceField(choices=LoginType.choices, required=False, default=LoginType.PASSWORD)
+    login_type = serializers.ChoiceField(
+        choices=LoginType.choices, required=False, default=LoginType.PASSWORD
+    )
     user_status = serializers.ChoiceField(
         choices=[UserStatus.ACTIVE, UserStatus.DORMANT], required=False, default=UserStatus.ACTIVE
     )
@@ -271,10 +273,16 @@ class GroupIn(serializers.Serializer[Any]):
     quota_allowance = serializers.IntegerField(required=False)
 
 
-_USERS = {"child": serializers.CharField(max_length=64), "required": False, "max_length": 100}
+class UserNames(serializers.ListField):
+    """Ids or usernames."""
+
+    child = serializers.CharField(max_length=64)
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(required=False, max_length=100, **options)
 
 
 class GroupPatch(GroupIn):
     name = serializers.CharField(max_length=200, required=False)
-    add_users = serializers.ListField(**_USERS)
-    remove_users = serializers.ListField(**_USERS)
+    add_users = UserNames()
+    remove_users = UserNames()

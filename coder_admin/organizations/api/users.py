@@ -97,7 +97,9 @@ class StatusView(IdentityView):
 
     @extend_schema(request=None, responses={200: UserOut})
     def put(self, request: Request, user: str) -> Response:
-        return Response(present(services.user_status_set(self.actor, user=self.user(user), status=self.status)))
+        return Response(
+            present(services.user_status_set(self.actor, user=self.user(user), status=self.status))
+        )
 
 
 class UserRolesView(IdentityView):
