@@ -43,3 +43,18 @@ def server_values(rows: Iterable[tuple[str, str, str, str]]) -> dict[str, Value]
         for name, kind, value, default in rows
         if value or default
     }
+
+
+def stray_tfvars(files: FileSystem) -> list[Note]:
+    """A warning for each tfvars file that Terraform does not read by itself: only ``terraform.tfvars`` and
+    ``*.auto.tfvars`` of the root folder count (4.5)."""
+    notes = []
+    for path in files.walk(""):
+        if not path.endswith((".tfvars", ".tfvars.json")) or path.startswith(".terraform/"):
+            continue
+        root = "/" not in path
+        if root and (path.startswith("terraform.tfvars") or ".auto.tfvars" in path):
+            continue
+        detail = f"{path} is not loaded: name it terraform.tfvars or *.auto.tfvars in the root folder."
+        notes.append(warning("Variable file is ignored", detail))
+    return notes
