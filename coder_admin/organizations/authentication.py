@@ -10,12 +10,13 @@ from rest_framework.authentication import BaseAuthentication, SessionAuthenticat
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
-from coder_admin.organizations.models import APIKey, User
-from coder_admin.organizations.services import authenticate_token
 from rbac.django import limit_scope
 from rbac.model import SCOPE_ALL, SCOPES
 
-__all__ = ["TOKEN_HEADER", "SessionAuthentication", "TokenAuthentication", "token_text"]
+from .models import APIKey, User
+from .services import authenticate_token
+
+__all__ = ["TOKEN_HEADER", "SessionAuthentication", "TokenAuthentication", "token_text", "user_of"]
 
 TOKEN_HEADER = "Coder-Session-Token"  # noqa: S105 - the header's name
 
@@ -29,6 +30,27 @@ def token_text(request: HttpRequest | Request) -> str:
     return value.strip() if kind.lower() == "bearer" else ""
 
 
+def user_of(request: HttpRequest) -> User | None:
+    """Who asks outside of the REST views (metrics, streams, sockets' handshakes): the user of the token, under
+    its scope, else of the browser session; None for nobody and for a wrong token."""
+    text = token_text(request)
+    if text:
+        key = authenticate_token(text)
+        return None if key is None else _within_scope(key)
+    user = getattr(request, "user", None)
+    return user if isinstance(user, User) else None
+
+
+def _within_scope(key: APIKey) -> User | None:
+    """The key's user under the ceiling of its scope; None for a scope nobody knows."""
+    scope = SCOPES.get(key.scope)
+    if scope is None:
+        return None
+    if scope is not SCOPE_ALL:
+        limit_scope(key.user, scope)
+    return key.user
+
+
 class TokenAuthentication(BaseAuthentication):
     """A token acts as its user, under the ceiling of its scope. A wrong one is 401, never ignored."""
 
@@ -39,13 +61,10 @@ class TokenAuthentication(BaseAuthentication):
         key = authenticate_token(text)
         if key is None:
             raise AuthenticationFailed("The session token is not valid: it is unknown or has expired.")
-        # An unknown scope name gives no right at all.
-        scope = SCOPES.get(key.scope)
-        if scope is None:
+        user = _within_scope(key)
+        if user is None:
             raise AuthenticationFailed(f'The token has the unknown scope "{key.scope}".')
-        if scope is not SCOPE_ALL:
-            limit_scope(key.user, scope)
-        return key.user, key
+        return user, key
 
     def authenticate_header(self, request: Request) -> str:
         """Makes the answer to nobody 401 instead of 403."""
@@ -55,7 +74,7 @@ class TokenAuthentication(BaseAuthentication):
 class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     """How the OpenAPI document describes the token."""
 
-    target_class = "coder_admin.api.authentication.TokenAuthentication"
+    target_class = "coder_admin.organizations.authentication.TokenAuthentication"
     name = "SessionToken"
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
