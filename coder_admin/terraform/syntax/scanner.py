@@ -233,7 +233,9 @@ class _Scanner:
         end = at + 1
         if text.startswith("/*", at):
             end = len(text)
-            self.report(at, "Unterminated comment", "This comment has no closing */ before the end of the file.")
+            self.report(
+                at, "Unterminated comment", "This comment has no closing */ before the end of the file."
+            )
         else:
             self.report(at, *_explain(text[at]))
         self.out.add(t.INVALID, at, end)
@@ -241,9 +243,7 @@ class _Scanner:
 
     def report(self, at: int, summary: str, detail: str) -> None:
         if len(self.out.diagnostics) < 20:  # a binary file would give thousands
-            self.out.diagnostics.append(
-                error(summary, detail, self.out.source.range(at, at + 1), "syntax")
-            )
+            self.out.diagnostics.append(error(summary, detail, self.out.source.range(at, at + 1), "syntax"))
 
 
 def _identifier_end(text: str, start: int, end: int) -> int:
