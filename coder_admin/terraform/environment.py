@@ -12,7 +12,7 @@ from coder_admin.terraform.model import Budget
 from coder_admin.terraform.values import Value
 
 if TYPE_CHECKING:
-    from coder_admin.terraform.evaluate.scope import Scope
+    from coder_admin.terraform.evaluation.scope import Scope
 
 _CLOCK_EVERY = 2_000  # steps between two looks at the clock
 
@@ -68,7 +68,17 @@ def _exceeded(detail: str) -> BudgetError:
 class Env:
     """The variables of one expression's run: the module's scope, iteration slots, each/count/self."""
 
-    __slots__ = ("count_index", "each_key", "each_value", "functions", "meter", "self_value", "slots", "scope", "vars")
+    __slots__ = (
+        "count_index",
+        "each_key",
+        "each_value",
+        "functions",
+        "meter",
+        "self_value",
+        "slots",
+        "scope",
+        "vars",
+    )
 
     def __init__(self, scope: Scope | None, meter: Meter, functions: FunctionContext) -> None:
         self.scope = scope

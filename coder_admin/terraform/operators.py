@@ -18,6 +18,7 @@ from coder_admin.terraform.types import (
     DYNAMIC,
     NUMBER,
     STRING,
+    CollectionType,
     ListType,
     MapType,
     ObjectType,
@@ -34,6 +35,7 @@ from coder_admin.terraform.values import (
     Refinement,
     Value,
     boolean,
+    null,
     unknown,
 )
 
@@ -164,7 +166,9 @@ def get_attribute(value: Value, name: str) -> Value:
         found = data.get(name)
         if found is None:
             if isinstance(value.type, MapType):
-                raise Refused("Missing map element", f'This map does not have an element with the key "{name}".')
+                raise Refused(
+                    "Missing map element", f'This map does not have an element with the key "{name}".'
+                )
             raise Refused("Unsupported attribute", f'This object does not have an attribute named "{name}".')
         return found.with_marks(marks) if marks else found
     of = value.type
@@ -245,7 +249,9 @@ def _index_sequence(collection: Value, of: ListType | TupleType, key: Value) -> 
             "part.",
         )
     if at < 0:
-        raise Refused("Invalid index", f"{_NO_ELEMENT}: a negative number is not a valid index for a sequence.")
+        raise Refused(
+            "Invalid index", f"{_NO_ELEMENT}: a negative number is not a valid index for a sequence."
+        )
     if type(items) is Refinement:
         if isinstance(of, ListType):
             return unknown(of.element)
@@ -281,9 +287,13 @@ def _index_mapping(collection: Value, of: MapType | ObjectType, key: Value) -> V
 def condition(value: Value, what: str = "The condition expression must be of type bool.") -> Value:
     """The condition of a conditional as a bool: not null, perhaps unknown."""
     if value.data is None:
-        raise Refused("Null condition", "The condition value is null. Conditions must either be true or false.")
+        raise Refused(
+            "Null condition", "The condition value is null. Conditions must either be true or false."
+        )
     if value.type is BOOL:
         return value
+    if type(value.data) is Refinement:
+        return UNKNOWN_BOOL.with_marks(value.marks)
     try:
         return convert(value, BOOL)
     except ConversionError:
@@ -351,18 +361,46 @@ def _difference(left: Type, right: Type) -> str:
 
 
 def _undecided(then: Value, otherwise: Value, of: Type) -> Value:
-    """The result when the condition is unknown: unknown, but not null where neither side is."""
+    """The result when the condition is unknown: what the two sides have in common."""
+    if then.data is None and otherwise.data is None:
+        return null(of)
     if of is DYNAMIC:
         return DYNAMIC_UNKNOWN
-    sides = [_facts(then), _facts(otherwise)]
-    low = min(side.min_length for side in sides)
-    high: int | None = None
-    longest = [side.max_length for side in sides]
-    if None not in longest:
-        high = max(side for side in longest if side is not None)
-    if not all(side.not_null for side in sides):
-        return unknown(of)
-    return unknown(of, Refinement(not_null=True, min_length=low, max_length=high))
+    left, right = _facts(then), _facts(otherwise)
+    not_null = left.not_null and right.not_null
+    if then.type is NUMBER and otherwise.type is NUMBER:
+        lower = _outer_bound(left.lower, right.lower, -1)
+        upper = _outer_bound(left.upper, right.upper, 1)
+        if not_null and lower is not None and lower == upper:
+            return Value(NUMBER, lower)
+        return unknown(of, Refinement(not_null=not_null, lower=lower, upper=upper))
+    if isinstance(of, CollectionType) and then.type is otherwise.type:
+        low = min(left.min_length, right.min_length)
+        high = None
+        if left.max_length is not None and right.max_length is not None:
+            high = max(left.max_length, right.max_length)
+        if not_null and low == high:
+            exact = _of_length(of, low)
+            if exact is not None:
+                return exact
+        return unknown(of, Refinement(not_null=not_null, min_length=low, max_length=high))
+    return unknown(of, NOT_NULL if not_null else Refinement())
+
+
+def _outer_bound(one: int | Float | None, other: int | Float | None, sign: int) -> int | Float | None:
+    """The lower (sign -1) or upper (1) of two bounds; none when one side has none."""
+    if one is None or other is None:
+        return None
+    return one if numbers.compare(one, other) * sign >= 0 else other
+
+
+def _of_length(of: CollectionType, length: int) -> Value | None:
+    """A collection of which only the number of elements is known; None when that tells too little."""
+    if length == 0:
+        return Value(of, {} if isinstance(of, MapType) else ())
+    if isinstance(of, ListType) or (isinstance(of, SetType) and length == 1):
+        return Value(of, (unknown(of.element),) * length)
+    return None
 
 
 def _facts(value: Value) -> Refinement:
@@ -371,6 +409,8 @@ def _facts(value: Value) -> Refinement:
         return data
     if data is None:
         return Refinement()
+    if value.type is NUMBER:
+        return Refinement(not_null=True, lower=data, upper=data)
     if isinstance(data, dict | tuple) and value.type.is_collection:
         return Refinement(not_null=True, min_length=len(data), max_length=len(data))
     return NOT_NULL

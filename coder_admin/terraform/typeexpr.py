@@ -24,7 +24,16 @@ from coder_admin.terraform.types import (
     tuple_type,
     without_optional,
 )
-from coder_admin.terraform.values import Refinement, Value, list_of, map_of, normalized, object_, set_of, tuple_
+from coder_admin.terraform.values import (
+    Refinement,
+    Value,
+    list_of,
+    map_of,
+    normalized,
+    object_,
+    set_of,
+    tuple_,
+)
 
 _PRIMITIVES: dict[str, Type] = {"string": STRING, "number": NUMBER, "bool": BOOL, "any": DYNAMIC}
 _COLLECTIONS: dict[str, Callable[[Type], Type]] = {"list": list_type, "set": set_type, "map": map_type}
@@ -111,8 +120,9 @@ class TypeParser:
                 "Invalid quoted type constraints",
             )
         raise self.failure(
-            node, "A type specification is either a primitive type keyword (bool, number, string) or a complex "
-            "type constructor call, like list(string)."
+            node,
+            "A type specification is either a primitive type keyword (bool, number, string) or a complex "
+            "type constructor call, like list(string).",
         )
 
     def failure(
@@ -136,7 +146,8 @@ class TypeParser:
             )
         if node.root == "tuple":
             raise self.failure(
-                node, "The tuple type constructor requires one argument specifying the element types as a list."
+                node,
+                "The tuple type constructor requires one argument specifying the element types as a list.",
             )
         raise self.failure(node, f'The keyword "{node.root}" is not a valid type specification.')
 
@@ -169,8 +180,9 @@ class TypeParser:
     def object(self, node: tree.Node) -> tuple[Type, Defaults]:
         if not isinstance(node, tree.ObjectCons):
             raise self.failure(
-                node, "Object type constructor requires a map whose keys are attribute names and whose values are "
-                "the corresponding attribute types."
+                node,
+                "Object type constructor requires a map whose keys are attribute names and whose values are "
+                "the corresponding attribute types.",
             )
         attributes: dict[str, Type] = {}
         optional: set[str] = set()
@@ -195,11 +207,14 @@ class TypeParser:
 
     def optional(self, node: tree.Call) -> tuple[Type, Defaults, Value | None]:
         if not node.arguments:
-            raise self.failure(node, "Optional attribute modifier requires the attribute type as its argument.")
+            raise self.failure(
+                node, "Optional attribute modifier requires the attribute type as its argument."
+            )
         if len(node.arguments) > 2:
             raise self.failure(
-                node, "Optional attribute modifier expects at most two arguments: the attribute type and a default "
-                "value."
+                node,
+                "Optional attribute modifier expects at most two arguments: the attribute type and a default "
+                "value.",
             )
         of, defaults = self.parse(node.arguments[0])
         if len(node.arguments) == 1:

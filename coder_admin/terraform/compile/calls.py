@@ -42,7 +42,7 @@ def compile_call(compiler: Compiler, node: tree.Call) -> Run:
     sites = [compiler.site_of(argument) for argument in node.arguments]
     if plain not in FUNCTIONS:
         return _unknown_function(plain, name_site)
-    if plain == "templatestring" and node.arguments and not _is_reference(node.arguments[0]):
+    if plain == "templatestring" and len(node.arguments) == 2 and not _is_reference(node.arguments[0]):
         return _no_template_reference(sites[0])
     expand = node.expand
 
@@ -65,7 +65,8 @@ def compile_call(compiler: Compiler, node: tree.Call) -> Run:
             raise site.failure(problem.summary, problem.detail) from None
         except RecursionError:
             raise call_site.failure(
-                "Error in function call", f'Call to function "{plain}" failed: the value is nested too deeply.'
+                "Error in function call",
+                f'Call to function "{plain}" failed: the value is nested too deeply.',
             ) from None
         return result.with_marks(marks) if marks else result
 

@@ -143,7 +143,11 @@ def compile_for(compiler: Compiler, node: tree.For) -> Run:
     key = None if node.key is None else compiler.compile(node.key)
     compiler.unbind(slot, before)
     collection_site = compiler.site_of(node.collection)
-    test = None if condition is None or node.condition is None else _Filter(condition, compiler.site_of(node.condition))
+    test = (
+        None
+        if condition is None or node.condition is None
+        else _Filter(condition, compiler.site_of(node.condition))
+    )
     if key is not None and node.key is not None:
         return _for_object(
             collection, collection_site, slot, test, key, compiler.site_of(node.key), value, node.grouped
@@ -320,7 +324,9 @@ def compile_splat(compiler: Compiler, node: tree.Splat) -> Run:
         if isinstance(of, SetType) and not set_length_known(source):
             return unknown_of(env, of).with_marks(marks)
         if not values:
-            return list_of((), each_of(env, unknown(of.element)).type if isinstance(of, CollectionType) else DYNAMIC).with_marks(marks)
+            return list_of(
+                (), each_of(env, unknown(of.element)).type if isinstance(of, CollectionType) else DYNAMIC
+            ).with_marks(marks)
         return list_of(values).with_marks(marks)
 
     return run

@@ -8,7 +8,6 @@ from coder_admin.terraform.compile.core import Compiled, Reference
 from coder_admin.terraform.config.declarations import (
     CompiledBlock,
     CompiledBody,
-    LifecycleRules,
     Located,
     Resource,
     Section,
@@ -41,7 +40,9 @@ class BodyCompiler:
         repeat = decoder.repetition(section)
         resolver = ModuleResolver(decoder.names, repeat)
         kind, name = (label.text for label in section.node.labels)
-        found = Resource(mode, kind, name, section.range, CompiledBody(), depends_on=decoder.depends_on(section))
+        found = Resource(
+            mode, kind, name, section.range, CompiledBody(), depends_on=decoder.depends_on(section)
+        )
         for meta in ("count", "for_each"):
             located = section.attributes.get(meta)
             if located is not None and meta == repeat:
@@ -80,7 +81,9 @@ class BodyCompiler:
         self.seen.append(compiled)
         return compiled
 
-    def block(self, body: CompiledBody, source: SourceText, block: tree.BlockNode, resolver: ModuleResolver) -> None:
+    def block(
+        self, body: CompiledBody, source: SourceText, block: tree.BlockNode, resolver: ModuleResolver
+    ) -> None:
         where = source.range(block.start, block.header_end)
         if block.type == "dynamic":
             self.dynamic(body, source, block, resolver)
@@ -184,7 +187,9 @@ class BodyCompiler:
             for item in replace.attribute.expr.items:
                 piece = tree.Attribute("replace_triggered_by", item.start, item.end, item.end, item)
                 text = replace.source.text[item.start : item.end]
-                rules.replace_triggered_by.append((text, self.compile(Located(replace.source, piece), resolver)))
+                rules.replace_triggered_by.append(
+                    (text, self.compile(Located(replace.source, piece), resolver))
+                )
         rules.preconditions += self.watched(decoder.rules(section, "precondition", resolver))
         after = ModuleResolver(resolver.names, resolver.repeat, True)
         rules.postconditions += self.watched(decoder.rules(section, "postcondition", after))

@@ -20,6 +20,7 @@ from coder_admin.terraform.config.declarations import (
 )
 from coder_admin.terraform.config.names import ConstantResolver, ModuleResolver, Names, did_you_mean
 from coder_admin.terraform.config.sections import Sections
+from coder_admin.terraform.config.sections import section as section_of
 from coder_admin.terraform.convert import ConversionError, convert
 from coder_admin.terraform.diagnostics import DiagnosticError, Range, error, has_errors
 from coder_admin.terraform.environment import Env, Meter
@@ -31,7 +32,16 @@ from coder_admin.terraform.typeexpr import TypeParser
 from coder_admin.terraform.types import DYNAMIC
 from coder_admin.terraform.values import Value, normalized
 
-_RESERVED_VARIABLES = ("source", "version", "providers", "count", "for_each", "lifecycle", "depends_on", "locals")
+_RESERVED_VARIABLES = (
+    "source",
+    "version",
+    "providers",
+    "count",
+    "for_each",
+    "lifecycle",
+    "depends_on",
+    "locals",
+)
 _VARIABLE = ("type", "default", "description", "sensitive", "ephemeral", "nullable", "deprecated", "const")
 _OUTPUT = ("value", "description", "sensitive", "ephemeral", "depends_on", "deprecated", "type")
 _CALL_META = ("source", "version", "providers", "count", "for_each", "depends_on")
@@ -74,7 +84,12 @@ class Decoder:
         for name, section in named["module"].items():
             self.config.calls[normalized(name)] = self.call(normalized(name), section)
         for name, section in named["check"].items():
+            for source, block in section.blocks:
+                if block.type == "data" and len(block.labels) == 2:
+                    resource = bodies.resource("data", section_of(source, block))
+                    self.config.resources[("data", resource.key)] = resource
             self.config.checks[name] = self.check(name, section)
+        self.config.attribute_names = frozenset(self.sections.attribute_names)
         return self.config
 
     def report(self, summary: str, detail: str, where: Range) -> None:
@@ -119,7 +134,9 @@ class Decoder:
             if name not in arguments:
                 hint = did_you_mean(name, arguments)
                 self.report(
-                    "Unsupported argument", f'An argument named "{name}" is not expected here.{hint}', located.range
+                    "Unsupported argument",
+                    f'An argument named "{name}" is not expected here.{hint}',
+                    located.range,
                 )
         for source, block in section.blocks:
             if block.type not in blocks:
@@ -213,7 +230,11 @@ class Decoder:
         if "source" not in section.attributes:
             self.missing_argument("source", section)
         found = ModuleCall(
-            name, section.range, self.text(section, "source"), self.text(section, "version"), depends_on=self.depends_on(section)
+            name,
+            section.range,
+            self.text(section, "source"),
+            self.text(section, "version"),
+            depends_on=self.depends_on(section),
         )
         for argument, located in section.attributes.items():
             if argument in ("count", "for_each"):
@@ -289,7 +310,11 @@ class Decoder:
         if condition is None:
             return None
         text = None if message is None else self.compile(Located(source, message), resolver)
-        return Rule(self.compile(Located(source, condition), resolver), text, source.range(condition.expr.start, condition.expr.end))
+        return Rule(
+            self.compile(Located(source, condition), resolver),
+            text,
+            source.range(condition.expr.start, condition.expr.end),
+        )
 
     def check(self, name: str, section: Section) -> Check:
         for source, block in section.blocks:

@@ -91,10 +91,17 @@ class Loader:
                 self.count += 1
                 if self.count > MAX_MODULES:
                     self.diagnostics.append(
-                        error("Too many modules", f"A template may hold {MAX_MODULES} modules.", call.range, "budget")
+                        error(
+                            "Too many modules",
+                            f"A template may hold {MAX_MODULES} modules.",
+                            call.range,
+                            "budget",
+                        )
                     )
                     return
-                child = ModuleNode((*node.path, call.name), self.config(directory, f"the module at {directory}"), call)
+                child = ModuleNode(
+                    (*node.path, call.name), self.config(directory, f"the module at {directory}"), call
+                )
                 node.children[call.name] = child
                 queue.append((child, (*above, directory)))
 
@@ -103,7 +110,12 @@ class Loader:
         where = call.source_range or call.range
         if len(above) > MAX_MODULE_DEPTH:
             self.diagnostics.append(
-                error("Modules nested too deeply", f"Modules may be nested {MAX_MODULE_DEPTH} deep.", where, "budget")
+                error(
+                    "Modules nested too deeply",
+                    f"Modules may be nested {MAX_MODULE_DEPTH} deep.",
+                    where,
+                    "budget",
+                )
             )
             return None
         if call.source.startswith(("./", "../")) or call.source in (".", ".."):
@@ -160,7 +172,9 @@ class Loader:
         return [
             name
             for name in self.files.list(directory)
-            if name.endswith((".tf", ".tf.json")) and not name.startswith((".", "#")) and not name.endswith("~")
+            if name.endswith((".tf", ".tf.json"))
+            and not name.startswith((".", "#"))
+            and not name.endswith("~")
         ]
 
     def config(self, directory: str, display: str) -> ModuleConfig:
@@ -172,14 +186,18 @@ class Loader:
             try:
                 data = self.files.read(path)
             except (OSError, FileTooLargeError) as problem:
-                problems.append(error("Failed to read file", f"The file {path} could not be read: {problem}."))
+                problems.append(
+                    error("Failed to read file", f"The file {path} could not be read: {problem}.")
+                )
                 continue
             contents.append((path, data, hashlib.sha256(data).hexdigest()))
         key = (directory, display, tuple((path, digest) for path, _, digest in contents))
         self.fingerprint.append(repr(key))
         self.diagnostics += problems
         return _CONFIGS.get_or_make(
-            key, lambda: _compile(directory, display, contents), lambda _: sum(len(data) for _, data, _ in contents)
+            key,
+            lambda: _compile(directory, display, contents),
+            lambda _: sum(len(data) for _, data, _ in contents),
         )
 
     def read_manifest(self) -> dict[str, str]:
@@ -197,7 +215,9 @@ class Loader:
             return {}
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             self.diagnostics.append(
-                warning("Unreadable module manifest", f"The file {path} could not be understood and was ignored.")
+                warning(
+                    "Unreadable module manifest", f"The file {path} could not be understood and was ignored."
+                )
             )
             return {}
 

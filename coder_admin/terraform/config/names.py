@@ -11,7 +11,19 @@ from coder_admin.terraform.environment import Env
 from coder_admin.terraform.syntax import tree
 from coder_admin.terraform.values import DYNAMIC_UNKNOWN, Value, normalized, string
 
-_FIXED = ("var", "local", "module", "data", "path", "terraform", "count", "each", "self", "resource", "ephemeral")
+_FIXED = (
+    "var",
+    "local",
+    "module",
+    "data",
+    "path",
+    "terraform",
+    "count",
+    "each",
+    "self",
+    "resource",
+    "ephemeral",
+)
 BUILTIN_ATTRIBUTES: dict[str, frozenset[str]] = {
     "terraform_data": frozenset({"id", "input", "output", "triggers_replace"}),
 }
@@ -154,8 +166,14 @@ class ModuleResolver:
         other = "managed" if mode == "data" else "data"
         if (other, f"{kind}.{name}") in self.names.resources:
             found = f"{kind}.{name}" if other == "managed" else f"data.{kind}.{name}"
-            return f"{detail}\n\nDid you mean the {'data ' if other == 'data' else 'managed '}resource {found}?"
-        same_type = [key[len(kind) + 1 :] for m, key in self.names.resources if m == mode and key.startswith(f"{kind}.")]
+            return (
+                f"{detail}\n\nDid you mean the {'data ' if other == 'data' else 'managed '}resource {found}?"
+            )
+        same_type = [
+            key[len(kind) + 1 :]
+            for m, key in self.names.resources
+            if m == mode and key.startswith(f"{kind}.")
+        ]
         return detail + did_you_mean(name, same_type)
 
     def _path(self, traversal: tree.Traversal) -> tuple[Run, int, Reference]:
@@ -167,7 +185,7 @@ class ModuleResolver:
 
         def run(env: Env) -> Value:
             if name == "module" and env.scope is not None:
-                return string(env.scope.directory or ".")
+                return string(env.scope.path)
             return string(".")
 
         return run, 1, Reference("path", name)
@@ -203,7 +221,7 @@ class ModuleResolver:
                 raise StaticProblem(
                     'Invalid "count" attribute',
                     f'The "count" object does not have an attribute named "{name}". The only supported attribute is '
-                    "count.index, which is the index of each instance of a resource block that has the \"count\" "
+                    'count.index, which is the index of each instance of a resource block that has the "count" '
                     "argument set.",
                 )
             if self.repeat != "count":
@@ -217,7 +235,7 @@ class ModuleResolver:
             raise StaticProblem(
                 'Invalid "each" attribute',
                 f'The "each" object does not have an attribute named "{name}". The supported attributes are each.key '
-                "and each.value, the current key and value pair of the \"for_each\" attribute set.",
+                'and each.value, the current key and value pair of the "for_each" attribute set.',
             )
         if self.repeat != "for_each":
             raise StaticProblem(

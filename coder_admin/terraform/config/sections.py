@@ -14,6 +14,7 @@ from coder_admin.terraform.syntax.parser import ParsedFile
 from coder_admin.terraform.syntax.source import SourceText
 
 _NAME = re.compile(r"[^\W\d][\w-]*")
+_AFTER_DOT = re.compile(r"\.([^\W\d][\w-]*)")
 # Labels of each kind of top-level block. The last ones are accepted and mean nothing to an evaluation.
 LABELS: dict[str, tuple[str, ...]] = {
     "variable": ("name",),
@@ -41,11 +42,14 @@ class Sections:
 
     named: dict[str, dict[str, Section]] = field(default_factory=lambda: {kind: {} for kind in LABELS})
     locals: dict[str, Located] = field(default_factory=dict)
+    # Every name that follows a dot somewhere: an upper bound of the attributes that expressions ask for.
+    attribute_names: set[str] = field(default_factory=set)
     diagnostics: list[Diagnostic] = field(default_factory=list)
 
     def add(self, file: ParsedFile) -> None:
         """Take a file's blocks in."""
         self.diagnostics += file.diagnostics
+        self.attribute_names.update(_AFTER_DOT.findall(file.source.text))
         for name, attribute in file.body.attributes.items():
             self.report(
                 "Unsupported argument",
@@ -99,7 +103,9 @@ class Sections:
             source.range(label.start, label.end),
         )
 
-    def unsupported_block(self, source: SourceText, block: tree.BlockNode, known: Sequence[str] | dict[str, tuple[str, ...]]) -> None:
+    def unsupported_block(
+        self, source: SourceText, block: tree.BlockNode, known: Sequence[str] | dict[str, tuple[str, ...]]
+    ) -> None:
         close = difflib.get_close_matches(block.type, list(known), 1, 0.7)
         hint = f' Did you mean "{close[0]}"?' if close else ""
         self.report(
@@ -141,6 +147,7 @@ class Sections:
     def override(self, file: ParsedFile) -> None:
         """Merge an override file's blocks into those declared before."""
         self.diagnostics += file.diagnostics
+        self.attribute_names.update(_AFTER_DOT.findall(file.source.text))
         for block in file.body.blocks:
             if not self.labels_fit(file.source, block):
                 continue
@@ -190,7 +197,7 @@ def _duplicate(block: tree.BlockNode, name: str, before: Range) -> tuple[str, st
         data = "data " if block.type == "data" else ""
         return (
             f'Duplicate {data}{"resource" if block.type != "ephemeral" else "ephemeral resource"} "{kind}" configuration',
-            f"A {kind} {data}resource named \"{short}\" was already declared at {before}. Resource names must be "
+            f'A {kind} {data}resource named "{short}" was already declared at {before}. Resource names must be '
             "unique per type in each module.",
         )
     if block.type == "module":
@@ -201,7 +208,7 @@ def _duplicate(block: tree.BlockNode, name: str, before: Range) -> tuple[str, st
         )
     if block.type == "check":
         return (
-            'Duplicate check block configuration',
+            "Duplicate check block configuration",
             f'A check block named "{name}" was already declared at {before}. Check blocks must be unique within '
             "a module.",
         )
@@ -210,6 +217,6 @@ def _duplicate(block: tree.BlockNode, name: str, before: Range) -> tuple[str, st
     return (
         title,
         f'{"An output" if what == "output" else "A variable"} named "{name}" was already '
-        f'{"defined" if what == "output" else "declared"} at {before}. {what.capitalize()} names must be unique '
+        f"{'defined' if what == 'output' else 'declared'} at {before}. {what.capitalize()} names must be unique "
         "within a module.",
     )
