@@ -12,7 +12,7 @@ import re2
 
 from coder_admin.parameters import gotext
 from coder_admin.parameters.forms import FormType, FormTypeError, ParameterType, form_type_for, option_type
-from coder_admin.parameters.model import Note, Option, Rule, error
+from coder_admin.parameters.model import Note, Option, Rule, error, value_error
 
 _TYPE_NAMES = {
     ParameterType.NUMBER: "a number",
@@ -157,10 +157,10 @@ def validate_value(
             check_rule(kind, rule, text, previous)
         except RuleError as broken:
             subject = "parameter value" if noun == "Value" else "default value"
-            return text, [error(f"Invalid {subject} according to 'validation' block", str(broken))]
+            return text, [value_error(f"Invalid {subject} according to 'validation' block", str(broken))]
     if wrong := type_problem(kind, text):
         subject = "Parameter value" if noun == "Value" else "Default value"
-        return text, [error(f'{subject} is not of type "{kind}"', wrong)]
+        return text, [value_error(f'{subject} is not of type "{kind}"', wrong)]
     return text, []
 
 
@@ -193,13 +193,13 @@ def _choice_problem(
     if kind is ParameterType.LIST and form_type is FormType.MULTI_SELECT:
         chosen = gotext.parse_strings(text)
         if chosen is None:
-            return error(
+            return value_error(
                 f"When using list(string) type, {noun.lower()} must be a json encoded list of strings",
                 f'"{text}" is not one; {_LIST_DETAIL}',
             )
         missing = [item for item in chosen if item not in offered]
         if missing:
-            return error(
+            return value_error(
                 f"{noun}s must be a valid option",
                 f'{noun.lower()}s "{", ".join(missing)}" are missing from the options',
             )
@@ -209,4 +209,4 @@ def _choice_problem(
     summary = f"{noun} must be a valid option"
     if not text:
         summary += ". The value is empty, did you forget to set it with a default or from user input?"
-    return error(summary, f'the {noun.lower()} "{text}" must be defined as one of options')
+    return value_error(summary, f'the {noun.lower()} "{text}" must be defined as one of options')
