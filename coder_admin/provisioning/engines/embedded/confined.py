@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -101,10 +101,8 @@ def _folder(workdir: Path, parts: tuple[str, ...], *, make: int | None = None) -
     try:
         for part in parts:
             if make is not None:
-                try:
+                with suppress(FileExistsError):
                     os.mkdir(part, make, dir_fd=descriptor)
-                except FileExistsError:
-                    pass
             below = os.open(part, _FOLDER, dir_fd=descriptor)
             os.close(descriptor)
             descriptor = below
