@@ -6,13 +6,13 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
 from coder_admin.terraform import Instance, Key, Range
 from coder_admin.terraform.types import DYNAMIC
-from coder_admin.terraform.values import Value, object_, unknown
+from coder_admin.terraform.values import Value, unknown
 
 from .codec import Step, to_state
 from .resource import Call, ResourceType
@@ -129,8 +129,6 @@ def _planned(
         if kind.schema.is_computed(name) and value.is_known and value.is_null:
             value = prior[name] if name in prior else unknown(kind.schema.attributes[name].type)
         planned[name] = value
-    from dataclasses import replace
-
     return mark(kind.plan(replace(call, prior=prior, planned=planned), planned), kind.schema)
 
 
@@ -162,7 +160,8 @@ def _carry(value: Value, prior: Value, steps: Sequence[Step]) -> Value:
         members = dict(value.data)
         name = str(step)
         if name in prior.data:
-            members[name] = _carry(members[name], prior.data[name], steps[1:]) if name in members else prior.data[name]
+            before = prior.data[name]
+            members[name] = _carry(members[name], before, steps[1:]) if name in members else before
         elif len(steps) == 1:
             members.pop(name, None)
         return Value(value.type if value.type.is_collection else None, members, value.marks)
@@ -207,7 +206,3 @@ def _hash(value: Value) -> str:
 def triggered(before: Mapping[str, str], now: Mapping[str, str]) -> bool:
     """Whether something referred to changed since the resource was made (unknown counts as changed)."""
     return any(reference in before and before[reference] != digest for reference, digest in now.items())
-
-
-def as_object(values: Mapping[str, Value]) -> Value:
-    return object_(values)

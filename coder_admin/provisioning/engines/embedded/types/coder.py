@@ -17,8 +17,6 @@ from ..schema import Attribute, Nested, Schema, computed, optional, required
 INIT_SCRIPT: Final = (
     "#!/bin/sh\n# The provisioner starts this workspace's agent itself; nothing is left to do here.\n"
 )
-    "#!/bin/sh\n# The provisioner starts this workspace's agent itself; nothing is left to do here.\n"
-)
 
 
 def _flag(default: bool, *, force_new: bool = True) -> Attribute:
