@@ -15,18 +15,20 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from coder_admin.provisioning.engines.base import CheckCanceled, EngineRequest, LogFunction, Step
-from coder_admin.terraform import EvalContext, Instance, Module, evaluate
+from coder_admin.terraform import Budget, EvalContext, Instance, Module, evaluate
 from coder_admin.terraform.values import Value, to_python
 
 from .changes import Action, Change, decide, trigger_hashes
 from .completion import complete
 from .planner import Planned, configuration, read_source
 from .resource import Call, ResourceError, ResourceType, Values
+from .schema import conform
 from .secrets import Mask
 from .sources import DATA_SOURCES
 from .state import Deposed, Journal, Resource, State
 from .types import RESOURCE_TYPES
 
+LONGEST = 24 * 3600.0  # seconds of one apply; the job's own limits end it earlier
 SLICE = 0.2  # seconds between looks at the cancel flag while a resource waits
 
 
@@ -74,7 +76,7 @@ class Applier:
             module,
             variables=self._request.variables,
             provider=self,
-            context=EvalContext(workspace="default", strict=True, now=datetime.now(UTC)),
+            context=EvalContext(strict=True, now=datetime.now(UTC), budget=Budget(seconds=LONGEST)),
         )
         if self.canceled is None and not self._failed:
             self.errors += [self._mask.hide(str(d)) for d in evaluation.diagnostics if d.is_error]
@@ -85,8 +87,6 @@ class Applier:
         source = DATA_SOURCES.get(instance.type)
         if source is None or self._skips(instance):
             return None
-        from .schema import conform
-
         config = conform(
             instance.config, source.schema, place=instance.range, diagnostics=instance.diagnostics
         )
@@ -123,8 +123,7 @@ class Applier:
 
     def _note_trouble(self, instance: Instance) -> bool:
         """Takes what is wrong with the instance's arguments now that all is known."""
-        wrong = [*instance.diagnostics, *instance.config.diagnostics]
-        errors = [self._mask.hide(str(d)) for d in wrong if d.is_error]
+        errors = [self._mask.hide(str(d)) for d in instance.diagnostics if d.is_error]
         if errors:
             self._fail(instance.address, "\n".join(errors))
         return bool(errors)
@@ -132,23 +131,14 @@ class Applier:
     def _carry_out(
         self, instance: Instance, kind: ResourceType, change: Change, config: dict[str, Value]
     ) -> Value:
-        updating = change.action is Action.UPDATE and change.before is not None
-        prior: Values = dict(change.before.data) if updating and change.before is not None else {}
+        prior: Values = dict(change.before.data) if change.before is not None else {}
         call = self._call(change, planned=config, prior=prior)
-        decision = decide(kind, config, call, ignore=instance.lifecycle.ignore_changes)
-        if change.action is Action.REPLACE and change.before is not None:
-            # What is ignored keeps its old value in the new object too.
-            ignored = decide(
-                kind,
-                config,
-                replace(call, prior=dict(change.before.data)),
-                ignore=instance.lifecycle.ignore_changes,
-                triggered=True,
-            )
-            decision = replace(decision, after=ignored.after)
+        replacing = change.action is Action.REPLACE  # what is ignored keeps its value in the new object too
+        decision = decide(kind, config, call, ignore=instance.lifecycle.ignore_changes, triggered=replacing)
         self._mask.learn(decision.after.values())
         call = replace(call, planned=decision.after)
-        made = kind.update(call) if updating else kind.create(call)
+        updating = change.action is Action.UPDATE
+        made = kind.update(call) if updating else kind.create(replace(call, prior={}))
         value = complete(kind.schema, decision.after, made)
         self._mask.learn([value])
         self._keep(instance, kind, change, value)
@@ -293,7 +283,7 @@ _WORDS = {
 def _metadata(instance: Instance, change: Change) -> dict[str, object]:
     """What the state notes about a resource beside its attributes."""
     return {
-        "dependencies": instance.depends_on,
+        "dependencies": change.dependencies,
         "create_before_destroy": change.create_before_destroy,
         "prevent_destroy": instance.lifecycle.prevent_destroy,
         "triggers": trigger_hashes(instance.lifecycle.replace_triggered_by),
@@ -309,3 +299,7 @@ def _outputs(outputs: dict[str, Value]) -> dict[str, object]:
         }
         for name, v in outputs.items()
     }
+
+
+def _shown(value: Value) -> object:
+    return None if value.deep_marks else to_python(value, unknown_as=None)

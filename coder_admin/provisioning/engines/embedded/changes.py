@@ -191,7 +191,7 @@ def steps_of(path: str) -> list[Step]:
 
 
 def trigger_hashes(values: Iterable[tuple[str, Value]]) -> dict[str, str]:
-    """What replace_triggered_by refers to, as hashes: the state must not hold foreign values. "" = unknown."""
+    """What replace_triggered_by refers to, as hashes (the state holds no foreign values); "": unknown."""
     return {reference: _hash(value) for reference, value in values}
 
 

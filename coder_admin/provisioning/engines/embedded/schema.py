@@ -163,7 +163,7 @@ def _attribute(
                 )
             )
             return unknown(attribute.type)
-        value = attribute.default or null(attribute.type)
+        value = null(attribute.type) if attribute.default is None else attribute.default
         return value if written is None else value.with_marks(written.marks)
     try:
         value = convert(written, attribute.type)
