@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
+from typing import TypeVar
 
 from coder_admin.provisioning.engines.base import CheckCanceled, EngineRequest, LogFunction, Step
 from coder_admin.terraform import Budget, EvalContext, Instance, Module, evaluate
@@ -27,6 +28,8 @@ from .secrets import Mask
 from .sources import DATA_SOURCES
 from .state import Deposed, Journal, Resource, State
 from .types import RESOURCE_TYPES
+
+T = TypeVar("T")
 
 LONGEST = 24 * 3600.0  # seconds of one apply; the job's own limits end it earlier
 SLICE = 0.2  # seconds between looks at the cancel flag while a resource waits
@@ -105,9 +108,8 @@ class Applier:
         if change.action is Action.NO_OP:
             self._refresh_metadata(instance, change)
             return change.before
-        with self._step(change.address, "create" if change.action is not Action.UPDATE else "update"):
-            return self._carry_out(instance, kind, change, config)
-        return None
+        word = "update" if change.action is Action.UPDATE else "create"
+        return self._attempt(change.address, word, lambda: self._carry_out(instance, kind, change, config))
 
     def _skips(self, instance: Instance) -> bool:
         """Whether the instance cannot be done: canceled, or something it depends on failed."""
@@ -151,21 +153,14 @@ class Applier:
         if change.action is Action.REPLACE and known is not None and known.attributes is not None:
             old = Deposed(uuid.uuid4().hex[:8], known.attributes, known.dependencies)
             deposed = (*deposed, old)
-        resource = Resource(
-            address=change.address,
-            type=change.type,
-            name=change.name,
-            module=change.module,
-            key=change.key,
-            deposed=deposed,
-            **_metadata(instance, change),
-        ).with_value(value, kind.schema.type)
+        bare = Resource(change.address, change.type, change.name, change.module, change.key, deposed=deposed)
+        resource = _noted(bare, instance, change).with_value(value, kind.schema.type)
         self.state = self.state.put(resource)
         self._journal.write(self.state)
 
     def _refresh_metadata(self, instance: Instance, change: Change) -> None:
         known = self.state.resources[change.address]
-        fresh = replace(known, **_metadata(instance, change))
+        fresh = _noted(known, instance, change)
         if fresh != known:
             self.state = self.state.put(fresh)
 
@@ -179,9 +174,17 @@ class Applier:
             if self._dependants(change.address):
                 self._failed.add(change.address)  # something that needs it could not be destroyed
                 continue
-            with self._step(change.address, "delete"):
-                self._delete(change.address, change.type, change.name, change.before)
-                self._forget(replace(self.state.resources[change.address], attributes=None, sensitive=()))
+            self._attempt(change.address, "delete", partial(self._remove, change))
+
+    def _remove(self, change: Change) -> None:
+        self._delete(change.address, change.type, change.name, change.before)
+        self._forget(replace(self.state.resources[change.address], attributes=None, sensitive=()))
+
+    def _remove_deposed(self, resource: Resource, deposed: Deposed, kind: ResourceType) -> None:
+        old = replace(resource, attributes=deposed.attributes).value(kind.schema.type)
+        self._delete(resource.address, resource.type, resource.name, old)
+        now = self.state.resources[resource.address]
+        self._forget(replace(now, deposed=tuple(d for d in now.deposed if d.id != deposed.id)))
 
     def _dependants(self, address: str) -> bool:
         """Whether something that was to be destroyed before this one is still there."""
@@ -197,11 +200,7 @@ class Applier:
             kind = RESOURCE_TYPES.get(resource.type)
             if kind is None or self._stopped(f"{resource.address} (deposed {deposed.id})"):
                 continue
-            old = replace(resource, attributes=deposed.attributes).value(kind.schema.type)
-            with self._step(resource.address, "delete"):
-                self._delete(resource.address, resource.type, resource.name, old)
-                now = self.state.resources[resource.address]
-                self._forget(replace(now, deposed=tuple(d for d in now.deposed if d.id != deposed.id)))
+            self._attempt(resource.address, "delete", partial(self._remove_deposed, resource, deposed, kind))
 
     def _delete(self, address: str, type_name: str, name: str, before: Value | None) -> None:
         prior = dict(before.data) if before is not None else {}
@@ -225,14 +224,13 @@ class Applier:
 
     # Steps
 
-    @contextmanager
-    def _step(self, address: str, action: str) -> Iterator[None]:
-        """Logs and times one operation; its failure is noted and does not leave the body."""
+    def _attempt(self, address: str, action: str, do: Callable[[], T]) -> T | None:
+        """Logs and times one operation; its failure is noted, the others go on."""
         doing, done = _WORDS[action]
         started, clock = datetime.now(UTC), time.monotonic()
         self._log(self._stage, f"{address}: {doing}...")
         try:
-            yield
+            result = do()
         except ResourceError as error:
             self._fail(address, f"{address}: {self._mask.hide(str(error))}")
         except OSError as error:
@@ -243,9 +241,10 @@ class Applier:
             self._failed.add(address)
         else:
             self.steps.append(Step(address, action, started, datetime.now(UTC)))
-            self._log(
-                self._stage, f"{address}: {done} after {time.monotonic() - clock:.0f}s{self._id(address)}"
-            )
+            took = f"{time.monotonic() - clock:.0f}s"
+            self._log(self._stage, f"{address}: {done} after {took}{self._id(address)}")
+            return result
+        return None
 
     def _id(self, address: str) -> str:
         resource = self.state.resources.get(address)
@@ -280,14 +279,15 @@ _WORDS = {
 }
 
 
-def _metadata(instance: Instance, change: Change) -> dict[str, object]:
-    """What the state notes about a resource beside its attributes."""
-    return {
-        "dependencies": change.dependencies,
-        "create_before_destroy": change.create_before_destroy,
-        "prevent_destroy": instance.lifecycle.prevent_destroy,
-        "triggers": trigger_hashes(instance.lifecycle.replace_triggered_by),
-    }
+def _noted(resource: Resource, instance: Instance, change: Change) -> Resource:
+    """The resource with what the state keeps beside its attributes."""
+    return replace(
+        resource,
+        dependencies=change.dependencies,
+        create_before_destroy=change.create_before_destroy,
+        prevent_destroy=instance.lifecycle.prevent_destroy,
+        triggers=trigger_hashes(instance.lifecycle.replace_triggered_by),
+    )
 
 
 def _outputs(outputs: dict[str, Value]) -> dict[str, object]:

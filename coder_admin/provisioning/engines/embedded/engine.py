@@ -24,7 +24,7 @@ from .planner import Planned
 from .results import resources_of
 from .secrets import Mask
 from .sources import DATA_SOURCES
-from .state import Journal, dump, load
+from .state import Journal, State, dump, load
 from .types import RESOURCE_TYPES
 
 PLAN_STAGE: Final = "Planning infrastructure"
@@ -92,7 +92,7 @@ class EmbeddedEngine:
         )
 
 
-def _destruction(request: EngineRequest, state: planner.State, mask: Mask) -> Planned:
+def _destruction(request: EngineRequest, state: State, mask: Mask) -> Planned:
     """Everything goes. The template is only asked what it protects; a broken one protects nothing."""
     try:
         declared = planner.declared(planner.load(request))
