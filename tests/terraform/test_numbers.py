@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
 
@@ -72,7 +73,9 @@ def test_results_print_as_terraform_prints_them(computed: numbers.Number, text: 
     assert format_number(computed) == text
 
 
-@pytest.mark.parametrize("text", ["", " 1", "1 ", "x", "0x1F", "1_000", ".", "e5", "1e", "--1", "١", "1,5", "NaN"])
+@pytest.mark.parametrize(
+    "text", ["", " 1", "1 ", "x", "0x1F", "1_000", ".", "e5", "1e", "--1", "١", "1,5", "NaN"]
+)
 def test_text_that_is_no_number_is_refused(text: str) -> None:
     with pytest.raises(NumberError):
         parse_number(text)
@@ -145,10 +148,32 @@ def test_the_remainder_has_the_sign_of_the_dividend(a: int, b: int) -> None:
     assert rest == 0 or (rest < 0) == (a < 0)
 
 
-@pytest.mark.parametrize("operation", [divide, modulo])
-def test_division_by_zero_is_refused(operation: object) -> None:
-    with pytest.raises(NumberError, match="zero"):
-        operation(1, 0)  # type: ignore[operator]
+def test_dividing_by_zero_is_infinite_as_in_terraform() -> None:
+    assert format_number(divide(1, 0)) == "+Inf"
+    assert format_number(divide(-1, 0)) == "-Inf"
+    assert format_number(divide(1, NEGATIVE_ZERO)) == "-Inf"
+    assert modulo(5, 0) == 5
+    infinity = divide(1, 0)
+    assert compare(infinity, 10**100) == 1
+    assert divide(5, infinity) == 0
+    assert add(infinity, 1) == infinity
+    assert multiply(infinity, -1) == divide(-1, 0)
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        lambda infinity: divide(0, 0),
+        lambda infinity: divide(infinity, infinity),
+        lambda infinity: subtract(infinity, infinity),
+        lambda infinity: multiply(infinity, 0),
+        lambda infinity: modulo(infinity, 5),
+        lambda infinity: modulo(5, infinity),
+    ],
+)
+def test_what_has_no_number_is_refused(operation: Callable[[numbers.Number], numbers.Number]) -> None:
+    with pytest.raises(NumberError, match="can't"):
+        operation(divide(1, 0))
 
 
 def test_a_large_double_equals_the_integer_it_stands_for() -> None:
