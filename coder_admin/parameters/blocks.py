@@ -79,7 +79,7 @@ def _enum_member(instance: Instance, name: str, allowed: Sequence[str], default:
     raise UnreadableBlockError(
         error(
             f'Invalid "{name}" attribute for block "{instance.address}"',
-            f"{given} is not supported, choose one of {', '.join(allowed)}.",
+            f"{given} is not supported: the {name} must be one of {', '.join(allowed)}.",
             range=place_of(instance, name),
         )
     )

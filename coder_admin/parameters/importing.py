@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -112,7 +113,7 @@ def _version_of(job: ProvisionerJob) -> TemplateVersion:
 
 
 def _files(job: ProvisionerJob) -> dict[str, bytes]:
-    file = File.objects.filter(pk=job.file_id).first()
+    file = File.objects.filter(pk=job.file_id).first() if job.file_id else None
     if file is None:
         raise JobFailed("The uploaded files do not exist any more: upload them again.")
     try:
@@ -199,7 +200,7 @@ def import_folder(
             return ImportedFolder(
                 version_promote(actor=actor, template=template, version=version), version, False
             )
-        texts = {"display_name": display_name, "description": description, "icon": icon}
+        texts: dict[str, Any] = {"display_name": display_name, "description": description, "icon": icon}
         made = template_create(actor=actor, organization=organization, name=name, version=version, **texts)
         return ImportedFolder(made, version, True)
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from coder_admin.catalog.imports import ImportedParameter, ImportedVariable, ImportResult
 from coder_admin.parameters.model import Note, Output, PreviewParameter, Variable
 from coder_admin.parameters.owner import Owner
-from coder_admin.parameters.presets import validated
+from coder_admin.parameters.presets import Render, validated
 from coder_admin.parameters.provider import NOTHING_KNOWN, FormProvider, Surroundings
 from coder_admin.parameters.reading import attribute, text_of
 from coder_admin.parameters.render import Renderer, as_imported, compile_template, read_variables
@@ -132,7 +132,7 @@ def _report_unknown(given: Mapping[str, str], rows: Iterable[ImportedVariable], 
         log("Parsing template", f"Values for undeclared variables are ignored: {', '.join(unknown)}.", "warn")
 
 
-def _judge(output: Output, render: Callable[[Mapping[str, str]], Output]) -> None:
+def _judge(output: Output, render: Render) -> None:
     """Refuse what cannot work for anybody; what a person may still fill in is left to the form."""
     _refuse_errors("The template cannot be evaluated", [_line(note) for note in output.errors])
     broken = [

@@ -4,6 +4,7 @@ One function for form, import and build. It reports the first step that fails, b
 would only repeat it in other words.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
@@ -150,8 +151,9 @@ def validate_value(
     if problems or (given is None and rule is None):
         return given or "", problems
     text = given or ""
-    if options and (problem := _choice_problem(kind, form_type, options, text, noun)):
-        return text, [problem]
+    wrong_choice = _choice_problem(kind, form_type, options, text, noun) if options else None
+    if wrong_choice:
+        return text, [wrong_choice]
     if rule is not None:
         try:
             check_rule(kind, rule, text, previous)
@@ -166,13 +168,11 @@ def validate_value(
 
 def option_problems(kind: ParameterType, form_type: FormType, options: Sequence[Option]) -> list[Note]:
     """Step 3: option names unique, values unique, every value of the option type."""
-    names, values = [option.name for option in options], [option.value.text for option in options]
-    for what, items in (("names", names), ("values", values)):
-        twice = (
-            sorted({item or "" for item in items if items.count(item) > 1})
-            if len(set(items)) < len(items)
-            else []
-        )
+    for what, items in (
+        ("names", [option.name for option in options]),
+        ("values", [option.value.value for option in options]),
+    ):
+        twice = sorted(item for item, count in Counter(items).items() if count > 1)
         if twice:
             listed = ", ".join(f'"{item}"' for item in twice)
             return [error(f"Option {what} must be unique.", f"more than one option has {listed}")]
