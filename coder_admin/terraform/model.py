@@ -23,7 +23,7 @@ class Budget:
     steps: units of work (one element of a for-expression, one block, one function call, 256 characters …).
     instances: instances of resources, data sources and modules together.
     text: characters of any one string, and elements of any one collection that a function makes.
-    elements: values in any one value, those inside collections counted as often as they occur; 64 characters of
+    elements: values in any one value, those in collections counted as often as they occur; 64 characters of
     text count as one.
     nesting: collections in collections of any one value.
     seconds: wall time.

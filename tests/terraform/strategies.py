@@ -55,9 +55,13 @@ def values_of(of: t.Type, *, nulls: bool = True) -> st.SearchStrategy[Value]:
 def _known(of: t.Type, nulls: bool) -> st.SearchStrategy[Value]:
     match of:
         case t.ListType():
-            return st.lists(values_of(of.element, nulls=nulls), max_size=3).map(lambda e: list_of(e, of.element))
+            return st.lists(values_of(of.element, nulls=nulls), max_size=3).map(
+                lambda e: list_of(e, of.element)
+            )
         case t.SetType():
-            return st.lists(values_of(of.element, nulls=nulls), max_size=3).map(lambda e: set_of(e, of.element))
+            return st.lists(values_of(of.element, nulls=nulls), max_size=3).map(
+                lambda e: set_of(e, of.element)
+            )
         case t.MapType():
             inner = values_of(of.element, nulls=nulls)
             return st.dictionaries(names, inner, max_size=3).map(lambda e: map_of(e, of.element))

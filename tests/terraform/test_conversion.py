@@ -75,7 +75,11 @@ def test_values_convert(value: Any, target: t.Type, result: Any, of: str) -> Non
         (["1", "x"], t.list_type(t.NUMBER), "element 1: a number is required"),
         ({}, t.object_type({"a": t.STRING}), 'attribute "a" is required'),
         ({"a": []}, t.object_type({"a": t.STRING}), 'attribute "a": string required, but have tuple'),
-        ({"a": {"b": ["x"]}}, t.map_type(t.map_type(t.list_type(t.NUMBER))), 'attribute "a": attribute "b": element 0'),
+        (
+            {"a": {"b": ["x"]}},
+            t.map_type(t.map_type(t.list_type(t.NUMBER))),
+            'attribute "a": attribute "b": element 0',
+        ),
         ([1], t.tuple_type([]), "a tuple of 0 elements is required, but have 1"),
         ({"a": 1}, ANY_LIST, "list of any single type required, but have object"),
     ],

@@ -23,7 +23,9 @@ OTHER_SUMMARY = {
 
 
 def evaluation_of(row: dict[str, Any]) -> Any:
-    lines = [f'variable "unknown_{name}" {{\n  type = {of}\n}}' for name, of in row.get("unknowns", {}).items()]
+    lines = [
+        f'variable "unknown_{name}" {{\n  type = {of}\n}}' for name, of in row.get("unknowns", {}).items()
+    ]
     lines += ["locals {", row.get("locals", "")]
     lines += [f"{name} = var.unknown_{name}" for name in row.get("unknowns", {})]
     lines += ["}", 'output "result" {', f"value = {row['expr']}", "}", ""]

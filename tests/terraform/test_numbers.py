@@ -72,7 +72,9 @@ def test_results_print_as_terraform_prints_them(computed: numbers.Number, text: 
     assert format_number(computed) == text
 
 
-@pytest.mark.parametrize("text", ["", " 1", "1 ", "x", "0x1F", "1_000", ".", "e5", "1e", "--1", "١", "1,5", "NaN"])
+@pytest.mark.parametrize(
+    "text", ["", " 1", "1 ", "x", "0x1F", "1_000", ".", "e5", "1e", "--1", "١", "1,5", "NaN"]
+)
 def test_text_that_is_no_number_is_refused(text: str) -> None:
     with pytest.raises(NumberError):
         parse_number(text)

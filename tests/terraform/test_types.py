@@ -71,7 +71,11 @@ def test_a_type_without_optional_attributes_has_none_left(of: t.Type) -> None:
         (t.DYNAMIC, "dynamic", "any"),
         (t.list_type(t.map_type(t.NUMBER)), "list of map of number", "list(map(number))"),
         (t.tuple_type([t.STRING, t.BOOL]), "tuple", "tuple([string,bool])"),
-        (t.object_type({"a": t.STRING, "b": t.NUMBER}, ["b"]), "object", "object({a=string,b=optional(number)})"),
+        (
+            t.object_type({"a": t.STRING, "b": t.NUMBER}, ["b"]),
+            "object",
+            "object({a=string,b=optional(number)})",
+        ),
     ],
 )
 def test_names_are_terraforms(of: t.Type, name: str, text: str) -> None:

@@ -68,8 +68,13 @@ def test_nulls_and_unknown_elements_come_last_in_a_set() -> None:
     assert [element.is_known for element in found.data[2:]] == [False, False, True]
 
 
-@given(types().flatmap(lambda of: st.lists(values_of(of), min_size=1, max_size=6)), st.randoms(use_true_random=False))
-def test_a_set_does_not_depend_on_the_order_of_its_elements(elements: list[Value], shuffler: random.Random) -> None:
+@given(
+    types().flatmap(lambda of: st.lists(values_of(of), min_size=1, max_size=6)),
+    st.randoms(use_true_random=False),
+)
+def test_a_set_does_not_depend_on_the_order_of_its_elements(
+    elements: list[Value], shuffler: random.Random
+) -> None:
     mixed = list(elements)
     shuffler.shuffle(mixed)
     of = elements[0].type

@@ -322,7 +322,11 @@ def compile_splat(compiler: Compiler, node: tree.Splat) -> Run:
             return DYNAMIC_UNKNOWN.with_marks(source.marks)
         if not sequence:
             result = each_of(env, source)
-            return env.meter.weigh(tuple_([result])) if source.is_known else DYNAMIC_UNKNOWN.with_marks(source.marks)
+            return (
+                env.meter.weigh(tuple_([result]))
+                if source.is_known
+                else DYNAMIC_UNKNOWN.with_marks(source.marks)
+            )
         marks = source.marks
         if type(source.data) is Refinement:
             return unknown_of(env, of).with_marks(marks)
