@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coder_admin.terraform import types as t
@@ -82,6 +82,7 @@ def test_a_set_does_not_depend_on_the_order_of_its_elements(
     assert len(set_of(elements + elements, of).data) == len(set_of(elements, of).data)
 
 
+@settings(max_examples=50)
 @given(typed_values())
 def test_values_equal_themselves_as_terraform_compares(value: Value) -> None:
     assert equals(value, value) is TRUE
@@ -89,6 +90,7 @@ def test_values_equal_themselves_as_terraform_compares(value: Value) -> None:
     assert hash(value) == hash(Value(value.type, value.data))
 
 
+@settings(max_examples=50)
 @given(typed_values(), typed_values())
 def test_equality_is_symmetric(a: Value, b: Value) -> None:
     assert equals(a, b) is equals(b, a)
@@ -96,6 +98,7 @@ def test_equality_is_symmetric(a: Value, b: Value) -> None:
         assert equals(a, b) is FALSE
 
 
+@settings(max_examples=50)
 @given(typed_values())
 def test_plain_data_reads_back(value: Value) -> None:
     plain = to_python(value)
