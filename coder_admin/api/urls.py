@@ -1,0 +1,21 @@
+"""The routes of `/api/v2`: each room brings its own."""
+
+from importlib.util import find_spec
+
+from django.urls import URLPattern, URLResolver, include, path
+
+ROOMS = (
+    "coder_admin.organizations",
+    "coder_admin.audit",
+    "coder_admin.notifications",
+    "coder_admin.files",
+    "coder_admin.provisioning",
+    "coder_admin.catalog",
+    "coder_admin.parameters",
+    "coder_admin.workspaces",
+    "prebuilds",
+)
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", include(f"{room}.api_urls")) for room in ROOMS if find_spec(f"{room}.api_urls")
+]

@@ -1,0 +1,13 @@
+"""The pages' registration with Django, and the admin site that asks the policy."""
+
+from django.apps import AppConfig
+from django.contrib.admin.apps import AdminConfig
+
+
+class DashboardConfig(AppConfig):
+    name = "coder_admin.dashboard"
+    label = "dashboard"
+
+
+class DashboardAdminConfig(AdminConfig):
+    default_site = "coder_admin.dashboard.admin_site.PolicyAdminSite"

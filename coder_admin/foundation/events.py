@@ -1,0 +1,127 @@
+"""Events between processes: hints that leave only after the transaction commits.
+
+``publish`` is the one way out (design section 4: state first, messages after commit). It reaches the
+subscribers of this process directly and everybody else through the channel layer. The database is the
+truth; a lost event costs latency only, because every reader also polls.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import structlog
+from asgiref.sync import async_to_sync
+from channels.layers import get_channel_layer
+from django.db import transaction
+
+log = structlog.get_logger(__name__)
+
+type_of_message = "event.message"
+Event = Mapping[str, Any]
+Callback = Callable[[str, Event], None]
+
+_lock = threading.Lock()
+_subscribers: list[tuple[str, Callback]] = []
+_loop: asyncio.AbstractEventLoop | None = None
+
+
+def bind_loop(loop: asyncio.AbstractEventLoop | None) -> None:
+    """Keep the server's loop: the in-memory channel layer belongs to it and to no other thread.
+
+    A send from another thread would arrive only at the loop's next wake-up, up to a second late.
+    """
+    global _loop  # noqa: PLW0603 - one server loop per process
+    _loop = loop
+
+
+def group_name(topic: str) -> str:
+    """The channel layer's group for a topic; group names may not hold a colon."""
+    return topic.replace(":", ".")
+
+
+def subscribe(prefix: str, callback: Callback) -> Callable[[], None]:
+    """Call ``callback(topic, event)`` for topics that begin with ``prefix``; returns the undoing.
+
+    The callback runs in the publishing thread and must be quick.
+    """
+    entry = (prefix, callback)
+    with _lock:
+        _subscribers.append(entry)
+
+    def unsubscribe() -> None:
+        with _lock:
+            if entry in _subscribers:
+                _subscribers.remove(entry)
+
+    return unsubscribe
+
+
+def after_commit(action: Callable[[], object]) -> None:
+    """Run ``action`` once the outermost transaction has committed, at once outside of any.
+
+    An error in it is logged and never reaches the caller: the fact itself is already stored.
+    """
+    transaction.on_commit(action, robust=True)
+
+
+def publish(topic: str, event: Event) -> None:
+    """Announce ``event`` on ``topic`` after the commit; never raises, never sends early."""
+    after_commit(partial(_send, topic, dict(event)))
+
+
+def _send(topic: str, event: dict[str, Any]) -> None:
+    with _lock:
+        callbacks = [callback for prefix, callback in _subscribers if topic.startswith(prefix)]
+    for callback in callbacks:
+        try:
+            callback(topic, event)
+        except Exception:
+            log.exception("subscriber failed", topic=topic)
+    try:
+        _send_to_layer(topic, event)
+    except Exception as error:
+        log.warning("event not sent", topic=topic, error=str(error))
+
+
+def _send_to_layer(topic: str, event: dict[str, Any]) -> None:
+    layer = get_channel_layer()
+    if layer is None:
+        return
+    message = {"type": type_of_message, "topic": topic, "event": event}
+    loop = _loop
+    if loop is not None and loop.is_running():
+        try:
+            running = asyncio.get_running_loop()
+        except RuntimeError:
+            running = None
+        sending = layer.group_send(group_name(topic), message)
+        if running is loop:
+            loop.create_task(_logged(sending, topic))
+        else:
+            asyncio.run_coroutine_threadsafe(_logged(sending, topic), loop)
+    elif type(layer).__name__ != "InMemoryChannelLayer":
+        # A process without a server (worker, command): nobody listens in memory, others do on Redis.
+        async_to_sync(layer.group_send)(group_name(topic), message)
+    else:
+        _send_in_tests(layer, topic, message)
+
+
+def _send_in_tests(layer: Any, topic: str, message: dict[str, Any]) -> None:
+    """No bound loop and an in-memory layer: send from this thread, as consumers under test expect."""
+    try:
+        running = asyncio.get_running_loop()
+    except RuntimeError:
+        async_to_sync(layer.group_send)(group_name(topic), message)
+    else:
+        running.create_task(_logged(layer.group_send(group_name(topic), message), topic))
+
+
+async def _logged(sending: Any, topic: str) -> None:
+    try:
+        await sending
+    except Exception as error:
+        log.warning("event not sent", topic=topic, error=str(error))

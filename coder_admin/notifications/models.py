@@ -1,0 +1,123 @@
+"""The outbox, the inbox and people's preferences (notifications-agents-provisioning.md section 1)."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from rbac.model import RbacObject, ResourceType
+
+
+class Method(models.TextChoices):
+    SMTP = "smtp"
+    WEBHOOK = "webhook"
+    INBOX = "inbox"
+
+
+class MessageStatus(models.TextChoices):
+    PENDING = "pending"
+    LEASED = "leased"
+    SENT = "sent"
+    PERMANENT_FAILURE = "permanent_failure"
+    TEMPORARY_FAILURE = "temporary_failure"
+    INHIBITED = "inhibited"
+    UNKNOWN = "unknown"
+
+
+class NotificationMessage(models.Model):
+    """One message by one method, written in the transaction of the fact it tells of."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    notification_template_id = models.UUIDField()
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    method = models.CharField(max_length=16, choices=Method)
+    status = models.CharField(max_length=24, choices=MessageStatus, default=MessageStatus.PENDING)
+    status_reason = models.TextField(blank=True)
+    created_by = models.CharField(max_length=64)
+    payload = models.JSONField()
+    attempt_count = models.PositiveSmallIntegerField(default=0)
+    targets = models.JSONField(default=list, blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    updated_at = models.DateTimeField(default=timezone.now)
+    leased_until = models.DateTimeField(null=True, blank=True)
+    lease_holder = models.UUIDField(null=True, blank=True)
+    next_retry_after = models.DateTimeField(null=True, blank=True)
+    queued_seconds = models.FloatField(null=True, blank=True)
+    dedupe_hash = models.CharField(max_length=32)
+
+    class Meta:
+        ordering = ("-created_at",)
+        constraints = (
+            models.UniqueConstraint(fields=("dedupe_hash",), name="notification_dedupe"),
+            models.CheckConstraint(condition=Q(method__in=Method.values), name="notification_method_known"),
+            models.CheckConstraint(
+                condition=Q(status__in=MessageStatus.values), name="notification_status_known"
+            ),
+        )
+        indexes = (models.Index(fields=("status", "created_at"), name="notification_queue"),)
+
+    def __str__(self) -> str:
+        return f"{self.method} to {self.user_id}: {self.status}"
+
+
+class InboxNotification(models.Model):
+    """A message in a person's inbox."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="inbox")
+    template_id = models.UUIDField()
+    targets = models.JSONField(default=list, blank=True)
+    title = models.TextField()
+    content = models.TextField()
+    icon = models.CharField(max_length=256, blank=True)
+    actions = models.JSONField(default=list, blank=True)
+    read_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ("-created_at", "-id")
+        indexes = (
+            models.Index(fields=("user", "-created_at"), name="inbox_user"),
+            models.Index(fields=("user",), condition=Q(read_at__isnull=True), name="inbox_unread"),
+        )
+
+    def __str__(self) -> str:
+        return self.title
+
+    def rbac_object(self) -> RbacObject:
+        """``inbox_notification``, owned by its reader."""
+        return RbacObject(ResourceType.INBOX_NOTIFICATION, id=str(self.id), owner=str(self.user_id))
+
+
+class NotificationPreference(models.Model):
+    """Whether a person wants one kind of message."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    notification_template_id = models.UUIDField()
+    disabled = models.BooleanField(default=False)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(
+                fields=("user", "notification_template_id"), name="notification_preference_unique"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.user_id} {self.notification_template_id}"
+
+
+class NotificationMethodOverride(models.Model):
+    """The deployment's own method for one kind, in place of the default."""
+
+    notification_template_id = models.UUIDField(primary_key=True)
+    method = models.CharField(max_length=16, choices=Method)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    def __str__(self) -> str:
+        return f"{self.notification_template_id} by {self.method}"

@@ -1,0 +1,5 @@
+"""Health and metrics."""
+
+from django.urls import URLPattern, URLResolver
+
+urlpatterns: list[URLPattern | URLResolver] = []

@@ -1,0 +1,265 @@
+"""Users, organizations, members, groups and API keys.
+
+Field names follow Coder's (reference/rbac-and-organizations.md sections 2 to 4).
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import ClassVar
+
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.models import PermissionsMixin
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Lower
+from django.utils import timezone
+
+from rbac.model import RbacObject, ResourceType
+
+from .choices import GroupSource, LoginType, UserStatus
+from .managers import GroupQuerySet, MemberQuerySet, OrganizationQuerySet, UserManager
+
+PREBUILDS_USER_ID = uuid.UUID("c42fdf75-3097-471c-8c33-fb52454d81c0")
+PREBUILDS_GROUP_NAME = "coderprebuiltworkspaces"
+EVERYONE_GROUP_NAME = "Everyone"
+
+
+class User(AbstractBaseUser, PermissionsMixin):
+    """A person, or a system user that no person can log in as.
+
+    Django's ``is_superuser`` opens nothing here: rights come from ``rbac_roles`` and memberships only.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    username = models.CharField(max_length=32)
+    name = models.CharField(max_length=128, blank=True)
+    email = models.EmailField(max_length=254)
+    avatar_url = models.CharField(max_length=512, blank=True)
+    status = models.CharField(max_length=16, choices=UserStatus, default=UserStatus.ACTIVE)
+    rbac_roles = models.JSONField(default=list, blank=True)
+    login_type = models.CharField(max_length=16, choices=LoginType, default=LoginType.PASSWORD)
+    is_system = models.BooleanField(default=False)
+    deleted = models.BooleanField(default=False)
+    theme_preference = models.CharField(max_length=16, blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    updated_at = models.DateTimeField(auto_now=True)
+    last_seen_at = models.DateTimeField(null=True, blank=True)
+
+    is_superuser = False  # type: ignore[assignment]  # the column is dropped: no flag opens anything
+
+    USERNAME_FIELD = "username"
+    EMAIL_FIELD = "email"
+    REQUIRED_FIELDS: ClassVar[list[str]] = ["email"]
+    objects: ClassVar[UserManager] = UserManager()
+
+    class Meta:
+        ordering = ("username",)
+        constraints = (
+            models.UniqueConstraint(
+                Lower("username"), condition=Q(deleted=False), name="user_username_unique"
+            ),
+            models.UniqueConstraint(Lower("email"), condition=Q(deleted=False), name="user_email_unique"),
+            models.CheckConstraint(condition=Q(status__in=UserStatus.values), name="user_status_known"),
+            models.CheckConstraint(
+                condition=Q(login_type__in=LoginType.values), name="user_login_type_known"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.username
+
+    @property
+    def is_active(self) -> bool:  # type: ignore[override]
+        """May log in: not suspended, not deleted, not a system user."""
+        return self.status != UserStatus.SUSPENDED and not self.deleted and not self.is_system
+
+    @property
+    def is_staff(self) -> bool:
+        """Whether Django's admin may show itself; what it shows is the policy's business."""
+        return self.is_active and bool(self.rbac_roles)
+
+    @property
+    def display_name(self) -> str:
+        """The person's name, else the username."""
+        return self.name or self.username
+
+    def rbac_object(self) -> RbacObject:
+        """``user``, owned by itself, in no organization (section 1.2)."""
+        return RbacObject(ResourceType.USER, id=str(self.id), owner=str(self.id))
+
+
+class Organization(models.Model):
+    """A tenant: templates, members and workspaces belong to exactly one."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    name = models.CharField(max_length=32)
+    display_name = models.CharField(max_length=64, blank=True)
+    description = models.CharField(max_length=1024, blank=True)
+    icon = models.CharField(max_length=256, blank=True)
+    is_default = models.BooleanField(default=False)
+    deleted = models.BooleanField(default=False)
+    created_at = models.DateTimeField(default=timezone.now)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    objects = OrganizationQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("name",)
+        constraints = (
+            models.UniqueConstraint(
+                Lower("name"), condition=Q(deleted=False), name="organization_name_unique"
+            ),
+            models.UniqueConstraint(
+                "is_default", condition=Q(is_default=True), name="organization_one_default"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.name
+
+    def rbac_object(self) -> RbacObject:
+        """``organization``; its id is also its org (section 1.2)."""
+        return RbacObject(ResourceType.ORGANIZATION, id=str(self.id), org=str(self.id))
+
+
+class OrganizationMember(models.Model):
+    """A user's membership, with the roles held there (without the implied ``organization-member``)."""
+
+    organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="members")
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
+    roles = models.JSONField(default=list, blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    objects = MemberQuerySet.as_manager()
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=("organization", "user"), name="organization_member_unique"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.user_id} in {self.organization_id}"
+
+    def rbac_object(self) -> RbacObject:
+        """``organization_member``; id and owner are the user (section 1.2)."""
+        return RbacObject(
+            ResourceType.ORGANIZATION_MEMBER,
+            id=str(self.user_id),
+            org=str(self.organization_id),
+            owner=str(self.user_id),
+        )
+
+
+class Group(models.Model):
+    """A set of members. ``Everyone`` has its organization's own id and every member implicitly.
+
+    ``auth_group`` is the same group as Django and guardian know it; the services keep both in step.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="groups")
+    auth_group = models.OneToOneField(
+        "auth.Group", on_delete=models.PROTECT, related_name="organization_group"
+    )
+    name = models.CharField(max_length=64)
+    display_name = models.CharField(max_length=128, blank=True)
+    avatar_url = models.CharField(max_length=512, blank=True)
+    quota_allowance = models.PositiveIntegerField(default=0)
+    source = models.CharField(max_length=8, choices=GroupSource, default=GroupSource.USER)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    objects = GroupQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("name",)
+        constraints = (
+            models.UniqueConstraint("organization", Lower("name"), name="group_name_unique"),
+            models.CheckConstraint(condition=Q(source__in=GroupSource.values), name="group_source_known"),
+        )
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def is_everyone(self) -> bool:
+        """Whether this is the group that every member belongs to."""
+        return self.id == self.organization_id
+
+    def rbac_object(self) -> RbacObject:
+        """``group``; its own members may read it (section 1.2)."""
+        return RbacObject(
+            ResourceType.GROUP,
+            id=str(self.id),
+            org=str(self.organization_id),
+            acl_groups={str(self.id): frozenset({"read"})},
+        )
+
+
+class GroupMember(models.Model):
+    """A user's explicit membership in a group."""
+
+    group = models.ForeignKey(Group, on_delete=models.CASCADE, related_name="members")
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="group_memberships")
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("group", "user"), name="group_member_unique"),)
+
+    def __str__(self) -> str:
+        return f"{self.user_id} in {self.group_id}"
+
+
+class CustomRole(models.Model):
+    """A role that an organization defines itself; permissions as ``{negate, resource_type, action}``."""
+
+    organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="custom_roles")
+    name = models.CharField(max_length=64)
+    display_name = models.CharField(max_length=128, blank=True)
+    site_permissions = models.JSONField(default=list, blank=True)
+    organization_permissions = models.JSONField(default=list, blank=True)
+    user_permissions = models.JSONField(default=list, blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ("name",)
+        constraints = (
+            models.UniqueConstraint("organization", Lower("name"), name="custom_role_name_unique"),
+        )
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class APIKey(models.Model):
+    """A secret by which a program acts as its user: a public id and the hash of the secret part."""
+
+    id = models.CharField(primary_key=True, max_length=16)
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="api_keys")
+    hashed_secret = models.CharField(max_length=64)
+    token_name = models.CharField(max_length=64, blank=True)
+    login_type = models.CharField(max_length=16, choices=LoginType, default=LoginType.TOKEN)
+    scope = models.CharField(max_length=32, default="all")
+    lifetime_seconds = models.PositiveIntegerField()
+    expires_at = models.DateTimeField()
+    last_used = models.DateTimeField(null=True, blank=True)
+    ip_address = models.GenericIPAddressField(null=True, blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ("-created_at",)
+        constraints = (
+            models.UniqueConstraint(
+                fields=("user", "token_name"), condition=~Q(token_name=""), name="api_key_token_name_unique"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.id
+
+    def rbac_object(self) -> RbacObject:
+        """``api_key``, owned by its user."""
+        return RbacObject(ResourceType.API_KEY, id=self.id, owner=str(self.user_id))

@@ -1,0 +1,34 @@
+"""Websockets: each room brings its routes; the origin must be one of ours."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+from channels.auth import AuthMiddlewareStack
+from channels.routing import ProtocolTypeRouter, URLRouter
+from channels.security.websocket import AllowedHostsOriginValidator
+
+ROOMS = (
+    "coder_admin.notifications",
+    "coder_admin.catalog",
+    "coder_admin.parameters",
+    "coder_admin.workspaces",
+    "coder_admin.dashboard",
+)
+
+
+def websocket_routes() -> list[Any]:
+    """The ``websocket_urlpatterns`` of every room's ``routing`` module."""
+    routes: list[Any] = []
+    for room in ROOMS:
+        if find_spec(f"{room}.routing"):
+            routes += import_module(f"{room}.routing").websocket_urlpatterns
+    return routes
+
+
+def application_with(http: Any) -> ProtocolTypeRouter:
+    """The whole application around Django's HTTP handler."""
+    websocket = AllowedHostsOriginValidator(AuthMiddlewareStack(URLRouter(websocket_routes())))
+    return ProtocolTypeRouter({"http": http, "websocket": websocket})

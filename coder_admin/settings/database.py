@@ -1,0 +1,53 @@
+"""Database, cache, channel layer and broker: SQLite and memory by default, PostgreSQL and Redis when given."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .base import DATA_DIR
+from .environment import env
+
+REDIS_URL = env.str("REDIS_URL", default="")
+
+
+def _database() -> dict[str, Any]:
+    if not env.str("DATABASE_URL", default=""):
+        return {
+            "ENGINE": "django.db.backends.sqlite3",
+            "NAME": DATA_DIR / "coder-admin.sqlite3",
+            "OPTIONS": {
+                # Writers queue at BEGIN instead of failing at their first write; readers never wait.
+                "transaction_mode": "IMMEDIATE",
+                "timeout": 20,
+                "init_command": (
+                    "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA mmap_size=67108864; "
+                    "PRAGMA cache_size=-4096"
+                ),
+            },
+        }
+    database: dict[str, Any] = env.db_url("DATABASE_URL")
+    if database["ENGINE"] == "django.db.backends.postgresql":
+        database.setdefault("OPTIONS", {})["pool"] = {
+            "min_size": 2,
+            "max_size": env.int("CODER_ADMIN_DATABASE_POOL", default=20),
+            "timeout": 10,
+        }
+    return database
+
+
+DATABASES = {"default": _database()}
+
+if REDIS_URL:
+    CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
+    CHANNEL_LAYERS: dict[str, Any] = {
+        "default": {"BACKEND": "channels_redis.core.RedisChannelLayer", "CONFIG": {"hosts": [REDIS_URL]}}
+    }
+else:
+    CACHES = {
+        "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "coder-admin"}
+    }
+    CHANNEL_LAYERS = {
+        "default": {"BACKEND": "channels.layers.InMemoryChannelLayer", "CONFIG": {"capacity": 1000}}
+    }
+
+CELERY_BROKER_URL = REDIS_URL or "memory://"

@@ -1,0 +1,68 @@
+"""Reading of environment variables, the project's root and the data folder."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+env = environ.Env()
+
+BASE_DIR = Path(__file__).resolve().parent.parent.parent
+
+
+def data_dir() -> Path:
+    """The folder for the database, the key and workspaces; created on first use, private to its owner."""
+    folder = Path(env.str("CODER_ADMIN_DATA", default=str(BASE_DIR / "data"))).expanduser().resolve()
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ImproperlyConfigured(
+            f"cannot create the data folder {folder}: {error.strerror}. "
+            "Choose a writable folder with --data DIR or CODER_ADMIN_DATA."
+        ) from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ImproperlyConfigured(
+            f"the data folder {folder} is not writable. "
+            "Choose another with --data DIR or CODER_ADMIN_DATA, or change its permissions."
+        )
+    return folder
+
+
+def secret_key(folder: Path) -> str:
+    """``CODER_ADMIN_SECRET_KEY``, or a random key kept in the data folder from the first start on.
+
+    Two processes that start at once agree: the file is written aside and linked into place, and
+    whoever comes second reads the first one's key.
+    """
+    given = env.str("CODER_ADMIN_SECRET_KEY", default="")
+    if given:
+        return given
+    path = folder / "secret_key"
+    if not path.exists():
+        draft = folder / f".secret_key.{os.getpid()}.{secrets.token_hex(4)}"
+        try:
+            descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w") as file:
+                file.write(secrets.token_urlsafe(64))
+            try:
+                os.link(draft, path)
+            except FileExistsError:
+                pass
+            finally:
+                draft.unlink()
+        except OSError as error:
+            raise ImproperlyConfigured(
+                f"cannot write the secret key into {folder}: {error.strerror}. "
+                "Make the data folder writable or set CODER_ADMIN_SECRET_KEY."
+            ) from error
+    key = path.read_text().strip()
+    if len(key) < 50:
+        raise ImproperlyConfigured(
+            f"{path} does not hold a usable key. Remove the file to have a new one made "
+            "(everybody must log in again), or set CODER_ADMIN_SECRET_KEY."
+        )
+    return key

@@ -1,0 +1,71 @@
+"""The product's own settings: API, provisioning, prebuilds, notifications, e-mail."""
+
+from __future__ import annotations
+
+from .base import VERSION
+from .environment import env
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "coder_admin.api.authentication.TokenAuthentication",
+        "coder_admin.api.authentication.SessionAuthentication",
+    ],
+    # Deny by default; a view that anybody may call says so itself.
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "coder_admin.api.errors.handle_exception",
+    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Coder Admin",
+    "DESCRIPTION": "Templates, prebuilt workspaces and their pools.",
+    "VERSION": VERSION,
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SCHEMA_PATH_PREFIX": r"/api/v2",
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+}
+
+# Provisioning: the engine that runs templates, and how long a silent worker keeps its job.
+PROVISIONER_ENGINE = env.str("CODER_ADMIN_ENGINE", default="embedded")
+PROVISIONER_CONCURRENCY = env.int("CODER_ADMIN_PROVISIONER_CONCURRENCY", default=3)
+PROVISIONER_LEASE_SECONDS = env.float("CODER_ADMIN_PROVISIONER_LEASE_SECONDS", default=30.0)
+PROVISIONER_SWEEP_SECONDS = env.float("CODER_ADMIN_PROVISIONER_SWEEP_SECONDS", default=5.0)
+
+# Prebuilds, names and defaults of reference/prebuilds.md section 7. Durations in seconds.
+PREBUILDS_RECONCILIATION_INTERVAL = env.float(
+    "CODER_WORKSPACE_PREBUILDS_RECONCILIATION_INTERVAL", default=60.0
+)
+PREBUILDS_BACKOFF_INTERVAL = env.float(
+    "CODER_WORKSPACE_PREBUILDS_RECONCILIATION_BACKOFF_INTERVAL", default=60.0
+)
+PREBUILDS_BACKOFF_LOOKBACK = env.float(
+    "CODER_WORKSPACE_PREBUILDS_RECONCILIATION_BACKOFF_LOOKBACK_PERIOD", default=3600.0
+)
+PREBUILDS_FAILURE_HARD_LIMIT = env.int("CODER_WORKSPACE_PREBUILDS_FAILURE_HARD_LIMIT", default=3)
+
+# Agents: a silent agent counts as disconnected after this many seconds.
+AGENT_INACTIVE_DISCONNECT_SECONDS = env.float("CODER_ADMIN_AGENT_INACTIVE_DISCONNECT_SECONDS", default=45.0)
+
+# Notifications, names and defaults of reference/notifications-agents-provisioning.md section 1.4.
+NOTIFICATIONS_METHOD = env.str("CODER_NOTIFICATIONS_METHOD", default="smtp")
+NOTIFICATIONS_MAX_SEND_ATTEMPTS = env.int("CODER_NOTIFICATIONS_MAX_SEND_ATTEMPTS", default=5)
+NOTIFICATIONS_RETRY_INTERVAL = env.float("CODER_NOTIFICATIONS_RETRY_INTERVAL", default=300.0)
+NOTIFICATIONS_FETCH_INTERVAL = env.float("CODER_NOTIFICATIONS_FETCH_INTERVAL", default=15.0)
+NOTIFICATIONS_LEASE_PERIOD = env.float("CODER_NOTIFICATIONS_LEASE_PERIOD", default=120.0)
+NOTIFICATIONS_LEASE_COUNT = env.int("CODER_NOTIFICATIONS_LEASE_COUNT", default=20)
+NOTIFICATIONS_DISPATCH_TIMEOUT = env.float("CODER_NOTIFICATIONS_DISPATCH_TIMEOUT", default=60.0)
+NOTIFICATIONS_INBOX_ENABLED = env.bool("CODER_NOTIFICATIONS_INBOX_ENABLED", default=True)
+
+EMAIL_HOST = env.str("CODER_EMAIL_HOST", default="")
+EMAIL_PORT = env.int("CODER_EMAIL_PORT", default=587)
+EMAIL_HOST_USER = env.str("CODER_EMAIL_AUTH_USERNAME", default="")
+EMAIL_HOST_PASSWORD = env.str("CODER_EMAIL_AUTH_PASSWORD", default="")
+EMAIL_USE_TLS = env.bool("CODER_EMAIL_TLS_STARTTLS", default=False)
+EMAIL_TIMEOUT = NOTIFICATIONS_DISPATCH_TIMEOUT
+DEFAULT_FROM_EMAIL = env.str("CODER_EMAIL_FROM", default="coder-admin@localhost")

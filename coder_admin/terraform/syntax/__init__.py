@@ -1,0 +1,1 @@
+"""Text to tree: scanner, parser and the typed syntax tree."""

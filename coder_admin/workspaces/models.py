@@ -1,0 +1,321 @@
+"""Workspaces, their builds, and the agents that run in them.
+
+A workspace is a prebuild exactly while the prebuilds user owns it (reference/prebuilds.md 1.1); there is no flag.
+"""
+
+from __future__ import annotations
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Lower
+from django.utils import timezone
+
+from coder_admin.organizations.models import PREBUILDS_USER_ID
+from coder_admin.provisioning.choices import LogLevel
+from rbac.model import RbacObject, ResourceType
+
+from .choices import (
+    AgentLifecycle,
+    AppHealth,
+    AutomaticUpdates,
+    BuildReason,
+    PrebuildStage,
+    SharingLevel,
+    Transition,
+)
+
+
+class Workspace(models.Model):
+    """A developer's environment. Durations are milliseconds, as in the API."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    created_at = models.DateTimeField(default=timezone.now)
+    updated_at = models.DateTimeField(default=timezone.now)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="workspaces")
+    organization = models.ForeignKey(
+        "organizations.Organization", on_delete=models.PROTECT, related_name="workspaces"
+    )
+    template = models.ForeignKey("catalog.Template", on_delete=models.PROTECT, related_name="workspaces")
+    name = models.CharField(max_length=32)
+    deleted = models.BooleanField(default=False)
+    autostart_schedule = models.CharField(max_length=128, blank=True, default="")
+    next_start_at = models.DateTimeField(null=True, blank=True)
+    ttl_ms = models.PositiveBigIntegerField(null=True, blank=True)
+    last_used_at = models.DateTimeField(default=timezone.now)
+    dormant_at = models.DateTimeField(null=True, blank=True)
+    deleting_at = models.DateTimeField(null=True, blank=True)
+    automatic_updates = models.CharField(
+        max_length=8, choices=AutomaticUpdates, default=AutomaticUpdates.NEVER
+    )
+    # Maintained in the transaction that inserts a build, so that nothing ever searches for it.
+    latest_build = models.OneToOneField(
+        "WorkspaceBuild", null=True, blank=True, on_delete=models.SET_NULL, related_name="latest_of"
+    )
+
+    class Meta:
+        ordering = ("name",)
+        constraints = (
+            models.UniqueConstraint(
+                "owner", Lower("name"), condition=Q(deleted=False), name="workspace_name_unique"
+            ),
+            models.CheckConstraint(
+                condition=Q(automatic_updates__in=AutomaticUpdates.values), name="workspace_updates_known"
+            ),
+        )
+        indexes = (
+            models.Index(fields=("owner",), condition=Q(deleted=False), name="workspace_owner_live"),
+            models.Index(fields=("template",), condition=Q(deleted=False), name="workspace_template_live"),
+        )
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def is_prebuild(self) -> bool:
+        """Whether it waits in a pool: owned by the prebuilds user."""
+        return self.owner_id == PREBUILDS_USER_ID
+
+    def rbac_object(self) -> RbacObject:
+        """``workspace``, or ``workspace_dormant`` while dormant (rbac-and-organizations.md 1.2)."""
+        type_ = ResourceType.WORKSPACE_DORMANT if self.dormant_at else ResourceType.WORKSPACE
+        return RbacObject(type_, id=str(self.id), org=str(self.organization_id), owner=str(self.owner_id))
+
+
+class WorkspaceBuild(models.Model):
+    """One transition of a workspace. (workspace, build_number) is the last guard against two writers."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    created_at = models.DateTimeField(default=timezone.now)
+    updated_at = models.DateTimeField(default=timezone.now)
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="builds")
+    template_version = models.ForeignKey(
+        "catalog.TemplateVersion", on_delete=models.PROTECT, related_name="workspace_builds"
+    )
+    template_version_preset = models.ForeignKey(
+        "catalog.TemplateVersionPreset",
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="workspace_builds",
+    )
+    build_number = models.PositiveIntegerField()
+    transition = models.CharField(max_length=8, choices=Transition)
+    reason = models.CharField(max_length=24, choices=BuildReason, default=BuildReason.INITIATOR)
+    prebuild_stage = models.CharField(max_length=8, choices=PrebuildStage, default=PrebuildStage.NONE)
+    initiator = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    job = models.OneToOneField(
+        "provisioning.ProvisionerJob", on_delete=models.PROTECT, related_name="workspace_build"
+    )
+    provisioner_state = models.BinaryField(null=True, blank=True)
+    deadline = models.DateTimeField(null=True, blank=True)
+    max_deadline = models.DateTimeField(null=True, blank=True)
+    daily_cost = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        ordering = ("-build_number",)
+        constraints = (
+            models.UniqueConstraint(fields=("workspace", "build_number"), name="build_number_unique"),
+            models.CheckConstraint(
+                condition=Q(transition__in=Transition.values), name="build_transition_known"
+            ),
+            models.CheckConstraint(condition=Q(reason__in=BuildReason.values), name="build_reason_known"),
+            models.CheckConstraint(
+                condition=Q(prebuild_stage__in=PrebuildStage.values), name="build_stage_known"
+            ),
+            models.CheckConstraint(condition=Q(build_number__gte=1), name="build_number_positive"),
+        )
+        indexes = (
+            models.Index(fields=("template_version_preset", "-created_at"), name="build_preset"),
+            models.Index(fields=("-created_at",), name="build_created"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.transition} #{self.build_number}"
+
+
+class WorkspaceBuildParameter(models.Model):
+    """A resolved value as the build used it."""
+
+    workspace_build = models.ForeignKey(WorkspaceBuild, on_delete=models.CASCADE, related_name="parameters")
+    name = models.CharField(max_length=256)
+    value = models.TextField()
+
+    class Meta:
+        ordering = ("name",)
+        constraints = (
+            models.UniqueConstraint(fields=("workspace_build", "name"), name="build_parameter_unique"),
+        )
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class WorkspaceResource(models.Model):
+    """A resource that a build left existing."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    created_at = models.DateTimeField(default=timezone.now)
+    workspace_build = models.ForeignKey(WorkspaceBuild, on_delete=models.CASCADE, related_name="resources")
+    transition = models.CharField(max_length=8, choices=Transition)
+    address = models.CharField(max_length=512)
+    type = models.CharField(max_length=128)
+    name = models.CharField(max_length=128)
+    hide = models.BooleanField(default=False)
+    icon = models.CharField(max_length=256, blank=True)
+    daily_cost = models.PositiveIntegerField(default=0)
+    instance_type = models.CharField(max_length=64, blank=True)
+
+    class Meta:
+        ordering = ("address",)
+
+    def __str__(self) -> str:
+        return self.address
+
+
+class WorkspaceResourceMetadatum(models.Model):
+    """A fact about a resource to show people (``coder_metadata``)."""
+
+    resource = models.ForeignKey(WorkspaceResource, on_delete=models.CASCADE, related_name="metadata")
+    key = models.CharField(max_length=256)
+    value = models.TextField(blank=True)
+    sensitive = models.BooleanField(default=False)
+    position = models.PositiveSmallIntegerField(default=0)
+
+    class Meta:
+        ordering = ("position",)
+
+    def __str__(self) -> str:
+        return self.key
+
+
+class WorkspaceAgent(models.Model):
+    """The program inside a workspace. A build makes new rows; a claim keeps the token of the living process."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    created_at = models.DateTimeField(default=timezone.now)
+    updated_at = models.DateTimeField(default=timezone.now)
+    resource = models.ForeignKey(WorkspaceResource, on_delete=models.CASCADE, related_name="agents")
+    parent = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.CASCADE, related_name="children"
+    )
+    name = models.CharField(max_length=64)
+    deleted = models.BooleanField(default=False)
+    auth_token = models.UUIDField(db_index=True)
+    architecture = models.CharField(max_length=16, blank=True)
+    operating_system = models.CharField(max_length=16, blank=True)
+    directory = models.CharField(max_length=1024, blank=True)
+    expanded_directory = models.CharField(max_length=1024, blank=True)
+    environment_variables = models.JSONField(default=dict, blank=True)
+    version = models.CharField(max_length=32, blank=True)
+    subsystems = models.JSONField(default=list, blank=True)
+    connection_timeout_seconds = models.PositiveIntegerField(default=120)
+    troubleshooting_url = models.CharField(max_length=512, blank=True)
+    motd_file = models.CharField(max_length=512, blank=True)
+    display_apps = models.JSONField(default=list, blank=True)
+    display_order = models.IntegerField(default=0)
+    first_connected_at = models.DateTimeField(null=True, blank=True)
+    last_connected_at = models.DateTimeField(null=True, blank=True)
+    disconnected_at = models.DateTimeField(null=True, blank=True)
+    lifecycle_state = models.CharField(max_length=20, choices=AgentLifecycle, default=AgentLifecycle.CREATED)
+    started_at = models.DateTimeField(null=True, blank=True)
+    ready_at = models.DateTimeField(null=True, blank=True)
+    logs_length = models.PositiveIntegerField(default=0)
+    logs_overflowed = models.BooleanField(default=False)
+
+    class Meta:
+        ordering = ("display_order", "name")
+        constraints = (
+            models.CheckConstraint(
+                condition=Q(lifecycle_state__in=AgentLifecycle.values), name="agent_lifecycle_known"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class WorkspaceAgentLogSource(models.Model):
+    """Where log lines of an agent come from: one of its scripts, or a program of the template."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    agent = models.ForeignKey(WorkspaceAgent, on_delete=models.CASCADE, related_name="log_sources")
+    created_at = models.DateTimeField(default=timezone.now)
+    display_name = models.CharField(max_length=127)
+    icon = models.CharField(max_length=256, blank=True)
+
+    def __str__(self) -> str:
+        return self.display_name
+
+
+class WorkspaceAgentScript(models.Model):
+    """A script that the agent runs at start, at stop or by cron."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    agent = models.ForeignKey(WorkspaceAgent, on_delete=models.CASCADE, related_name="scripts")
+    log_source = models.ForeignKey(WorkspaceAgentLogSource, on_delete=models.CASCADE, related_name="scripts")
+    log_path = models.CharField(max_length=1024, blank=True)
+    display_name = models.CharField(max_length=127)
+    script = models.TextField()
+    cron = models.CharField(max_length=128, blank=True)
+    start_blocks_login = models.BooleanField(default=False)
+    run_on_start = models.BooleanField(default=False)
+    run_on_stop = models.BooleanField(default=False)
+    timeout_seconds = models.PositiveIntegerField(default=0)
+    position = models.PositiveSmallIntegerField(default=0)
+
+    class Meta:
+        ordering = ("position",)
+
+    def __str__(self) -> str:
+        return self.display_name
+
+
+class WorkspaceAgentLog(models.Model):
+    """A line an agent sent; the id is its sequence number."""
+
+    id = models.BigAutoField(primary_key=True)
+    agent = models.ForeignKey(WorkspaceAgent, on_delete=models.CASCADE, related_name="logs")
+    log_source = models.ForeignKey(WorkspaceAgentLogSource, on_delete=models.CASCADE, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now)
+    level = models.CharField(max_length=8, choices=LogLevel, default=LogLevel.INFO)
+    output = models.TextField()
+
+    class Meta:
+        ordering = ("id",)
+        indexes = (models.Index(fields=("agent", "id"), name="agent_log_sequence"),)
+
+    def __str__(self) -> str:
+        return self.output[:80]
+
+
+class WorkspaceApp(models.Model):
+    """A way into the workspace: a link or a command (``coder_app``)."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    agent = models.ForeignKey(WorkspaceAgent, on_delete=models.CASCADE, related_name="apps")
+    slug = models.CharField(max_length=64)
+    display_name = models.CharField(max_length=64, blank=True)
+    icon = models.CharField(max_length=256, blank=True)
+    command = models.TextField(blank=True)
+    url = models.TextField(blank=True)
+    external = models.BooleanField(default=False)
+    subdomain = models.BooleanField(default=False)
+    sharing_level = models.CharField(max_length=16, choices=SharingLevel, default=SharingLevel.OWNER)
+    health = models.CharField(max_length=16, choices=AppHealth, default=AppHealth.DISABLED)
+    healthcheck_url = models.TextField(blank=True)
+    healthcheck_interval = models.PositiveIntegerField(default=0)
+    healthcheck_threshold = models.PositiveIntegerField(default=0)
+    hidden = models.BooleanField(default=False)
+    open_in = models.CharField(max_length=16, default="slim-window")
+    display_group = models.CharField(max_length=64, blank=True)
+    display_order = models.IntegerField(default=0)
+
+    class Meta:
+        ordering = ("display_order", "slug")
+        constraints = (models.UniqueConstraint(fields=("agent", "slug"), name="agent_app_slug_unique"),)
+
+    def __str__(self) -> str:
+        return self.display_name or self.slug

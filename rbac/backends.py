@@ -1,0 +1,7 @@
+"""Django's question "may this user?" answered by the policy."""
+
+from django.contrib.auth.backends import ModelBackend
+
+
+class PolicyBackend(ModelBackend):
+    pass
