@@ -20,7 +20,6 @@ from prebuilds.actions import (
     permit,
 )
 from prebuilds.explain import explain, summary
-from prebuilds.matching import PresetCandidate, match_preset
 from prebuilds.snapshot import (
     BackoffRow,
     Config,
@@ -239,35 +238,3 @@ def test_every_preset_can_be_explained(snapshot: PresetSnapshot, config: Config)
     assert told.actions == permit(snapshot, calculate_actions(snapshot, NOW, config))[0]
     assert all(sentence.endswith(".") for sentence in told.why)
     assert summary(told).endswith(".")
-
-
-# -- which preset a request means ------------------------------------------------------------------
-
-
-def candidate(
-    identifier: str, has_prebuilds: bool = True, name: str = "", **parameters: str
-) -> PresetCandidate:
-    return PresetCandidate(identifier, name or identifier, has_prebuilds, parameters)
-
-
-@pytest.mark.parametrize(
-    ("presets", "request_values", "chosen"),
-    [
-        ([], {"a": "1"}, None),
-        ([candidate("x", a="1")], {"a": "2"}, None),
-        ([candidate("x", a="1")], {}, None),
-        ([candidate("x", a="1"), candidate("y", a="1", b="2")], {"a": "1", "b": "2", "c": "3"}, "y"),
-        ([candidate("x", a="1"), candidate("y", a="1", b="2")], {"a": "1", "b": "3"}, "x"),
-        ([candidate("none"), candidate("x", a="1")], {"a": "1"}, "x"),
-        ([candidate("none"), candidate("x", a="1")], {}, "none"),
-        ([candidate("a", has_prebuilds=False, k="1"), candidate("b", k="1")], {"k": "1"}, "b"),
-        ([candidate("b", k="1", name="B"), candidate("a", k="1", name="C")], {"k": "1"}, "b"),
-        ([candidate("b", k="1", name="N"), candidate("a", k="1", name="N")], {"k": "1"}, "a"),
-    ],
-)
-def test_the_largest_contained_preset_is_meant(
-    presets: list[PresetCandidate], request_values: dict[str, str], chosen: str | None
-) -> None:
-    for order in (presets, presets[::-1]):
-        found = match_preset(order, request_values)
-        assert (found.id if found else None) == chosen
