@@ -290,6 +290,11 @@ class Subject:
         """Organizations the subject is a member of: those in which any role has an entry."""
         return frozenset(self.policy.org)
 
+    @cached_property
+    def all_groups(self) -> frozenset[str]:
+        """The groups, and the Everyone group (the organization's own id) of each organization."""
+        return self.groups | self.orgs
+
     def has_role(self, name: str, org: str = "") -> bool:
         """Whether the role of that name is held: a site role, or one inside `org`."""
         return any(role.name == name and (org in role.org if org else not role.org) for role in self.roles)

@@ -79,9 +79,7 @@ def _acl_allows(subject: Subject, action: Action, obj: RbacObject) -> bool:
     if not obj.acl_groups or obj.org not in subject.orgs:
         return False
     return any(
-        _grants(actions, action)
-        for group, actions in obj.acl_groups.items()
-        if group == obj.org or group in subject.groups
+        _grants(actions, action) for group, actions in obj.acl_groups.items() if group in subject.all_groups
     )
 
 

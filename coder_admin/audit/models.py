@@ -15,6 +15,8 @@ from rbac.model import RbacObject, ResourceType
 class AuditLog(models.Model):
     """Who did what to which resource, from where, with which result."""
 
+    rbac_type = ResourceType.AUDIT_LOG
+
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     time = models.DateTimeField(default=timezone.now, db_index=True)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")

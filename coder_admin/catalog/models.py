@@ -15,11 +15,16 @@ from django.db.models.functions import Lower
 from django.utils import timezone
 from guardian.models import GroupObjectPermissionBase, UserObjectPermissionBase
 
+from rbac.grants import AclTables
+from rbac.model import RbacObject, ResourceType
+
 from .choices import FormType, ParameterType, PrebuildStatus
 
 
 class Template(models.Model):
     """A developer environment that workspaces are created from. Durations are milliseconds, as in the API."""
+
+    rbac_type = ResourceType.TEMPLATE
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     organization = models.ForeignKey(
@@ -52,7 +57,10 @@ class Template(models.Model):
 
     class Meta:
         ordering = ("name",)
-        permissions = (("use_template", "Can create workspaces from the template"),)
+        permissions = (
+            ("use_template", "Can create workspaces from the template"),
+            ("admin_template", "Can do everything with the template"),
+        )
         constraints = (
             models.UniqueConstraint(
                 "organization", Lower("name"), condition=Q(deleted=False), name="template_name_unique"
@@ -76,6 +84,20 @@ class Template(models.Model):
         """Whether no new workspaces may be created from it."""
         return bool(self.deprecation_message)
 
+    def rbac_object(self) -> RbacObject:
+        """``template`` with its user and group access lists (rbac-and-organizations.md 1.2).
+
+        The lists cost two queries; `TEMPLATE_ACL.attach` reads those of many templates at once.
+        """
+        acl = TEMPLATE_ACL.of(self)
+        return RbacObject(
+            ResourceType.TEMPLATE,
+            id=str(self.id),
+            org=str(self.organization_id),
+            acl_users=acl.users,
+            acl_groups=acl.groups,
+        )
+
 
 class TemplateUserPermission(UserObjectPermissionBase):
     """A user's grant on one template (guardian, direct foreign key)."""
@@ -95,8 +117,19 @@ class TemplateGroupPermission(GroupObjectPermissionBase):
         abstract = False
 
 
+TEMPLATE_ACL = AclTables(
+    model=Template,
+    user_table=TemplateUserPermission,
+    group_table=TemplateGroupPermission,
+    # API role "use" is the first, "admin" the second (rbac-and-organizations.md section 5).
+    actions={"use_template": frozenset({"read", "use"}), "admin_template": frozenset({"*"})},
+)
+
+
 class TemplateVersion(models.Model):
     """One upload of a template's files. Without a template it is waiting for its first one to be created."""
+
+    rbac_type = ResourceType.TEMPLATE
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     template = models.ForeignKey(
@@ -132,6 +165,12 @@ class TemplateVersion(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    def rbac_object(self) -> RbacObject:
+        """That of its template; without one a bare ``template`` in the organization."""
+        if self.template is not None:
+            return self.template.rbac_object()
+        return RbacObject(ResourceType.TEMPLATE, id=str(self.id), org=str(self.organization_id))
+
 
 class TemplateVersionTerraformValues(models.Model):
     """What the import cached for later renders; ``cached_plan`` is ``{}`` when there is none."""
@@ -152,6 +191,8 @@ class TemplateVersionTerraformValues(models.Model):
 
 class TemplateVersionVariable(models.Model):
     """A Terraform variable of the version and the value the template's author gave it."""
+
+    rbac_type = ResourceType.TEMPLATE
 
     template_version = models.ForeignKey(TemplateVersion, on_delete=models.CASCADE, related_name="variables")
     name = models.CharField(max_length=256)
@@ -174,6 +215,8 @@ class TemplateVersionVariable(models.Model):
 
 class TemplateVersionParameter(models.Model):
     """A parameter as the import found it: the static fallback and the list of ``rich-parameters``."""
+
+    rbac_type = ResourceType.TEMPLATE
 
     template_version = models.ForeignKey(TemplateVersion, on_delete=models.CASCADE, related_name="parameters")
     name = models.CharField(max_length=256)
@@ -210,6 +253,8 @@ class TemplateVersionParameter(models.Model):
 
 class TemplateVersionPreset(models.Model):
     """A named set of parameter values; with ``desired_instances`` it has a pool of prebuilt workspaces."""
+
+    rbac_type = ResourceType.TEMPLATE
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     template_version = models.ForeignKey(TemplateVersion, on_delete=models.CASCADE, related_name="presets")
@@ -250,6 +295,8 @@ class TemplateVersionPreset(models.Model):
 class TemplateVersionPresetParameter(models.Model):
     """One value that a preset sets; the version need not have that parameter."""
 
+    rbac_type = ResourceType.TEMPLATE
+
     template_version_preset = models.ForeignKey(
         TemplateVersionPreset, on_delete=models.CASCADE, related_name="parameters"
     )
@@ -270,6 +317,8 @@ class TemplateVersionPresetParameter(models.Model):
 
 class TemplateVersionPresetPrebuildSchedule(models.Model):
     """A range of time (cron form) and the pool's size in it; ``position`` is the order in the template."""
+
+    rbac_type = ResourceType.TEMPLATE
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     preset = models.ForeignKey(TemplateVersionPreset, on_delete=models.CASCADE, related_name="schedules")

@@ -13,10 +13,14 @@ from rbac.model import RbacObject, ResourceType
 
 
 class File(models.Model):
-    """A tar archive; zip uploads are converted before hashing (notifications-agents-provisioning.md section 5).
+    """A tar archive; zip uploads are converted before hashing.
+
+    Source: reference/notifications-agents-provisioning.md section 5.
 
     ``created_by`` is null for archives that the system makes itself (module files).
     """
+
+    rbac_type = ResourceType.FILE
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     hash = models.CharField(max_length=64)

@@ -102,3 +102,9 @@ class TooEarly(ServiceError):
     """The version's import has not finished."""
 
     status = 425
+
+
+class TooManyRequests(ServiceError):
+    """Too many attempts in a short time; the detail says how long to wait."""
+
+    status = 429

@@ -20,7 +20,7 @@ from django.db import transaction
 
 log = structlog.get_logger(__name__)
 
-type_of_message = "event.message"
+MESSAGE_TYPE = "event.message"
 Event = Mapping[str, Any]
 Callback = Callable[[str, Event], None]
 
@@ -91,7 +91,7 @@ def _send_to_layer(topic: str, event: dict[str, Any]) -> None:
     layer = get_channel_layer()
     if layer is None:
         return
-    message = {"type": type_of_message, "topic": topic, "event": event}
+    message = {"type": MESSAGE_TYPE, "topic": topic, "event": event}
     loop = _loop
     if loop is not None and loop.is_running():
         try:
@@ -100,7 +100,7 @@ def _send_to_layer(topic: str, event: dict[str, Any]) -> None:
             running = None
         sending = layer.group_send(group_name(topic), message)
         if running is loop:
-            loop.create_task(_logged(sending, topic))
+            _keep(loop.create_task(_logged(sending, topic)))
         else:
             asyncio.run_coroutine_threadsafe(_logged(sending, topic), loop)
     elif type(layer).__name__ != "InMemoryChannelLayer":
@@ -117,7 +117,16 @@ def _send_in_tests(layer: Any, topic: str, message: dict[str, Any]) -> None:
     except RuntimeError:
         async_to_sync(layer.group_send)(group_name(topic), message)
     else:
-        running.create_task(_logged(layer.group_send(group_name(topic), message), topic))
+        _keep(running.create_task(_logged(layer.group_send(group_name(topic), message), topic)))
+
+
+_tasks: set[asyncio.Task[None]] = set()
+
+
+def _keep(task: asyncio.Task[None]) -> None:
+    """Hold the task until it is done: the loop itself keeps only weak references."""
+    _tasks.add(task)
+    task.add_done_callback(_tasks.discard)
 
 
 async def _logged(sending: Any, topic: str) -> None:

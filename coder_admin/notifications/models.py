@@ -31,6 +31,8 @@ class MessageStatus(models.TextChoices):
 class NotificationMessage(models.Model):
     """One message by one method, written in the transaction of the fact it tells of."""
 
+    rbac_type = ResourceType.NOTIFICATION_MESSAGE
+
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     notification_template_id = models.UUIDField()
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
@@ -67,6 +69,8 @@ class NotificationMessage(models.Model):
 class InboxNotification(models.Model):
     """A message in a person's inbox."""
 
+    rbac_type = ResourceType.INBOX_NOTIFICATION
+
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="inbox")
     template_id = models.UUIDField()
@@ -96,6 +100,8 @@ class InboxNotification(models.Model):
 class NotificationPreference(models.Model):
     """Whether a person wants one kind of message."""
 
+    rbac_type = ResourceType.NOTIFICATION_PREFERENCE
+
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
     notification_template_id = models.UUIDField()
     disabled = models.BooleanField(default=False)
@@ -114,6 +120,8 @@ class NotificationPreference(models.Model):
 
 class NotificationMethodOverride(models.Model):
     """The deployment's own method for one kind, in place of the default."""
+
+    rbac_type = ResourceType.NOTIFICATION_TEMPLATE
 
     notification_template_id = models.UUIDField(primary_key=True)
     method = models.CharField(max_length=16, choices=Method)

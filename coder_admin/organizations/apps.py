@@ -9,7 +9,11 @@ class OrganizationsConfig(AppConfig):
     label = "organizations"
 
     def ready(self) -> None:
-        """Have the system's own rows made after every migration."""
-        from .seed import ensure_system_rows
+        """Have the system's own rows made after every migration; tell the policy who a user is."""
+        from rbac.django import register_subject_loader
 
+        from .seed import ensure_system_rows
+        from .subjects import load_subject
+
+        register_subject_loader(load_subject)
         post_migrate.connect(ensure_system_rows, sender=self, dispatch_uid="organizations.seed")

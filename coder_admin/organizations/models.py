@@ -18,7 +18,14 @@ from django.utils import timezone
 from rbac.model import RbacObject, ResourceType
 
 from .choices import GroupSource, LoginType, UserStatus
-from .managers import GroupQuerySet, MemberQuerySet, OrganizationQuerySet, UserManager
+from .managers import (
+    APIKeyQuerySet,
+    CustomRoleQuerySet,
+    GroupQuerySet,
+    MemberQuerySet,
+    OrganizationQuerySet,
+    UserManager,
+)
 
 PREBUILDS_USER_ID = uuid.UUID("c42fdf75-3097-471c-8c33-fb52454d81c0")
 PREBUILDS_GROUP_NAME = "coderprebuiltworkspaces"
@@ -30,6 +37,8 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     Django's ``is_superuser`` opens nothing here: rights come from ``rbac_roles`` and memberships only.
     """
+
+    rbac_type = ResourceType.USER
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     username = models.CharField(max_length=32)
@@ -92,6 +101,8 @@ class User(AbstractBaseUser, PermissionsMixin):
 class Organization(models.Model):
     """A tenant: templates, members and workspaces belong to exactly one."""
 
+    rbac_type = ResourceType.ORGANIZATION
+
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.CharField(max_length=32)
     display_name = models.CharField(max_length=64, blank=True)
@@ -126,6 +137,8 @@ class Organization(models.Model):
 class OrganizationMember(models.Model):
     """A user's membership, with the roles held there (without the implied ``organization-member``)."""
 
+    rbac_type = ResourceType.ORGANIZATION_MEMBER
+
     organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="members")
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
     roles = models.JSONField(default=list, blank=True)
@@ -157,6 +170,8 @@ class Group(models.Model):
 
     ``auth_group`` is the same group as Django and guardian know it; the services keep both in step.
     """
+
+    rbac_type = ResourceType.GROUP
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="groups")
@@ -200,6 +215,8 @@ class Group(models.Model):
 class GroupMember(models.Model):
     """A user's explicit membership in a group."""
 
+    rbac_type = ResourceType.GROUP_MEMBER
+
     group = models.ForeignKey(Group, on_delete=models.CASCADE, related_name="members")
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="group_memberships")
     created_at = models.DateTimeField(default=timezone.now)
@@ -210,9 +227,20 @@ class GroupMember(models.Model):
     def __str__(self) -> str:
         return f"{self.user_id} in {self.group_id}"
 
+    def rbac_object(self) -> RbacObject:
+        """``group_member``, owned by the user, in the group's organization."""
+        return RbacObject(
+            ResourceType.GROUP_MEMBER,
+            id=str(self.user_id),
+            org=str(self.group.organization_id),
+            owner=str(self.user_id),
+        )
+
 
 class CustomRole(models.Model):
     """A role that an organization defines itself; permissions as ``{negate, resource_type, action}``."""
+
+    rbac_type = ResourceType.ASSIGN_ORG_ROLE
 
     organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="custom_roles")
     name = models.CharField(max_length=64)
@@ -223,6 +251,8 @@ class CustomRole(models.Model):
     created_at = models.DateTimeField(default=timezone.now)
     updated_at = models.DateTimeField(auto_now=True)
 
+    objects = CustomRoleQuerySet.as_manager()
+
     class Meta:
         ordering = ("name",)
         constraints = (
@@ -232,9 +262,15 @@ class CustomRole(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    def rbac_object(self) -> RbacObject:
+        """``assign_org_role`` in the organization."""
+        return RbacObject(ResourceType.ASSIGN_ORG_ROLE, id=str(self.pk or ""), org=str(self.organization_id))
+
 
 class APIKey(models.Model):
     """A secret by which a program acts as its user: a public id and the hash of the secret part."""
+
+    rbac_type = ResourceType.API_KEY
 
     id = models.CharField(primary_key=True, max_length=16)
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="api_keys")
@@ -248,6 +284,8 @@ class APIKey(models.Model):
     ip_address = models.GenericIPAddressField(null=True, blank=True)
     created_at = models.DateTimeField(default=timezone.now)
     updated_at = models.DateTimeField(auto_now=True)
+
+    objects = APIKeyQuerySet.as_manager()
 
     class Meta:
         ordering = ("-created_at",)

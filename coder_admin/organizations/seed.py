@@ -48,10 +48,11 @@ def ensure_system_rows(**_signal: Any) -> None:
 
 def ensure_everyone_group(organization: Organization) -> Group:
     """The group of all members; its id is the organization's own."""
-    existing = Group.objects.filter(id=organization.id).first()
+    existing: Group | None = Group.objects.filter(id=organization.id).first()
     if existing is not None:
         return existing
     auth_group, _ = AuthGroup.objects.get_or_create(name=str(organization.id))
-    return Group.objects.create(
+    group: Group = Group.objects.create(
         id=organization.id, organization=organization, auth_group=auth_group, name=EVERYONE_GROUP_NAME
     )
+    return group

@@ -21,6 +21,8 @@ from .choices import JobPriority, JobStatus, JobType, LogLevel, LogSource
 class ProvisionerDaemon(models.Model):
     """A worker process, alive while ``last_seen_at`` is recent."""
 
+    rbac_type = ResourceType.PROVISIONER_DAEMON
+
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.CharField(max_length=128)
     hostname = models.CharField(max_length=128, blank=True)
@@ -52,6 +54,8 @@ _STATUS = Case(
 
 class ProvisionerJob(models.Model):
     """One piece of work for a worker: an import or a build."""
+
+    rbac_type = ResourceType.PROVISIONER_JOBS
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     created_at = models.DateTimeField(default=timezone.now)
@@ -118,6 +122,8 @@ class ProvisionerJob(models.Model):
 class ProvisionerJobLog(models.Model):
     """A line of a job's log; the id is its sequence number."""
 
+    rbac_type = ResourceType.PROVISIONER_JOBS
+
     id = models.BigAutoField(primary_key=True)
     job = models.ForeignKey(ProvisionerJob, on_delete=models.CASCADE, related_name="logs")
     created_at = models.DateTimeField(default=timezone.now)
@@ -136,6 +142,8 @@ class ProvisionerJobLog(models.Model):
 
 class ProvisionerJobTiming(models.Model):
     """How long one stage, or one resource in a stage, took."""
+
+    rbac_type = ResourceType.PROVISIONER_JOBS
 
     job = models.ForeignKey(ProvisionerJob, on_delete=models.CASCADE, related_name="timings")
     stage = models.CharField(max_length=16)

@@ -1,4 +1,4 @@
-"""Database, cache, channel layer and broker: SQLite and memory by default, PostgreSQL and Redis when given."""
+"""Database, cache, channel layer, broker: SQLite and memory by default, PostgreSQL and Redis when given."""
 
 from __future__ import annotations
 

@@ -49,6 +49,10 @@ PREBUILDS_BACKOFF_LOOKBACK = env.float(
 )
 PREBUILDS_FAILURE_HARD_LIMIT = env.int("CODER_WORKSPACE_PREBUILDS_FAILURE_HARD_LIMIT", default=3)
 
+# Who may read /metrics without being logged in: everybody, or whoever knows the token.
+METRICS_OPEN = env.bool("CODER_ADMIN_METRICS_OPEN", default=False)
+METRICS_TOKEN = env.str("CODER_ADMIN_METRICS_TOKEN", default="")
+
 # Agents: a silent agent counts as disconnected after this many seconds.
 AGENT_INACTIVE_DISCONNECT_SECONDS = env.float("CODER_ADMIN_AGENT_INACTIVE_DISCONNECT_SECONDS", default=45.0)
 

@@ -1,6 +1,7 @@
 """Workspaces, their builds, and the agents that run in them.
 
-A workspace is a prebuild exactly while the prebuilds user owns it (reference/prebuilds.md 1.1); there is no flag.
+A workspace is a prebuild exactly while the prebuilds user owns it; there is no flag
+(reference/prebuilds.md 1.1).
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ from .choices import (
 
 class Workspace(models.Model):
     """A developer's environment. Durations are milliseconds, as in the API."""
+
+    rbac_type = ResourceType.WORKSPACE
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     created_at = models.DateTimeField(default=timezone.now)
@@ -87,6 +90,8 @@ class Workspace(models.Model):
 class WorkspaceBuild(models.Model):
     """One transition of a workspace. (workspace, build_number) is the last guard against two writers."""
 
+    rbac_type = ResourceType.WORKSPACE
+
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     created_at = models.DateTimeField(default=timezone.now)
     updated_at = models.DateTimeField(default=timezone.now)
@@ -139,6 +144,8 @@ class WorkspaceBuild(models.Model):
 class WorkspaceBuildParameter(models.Model):
     """A resolved value as the build used it."""
 
+    rbac_type = ResourceType.WORKSPACE
+
     workspace_build = models.ForeignKey(WorkspaceBuild, on_delete=models.CASCADE, related_name="parameters")
     name = models.CharField(max_length=256)
     value = models.TextField()
@@ -155,6 +162,8 @@ class WorkspaceBuildParameter(models.Model):
 
 class WorkspaceResource(models.Model):
     """A resource that a build left existing."""
+
+    rbac_type = ResourceType.WORKSPACE
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     created_at = models.DateTimeField(default=timezone.now)
@@ -192,7 +201,9 @@ class WorkspaceResourceMetadatum(models.Model):
 
 
 class WorkspaceAgent(models.Model):
-    """The program inside a workspace. A build makes new rows; a claim keeps the token of the living process."""
+    """The program inside a workspace. Each build makes new rows; a claim keeps the living process's token."""
+
+    rbac_type = ResourceType.WORKSPACE
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     created_at = models.DateTimeField(default=timezone.now)
@@ -293,6 +304,8 @@ class WorkspaceAgentLog(models.Model):
 
 class WorkspaceApp(models.Model):
     """A way into the workspace: a link or a command (``coder_app``)."""
+
+    rbac_type = ResourceType.WORKSPACE
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     agent = models.ForeignKey(WorkspaceAgent, on_delete=models.CASCADE, related_name="apps")

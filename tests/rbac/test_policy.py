@@ -157,7 +157,7 @@ def slow_allowed(who: Subject, action: Action, obj: RbacObject) -> bool:
     member_of = {o for r in who.roles for o in r.org}
     lists = [obj.acl_users.get(who.id, [])]
     if obj.org in member_of:
-        lists += [obj.acl_groups.get(g, []) for g in {*who.groups, obj.org}]
+        lists += [obj.acl_groups.get(g, []) for g in {*who.groups, *member_of}]
     acl = any(action in granted or "*" in granted for granted in lists)
     in_scope = "*" in who.scope.allow_ids or obj.id in who.scope.allow_ids
     return (
