@@ -1,4 +1,4 @@
-"""What happened to pools: claims, misses and replacements, one row each (hit rate, latency, counters)."""
+"""What happened to pools, one row each: the basis of hit rates, sizing, counters and throttling."""
 
 from __future__ import annotations
 
@@ -10,13 +10,18 @@ from django.utils import timezone
 
 
 class PrebuildEventKind(models.TextChoices):
+    """A claim; a miss (a workspace was wanted and nothing was eligible); a claim that replaced resources;
+    a preset that reached the failure limit; an administrator's reset of a preset's condition."""
+
     CLAIM = "claim"
     MISS = "miss"
     REPLACEMENT = "replacement"
+    HARD_LIMITED = "hard_limited"
+    RESET = "reset"
 
 
 class PrebuildEvent(models.Model):
-    """A claim, a miss (nothing was eligible) or a claim that replaced resources."""
+    """One fact about one pool. `preset_name` and the template outlive the preset's version."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     created_at = models.DateTimeField(default=timezone.now)
