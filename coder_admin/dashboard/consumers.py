@@ -12,12 +12,12 @@ from typing import Any, Final
 
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncJsonWebsocketConsumer
-from django.contrib.auth import get_user_model
 
 from coder_admin.foundation.events import group_name
 from rbac.django import subject_for
 
 from .live import Answer, authorise
+from .selectors.live import current_user
 
 MAX_TOPICS: Final = 200
 MAX_FRAME: Final = 32_768
@@ -101,8 +101,7 @@ class LiveConsumer(AsyncJsonWebsocketConsumer):
     @database_sync_to_async
     def _authorise(self, topics: list[str]) -> Answer:
         # The user is read anew: roles may have changed since the page was opened.
-        user = get_user_model()._default_manager.filter(pk=self.user_id).first()
-        return authorise(subject_for(user), topics)
+        return authorise(subject_for(current_user(self.user_id)), topics)
 
     async def event_message(self, message: dict[str, Any]) -> None:
         """An event of a followed topic, from the channel layer."""

@@ -67,3 +67,12 @@ def authorise(viewer: Subject, topics: Iterable[str]) -> Answer:
         granted=tuple(topic for topic in asked if topic in granted),
         refused=tuple(topic for topic in asked if topic not in granted),
     )
+
+
+MAX_LIST_TOPICS = 50
+
+
+def topics_of_lists(viewer: Subject, *kinds: str) -> str:
+    """The `data-live` of a list over organizations: each kind for each organization the viewer is in or may read."""
+    organizations = selectors.organizations_to_follow(viewer, MAX_LIST_TOPICS)
+    return " ".join(f"{kind}:{organization}" for organization in organizations for kind in kinds)

@@ -7,7 +7,7 @@ import uuid
 from django.db.models import Q
 
 from coder_admin.catalog.models import Template, TemplateVersion
-from coder_admin.organizations.models import Organization
+from coder_admin.organizations.models import Organization, User
 from coder_admin.provisioning.models import ProvisionerJob
 from coder_admin.workspaces.models import Workspace, WorkspaceAgent
 from rbac.model import Subject
@@ -18,6 +18,17 @@ Ids = set[uuid.UUID]
 def readable_organizations(viewer: Subject, ids: Ids) -> Ids:
     """Organizations whose lists the viewer may follow."""
     return set(Organization.objects.visible_to(viewer).filter(pk__in=ids).values_list("pk", flat=True))
+
+
+def organizations_to_follow(viewer: Subject, most: int) -> list[uuid.UUID]:
+    """Organizations whose lists a page of the viewer follows."""
+    rows = Organization.objects.live().visible_to(viewer).order_by("name")
+    return list(rows.values_list("pk", flat=True)[:most])
+
+
+def current_user(user_id: uuid.UUID) -> User | None:
+    """The user as it is now, not as it was when a connection began."""
+    return User.objects.filter(pk=user_id).first()
 
 
 def readable_workspaces(viewer: Subject, ids: Ids) -> Ids:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.db.models import QuerySet
 
-from coder_admin.notifications.models import InboxNotification
+from coder_admin.notifications.services import unread_count as unread_messages
 from coder_admin.organizations.models import Organization
 from prebuilds.settings import reconciliation_paused
 from rbac.model import Subject
@@ -17,7 +17,7 @@ def organizations(viewer: Subject) -> QuerySet[Organization]:
 
 def unread_count(viewer: Subject) -> int:
     """Unread messages of the viewer, whatever their kind."""
-    return InboxNotification.objects.filter(user_id=viewer.id, read_at=None).count()
+    return unread_messages(viewer.id)
 
 
 def prebuilds_paused() -> bool:

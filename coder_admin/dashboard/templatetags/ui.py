@@ -10,6 +10,7 @@ from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from coder_admin.dashboard.markdown import plain
 from coder_admin.dashboard.statuses import Look, look_of
 
 register = template.Library()
@@ -143,3 +144,9 @@ def joined(values: Iterable[object]) -> str:
 def index(values: dict[str, object], key: str) -> object:
     """A dict's value by a key that is known at run time; empty text if absent."""
     return values.get(key, "") if values else ""
+
+
+@register.filter
+def plain_markdown(text: str) -> str:
+    """Markdown without its marks; Django escapes the result as any text."""
+    return plain(text or "")
