@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_GET
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
 
-from coder_admin.api.authentication import user_of
+from coder_admin.organizations.authentication import user_of
 from prebuilds.metrics import register_collectors
 from rbac.django import require, subject_for
 from rbac.model import Action, RbacObject, ResourceType
@@ -25,7 +25,8 @@ def metrics(request: HttpRequest) -> HttpResponse:
     """All series as text. Reads caches only: a scrape costs no query of the pools."""
     if not _may_read(request):
         return HttpResponse(
-            "Metrics need a user who may read deployment statistics, or the token of CODER_ADMIN_METRICS_TOKEN.\n",
+            "Metrics need a user who may read deployment statistics, "
+            "or the token of CODER_ADMIN_METRICS_TOKEN.\n",
             status=401,
             content_type="text/plain; charset=utf-8",
             headers={"WWW-Authenticate": "Bearer"},

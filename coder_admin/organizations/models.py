@@ -55,7 +55,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     updated_at = models.DateTimeField(auto_now=True)
     last_seen_at = models.DateTimeField(null=True, blank=True)
 
-    is_superuser = False  # type: ignore[assignment]  # the column is dropped: no flag opens anything
+    is_superuser = False  # the column is dropped: no flag opens anything
 
     USERNAME_FIELD = "username"
     EMAIL_FIELD = "email"

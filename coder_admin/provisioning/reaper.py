@@ -18,12 +18,12 @@ from django.db.models import Q, QuerySet
 from coder_admin.foundation import events
 
 from . import wake
-from .choices import LogSource
+from .choices import JobStatus, LogSource
 from .handlers import JobCanceled, JobReaped
 from .limits import Line
 from .models import ProvisionerJob, ProvisionerJobLog
 from .services import apply_facts, ended, facts_of, locked, log_append
-from .states import Event, Status, derive, step
+from .states import Event, derive, step
 
 log = structlog.get_logger(__name__)
 
@@ -46,7 +46,7 @@ class Verdict(StrEnum):
 class Row:
     """What the verdict depends on."""
 
-    status: Status
+    status: JobStatus
     updated_at: datetime
     lease_expires_at: datetime | None
     attempt: int
@@ -54,15 +54,15 @@ class Row:
 
 def judge(row: Row, *, now: datetime) -> Verdict:
     """Pure: what is to happen with a job at this time."""
-    if row.status is Status.PENDING:
+    if row.status is JobStatus.PENDING:
         return Verdict.PENDING if now - row.updated_at >= PENDING_AFTER else Verdict.KEEP
-    if row.status not in {Status.RUNNING, Status.CANCELING}:
+    if row.status not in {JobStatus.RUNNING, JobStatus.CANCELING}:
         return Verdict.KEEP
     silent = now - row.updated_at >= HUNG_AFTER
     expired = row.lease_expires_at is not None and row.lease_expires_at <= now
     if not silent and not expired:
         return Verdict.KEEP
-    if row.status is Status.CANCELING:
+    if row.status is JobStatus.CANCELING:
         return Verdict.CANCEL
     if expired:
         return Verdict.RELEASE if row.attempt < MAX_ATTEMPTS else Verdict.LOST

@@ -27,7 +27,7 @@ from .handlers import JobCanceled, JobError
 from .limits import Line, admit
 from .models import ProvisionerJob, ProvisionerJobLog, ProvisionerJobTiming
 from .queue import Claim
-from .states import Event, Facts, Status, derive, step
+from .states import Event, Facts, derive, step
 from .tags import TagError, normalise
 
 
@@ -99,8 +99,9 @@ def job_cancel(*, actor: Subject, job_id: uuid.UUID, expect_status: str = "") ->
     if expect_status and status != expect_status:
         raise PreconditionFailed(f"The job is {status}, not {expect_status}; it was not canceled.")
     now = timezone.now()
-    apply_facts(job, step(facts_of(job), Event.CANCEL, now=now), now=now)
-    if job.completed_at is None:
+    outcome = step(facts_of(job), Event.CANCEL, now=now)
+    apply_facts(job, outcome, now=now)
+    if outcome.completed_at is None:
         events.publish(f"job:{job.id}", {"kind": "status"})
         return job
     ended(job, JobCanceled("The job was canceled while it waited."))
@@ -202,7 +203,7 @@ def apply_facts(job: ProvisionerJob, facts: Facts, *, now: datetime) -> None:
     job.started_at, job.canceled_at = facts.started_at, facts.canceled_at
     job.completed_at, job.error, job.updated_at = facts.completed_at, facts.error, now
     fields = ["started_at", "canceled_at", "completed_at", "error", "updated_at"]
-    if derive(facts) not in {Status.RUNNING, Status.CANCELING}:
+    if derive(facts) not in {JobStatus.RUNNING, JobStatus.CANCELING}:
         job.lease_expires_at = None
         fields.append("lease_expires_at")
     job.save(update_fields=fields)

@@ -11,7 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from .choices import JobStatus as Status
+from .choices import ACTIVE_STATUSES, JobStatus
 
 
 class Event(StrEnum):
@@ -23,31 +23,31 @@ class Event(StrEnum):
     REAP = "reap"  # nobody will ever finish it
 
 
-ACTIVE: Final = frozenset({Status.PENDING, Status.RUNNING, Status.CANCELING})
-FINAL: Final = frozenset({Status.SUCCEEDED, Status.CANCELED, Status.FAILED})
+ACTIVE: Final = frozenset(ACTIVE_STATUSES)
+FINAL: Final = frozenset({JobStatus.SUCCEEDED, JobStatus.CANCELED, JobStatus.FAILED})
 
 # A canceled job whose worker finishes anyway is canceled, not succeeded: the person asked for that, and
 # what the work made is stored with it. A worker that fails while canceling reports no error for the same
 # reason (the interruption is the cause).
-TRANSITIONS: Final[dict[tuple[Status, Event], Status]] = {
-    (Status.PENDING, Event.ACQUIRE): Status.RUNNING,
-    (Status.PENDING, Event.CANCEL): Status.CANCELED,
-    (Status.PENDING, Event.REAP): Status.FAILED,
-    (Status.RUNNING, Event.CANCEL): Status.CANCELING,
-    (Status.RUNNING, Event.COMPLETE): Status.SUCCEEDED,
-    (Status.RUNNING, Event.FAIL): Status.FAILED,
-    (Status.RUNNING, Event.RELEASE): Status.PENDING,
-    (Status.RUNNING, Event.REAP): Status.FAILED,
-    (Status.CANCELING, Event.COMPLETE): Status.CANCELED,
-    (Status.CANCELING, Event.FAIL): Status.CANCELED,
-    (Status.CANCELING, Event.REAP): Status.CANCELED,
+TRANSITIONS: Final[dict[tuple[JobStatus, Event], JobStatus]] = {
+    (JobStatus.PENDING, Event.ACQUIRE): JobStatus.RUNNING,
+    (JobStatus.PENDING, Event.CANCEL): JobStatus.CANCELED,
+    (JobStatus.PENDING, Event.REAP): JobStatus.FAILED,
+    (JobStatus.RUNNING, Event.CANCEL): JobStatus.CANCELING,
+    (JobStatus.RUNNING, Event.COMPLETE): JobStatus.SUCCEEDED,
+    (JobStatus.RUNNING, Event.FAIL): JobStatus.FAILED,
+    (JobStatus.RUNNING, Event.RELEASE): JobStatus.PENDING,
+    (JobStatus.RUNNING, Event.REAP): JobStatus.FAILED,
+    (JobStatus.CANCELING, Event.COMPLETE): JobStatus.CANCELED,
+    (JobStatus.CANCELING, Event.FAIL): JobStatus.CANCELED,
+    (JobStatus.CANCELING, Event.REAP): JobStatus.CANCELED,
 }
 
 
 class TransitionError(Exception):
     """The event is not possible in the job's present status."""
 
-    def __init__(self, status: Status, event: Event) -> None:
+    def __init__(self, status: JobStatus, event: Event) -> None:
         super().__init__(f"a {status} job cannot {event}")
         self.status = status
         self.event = event
@@ -63,20 +63,20 @@ class Facts:
     error: str = ""
 
 
-def derive(facts: Facts) -> Status:
+def derive(facts: Facts) -> JobStatus:
     """The status of a row (reference: generated column ``job_status``)."""
     if facts.completed_at is not None:
         if facts.error:
-            return Status.FAILED
-        return Status.SUCCEEDED if facts.canceled_at is None else Status.CANCELED
+            return JobStatus.FAILED
+        return JobStatus.SUCCEEDED if facts.canceled_at is None else JobStatus.CANCELED
     if facts.error:
-        return Status.FAILED
+        return JobStatus.FAILED
     if facts.canceled_at is not None:
-        return Status.CANCELING
-    return Status.PENDING if facts.started_at is None else Status.RUNNING
+        return JobStatus.CANCELING
+    return JobStatus.PENDING if facts.started_at is None else JobStatus.RUNNING
 
 
-def after(status: Status, event: Event) -> Status:
+def after(status: JobStatus, event: Event) -> JobStatus:
     """The status that the event leads to; raises TransitionError where there is none."""
     try:
         return TRANSITIONS[status, event]
@@ -93,9 +93,11 @@ def step(facts: Facts, event: Event, *, now: datetime, error: str = "") -> Facts
         case Event.RELEASE:
             return replace(facts, started_at=None)
         case Event.CANCEL:
-            return replace(facts, canceled_at=now, completed_at=now if outcome is Status.CANCELED else None)
+            return replace(
+                facts, canceled_at=now, completed_at=now if outcome is JobStatus.CANCELED else None
+            )
         case _:
-            failed = outcome is Status.FAILED
+            failed = outcome is JobStatus.FAILED
             return replace(
                 facts,
                 started_at=facts.started_at or now,

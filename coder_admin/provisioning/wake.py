@@ -92,6 +92,6 @@ def _send_forever() -> None:
     while True:
         tags = _outgoing.get()
         try:
-            drain_queue.apply_async(args=[tags], retry=False, ignore_result=True)
+            drain_queue.apply_async(args=(tags,), retry=False, ignore_result=True)
         except Exception as error:
             log.warning("job announcement failed", error=str(error))

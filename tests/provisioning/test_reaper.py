@@ -14,7 +14,6 @@ from coder_admin.provisioning.handlers import JobCanceled, JobReaped
 from coder_admin.provisioning.limits import Line
 from coder_admin.provisioning.models import ProvisionerJob
 from coder_admin.provisioning.reaper import MAX_ATTEMPTS, PER_SWEEP, Row, Verdict, judge
-from coder_admin.provisioning.states import Status
 from rbac import SystemSubject, acting_as
 from tests.provisioning.conftest import Recorder
 from tests.provisioning.test_queue import take, worker
@@ -26,21 +25,23 @@ NOW = datetime(2026, 1, 5, 9, tzinfo=UTC)
 @pytest.mark.parametrize(
     ("status", "silent", "lease", "attempt", "verdict"),
     [
-        (Status.RUNNING, 10, 20, 1, Verdict.KEEP),
-        (Status.RUNNING, 40, -1, 1, Verdict.RELEASE),
-        (Status.RUNNING, 40, -1, MAX_ATTEMPTS, Verdict.LOST),
-        (Status.RUNNING, 299, 20, 1, Verdict.KEEP),
-        (Status.RUNNING, 300, 20, 1, Verdict.HUNG),
-        (Status.RUNNING, 300, None, 1, Verdict.HUNG),
-        (Status.CANCELING, 40, -1, 1, Verdict.CANCEL),
-        (Status.CANCELING, 10, 20, 1, Verdict.KEEP),
-        (Status.PENDING, 1799, None, 0, Verdict.KEEP),
-        (Status.PENDING, 1800, None, 0, Verdict.PENDING),
-        (Status.SUCCEEDED, 9999, None, 1, Verdict.KEEP),
-        (Status.FAILED, 9999, -1, 1, Verdict.KEEP),
+        (JobStatus.RUNNING, 10, 20, 1, Verdict.KEEP),
+        (JobStatus.RUNNING, 40, -1, 1, Verdict.RELEASE),
+        (JobStatus.RUNNING, 40, -1, MAX_ATTEMPTS, Verdict.LOST),
+        (JobStatus.RUNNING, 299, 20, 1, Verdict.KEEP),
+        (JobStatus.RUNNING, 300, 20, 1, Verdict.HUNG),
+        (JobStatus.RUNNING, 300, None, 1, Verdict.HUNG),
+        (JobStatus.CANCELING, 40, -1, 1, Verdict.CANCEL),
+        (JobStatus.CANCELING, 10, 20, 1, Verdict.KEEP),
+        (JobStatus.PENDING, 1799, None, 0, Verdict.KEEP),
+        (JobStatus.PENDING, 1800, None, 0, Verdict.PENDING),
+        (JobStatus.SUCCEEDED, 9999, None, 1, Verdict.KEEP),
+        (JobStatus.FAILED, 9999, -1, 1, Verdict.KEEP),
     ],
 )
-def test_the_verdict(status: Status, silent: int, lease: int | None, attempt: int, verdict: Verdict) -> None:
+def test_the_verdict(
+    status: JobStatus, silent: int, lease: int | None, attempt: int, verdict: Verdict
+) -> None:
     expires = None if lease is None else NOW + timedelta(seconds=lease)
     assert judge(Row(status, NOW - timedelta(seconds=silent), expires, attempt), now=NOW) is verdict
 

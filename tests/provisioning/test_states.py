@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from coder_admin.provisioning.choices import JobStatus
 from coder_admin.provisioning.states import (
     ACTIVE,
     FINAL,
     TRANSITIONS,
     Event,
     Facts,
-    Status,
     TransitionError,
     after,
     derive,
@@ -46,8 +46,8 @@ def test_status_follows_from_the_row(
     assert derive(facts) == status
 
 
-@pytest.mark.parametrize(("status", "event"), list(product(Status, Event)))
-def test_every_pair_is_in_the_table_or_refused(status: Status, event: Event) -> None:
+@pytest.mark.parametrize(("status", "event"), list(product(JobStatus, Event)))
+def test_every_pair_is_in_the_table_or_refused(status: JobStatus, event: Event) -> None:
     if (status, event) in TRANSITIONS:
         assert after(status, event) in ACTIVE | FINAL
         assert status in ACTIVE
@@ -69,7 +69,7 @@ def test_a_row_always_has_the_status_that_the_table_says(events: list[Event]) ->
         assert derive(facts) == TRANSITIONS[status, event]
         if derive(facts) in FINAL:
             assert facts.completed_at is not None
-            assert bool(facts.error) == (derive(facts) is Status.FAILED)
+            assert bool(facts.error) == (derive(facts) is JobStatus.FAILED)
 
 
 def test_a_failure_without_words_still_has_an_error() -> None:

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from coder_admin.terraform import BlockContent, Diagnostic, Range
-from coder_admin.terraform.conversion import ConversionError, convert
+from coder_admin.terraform.convert import ConversionError, convert
+from coder_admin.terraform.diagnostics import Severity
 from coder_admin.terraform.types import DYNAMIC, STRING, Type, list_type, object_type
 from coder_admin.terraform.values import SENSITIVE, Value, list_of, null, object_, unknown
 
@@ -203,7 +204,7 @@ def _unexpected(
         )
 
 
-def _severity(lenient: bool) -> str:
+def _severity(lenient: bool) -> Severity:
     return "warning" if lenient else "error"
 
 
