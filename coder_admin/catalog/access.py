@@ -29,14 +29,18 @@ def acl_of(*, viewer: Subject, template: Template) -> dict[str, list[dict[str, A
     }
 
 
-def acl_candidates(*, viewer: Subject, template: Template, query: str = "") -> dict[str, list[dict[str, Any]]]:
+def acl_candidates(
+    *, viewer: Subject, template: Template, query: str = ""
+) -> dict[str, list[dict[str, Any]]]:
     """Members and groups of the organization; only for who manages the template, else NotFound."""
     if not may(viewer, Action.UPDATE, template):
         raise NotFound
     users = User.objects.people().filter(memberships__organization_id=template.organization_id)
     groups = Group.objects.filter(organization_id=template.organization_id)
     if query:
-        users = users.filter(Q(username__icontains=query) | Q(name__icontains=query) | Q(email__icontains=query))
+        users = users.filter(
+            Q(username__icontains=query) | Q(name__icontains=query) | Q(email__icontains=query)
+        )
         groups = groups.filter(Q(name__icontains=query) | Q(display_name__icontains=query))
     return {
         "users": [user_body(user) for user in users.order_by("username")[:CANDIDATES]],

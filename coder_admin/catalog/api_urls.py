@@ -12,7 +12,9 @@ urlpatterns = [
     path("templates/<str:template>/versions", versions.TemplateVersionsView.as_view()),
     path("templates/<str:template>/versions/<str:name>", versions.TemplateVersionByNameView.as_view()),
     path("organizations/<str:organization>/templates", templates.OrganizationTemplatesView.as_view()),
-    path("organizations/<str:organization>/templates/<str:name>", templates.OrganizationTemplateView.as_view()),
+    path(
+        "organizations/<str:organization>/templates/<str:name>", templates.OrganizationTemplateView.as_view()
+    ),
     path(
         "organizations/<str:organization>/templates/<str:template>/versions/<str:name>",
         versions.OrganizationVersionView.as_view(),

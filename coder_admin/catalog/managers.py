@@ -11,7 +11,7 @@ from rbac.filters import FieldMap, visible_q
 from rbac.model import Action, ResourceType, Subject
 
 if TYPE_CHECKING:
-    from .models import Template, TemplateVersion
+    pass
 
 
 class TemplateQuerySet(models.QuerySet["Template"]):

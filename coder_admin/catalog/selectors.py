@@ -10,7 +10,6 @@ from coder_admin.files.models import File
 from coder_admin.files.selectors import parse_id
 from coder_admin.foundation.errors import Invalid, NotFound, Validation
 from coder_admin.foundation.search import Terms, parse_terms
-from coder_admin.organizations.models import Organization
 from coder_admin.provisioning.models import ProvisionerJobLog
 from rbac.django import may
 from rbac.model import Action, Subject
@@ -18,7 +17,17 @@ from rbac.model import Action, Subject
 from .models import TEMPLATE_ACL, Template, TemplateVersion, TemplateVersionPreset, TemplateVersionVariable
 
 SEARCH_KEYS = frozenset(
-    {"deleted", "organization", "exact_name", "name", "ids", "deprecated", "has-ai-task", "author_id", "author"}
+    {
+        "deleted",
+        "organization",
+        "exact_name",
+        "name",
+        "ids",
+        "deprecated",
+        "has-ai-task",
+        "author_id",
+        "author",
+    }
 )
 _YES = frozenset({"true", "1", "t"})
 
@@ -26,7 +35,9 @@ _YES = frozenset({"true", "1", "t"})
 def templates(*, viewer: Subject, query: str = "", organization_id: UUID | None = None) -> QuerySet[Template]:
     """Templates that ``viewer`` may read and ``query`` matches (section 5, "Search"). Raises Invalid."""
     terms = parse_terms(query, keys=SEARCH_KEYS, default="name")
-    rows = Template.objects.visible_to(viewer).select_related("organization", "created_by", "active_version__job")
+    rows = Template.objects.visible_to(viewer).select_related(
+        "organization", "created_by", "active_version__job"
+    )
     rows = rows.filter(deleted=_flag(terms, "deleted", default=False))
     if organization_id is not None:
         rows = rows.filter(organization_id=organization_id)
@@ -41,7 +52,11 @@ def templates(*, viewer: Subject, query: str = "", organization_id: UUID | None 
 def _matching(rows: QuerySet[Template], terms: Terms, viewer: Subject) -> QuerySet[Template]:
     if organization := terms.first("organization"):
         by_id = _uuid(organization)
-        rows = rows.filter(organization_id=by_id) if by_id else rows.filter(organization__name__iexact=organization)
+        rows = (
+            rows.filter(organization_id=by_id)
+            if by_id
+            else rows.filter(organization__name__iexact=organization)
+        )
     if name := terms.first("exact_name"):
         rows = rows.filter(name__iexact=name)
     if part := terms.first("name"):
@@ -52,7 +67,9 @@ def _matching(rows: QuerySet[Template], terms: Terms, viewer: Subject) -> QueryS
         rows = rows.filter(created_by_id=parse_id(author_id, "author_id"))
     if author := terms.first("author"):
         me = author == "me"
-        rows = rows.filter(created_by_id=viewer.id) if me else rows.filter(created_by__username__iexact=author)
+        rows = (
+            rows.filter(created_by_id=viewer.id) if me else rows.filter(created_by__username__iexact=author)
+        )
     if "has-ai-task" in terms and _flag(terms, "has-ai-task", default=True):
         rows = rows.none()  # no version here declares one
     return rows
@@ -76,7 +93,9 @@ def _flag(terms: Terms, key: str, *, default: bool) -> bool:
 
 def template_get(*, viewer: Subject, template_id: str | UUID, deleted: bool = False) -> Template:
     """A template that ``viewer`` may read. Raises Invalid (no UUID), NotFound."""
-    rows = Template.objects.visible_to(viewer).select_related("organization", "created_by", "active_version__job")
+    rows = Template.objects.visible_to(viewer).select_related(
+        "organization", "created_by", "active_version__job"
+    )
     template = rows.filter(pk=parse_id(template_id, "template"), deleted=deleted).first()
     if template is None:
         raise NotFound
@@ -85,7 +104,11 @@ def template_get(*, viewer: Subject, template_id: str | UUID, deleted: bool = Fa
 
 def template_by_name(*, viewer: Subject, organization_id: UUID, name: str) -> Template:
     """A live template of an organization by its name, ignoring case. Raises NotFound."""
-    rows = Template.objects.live().visible_to(viewer).select_related("organization", "created_by", "active_version__job")
+    rows = (
+        Template.objects.live()
+        .visible_to(viewer)
+        .select_related("organization", "created_by", "active_version__job")
+    )
     template = rows.filter(organization_id=organization_id, name__iexact=name).first()
     if template is None:
         raise NotFound
@@ -185,17 +208,3 @@ def with_acl(rows: list[Template]) -> list[Template]:
     """The templates with their access lists read at once, so that asking about each costs nothing."""
     TEMPLATE_ACL.attach(rows)
     return rows
-
-
-
-
-def organization_for(*, viewer: Subject, key: str) -> Organization:
-    """A live organization by id or name (``default`` is the default one). Raises NotFound."""
-    rows = Organization.objects.live()
-    by_id = _uuid(key)
-    found = rows.filter(pk=by_id).first() if by_id else rows.filter(name__iexact=key).first()
-    if found is None and key == "default":
-        found = rows.filter(is_default=True).first()
-    if found is None or not may(viewer, Action.READ, found):
-        raise NotFound
-    return found

@@ -1,4 +1,4 @@
-"""The settings of a template that people may change, and their limits (rbac-and-organizations.md section 5)."""
+"""The settings of a template that people may change (rbac-and-organizations.md section 5)."""
 
 from __future__ import annotations
 

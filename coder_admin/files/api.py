@@ -11,7 +11,7 @@ from rest_framework.response import Response
 from rest_framework.throttling import UserRateThrottle
 
 from coder_admin.foundation.errors import Invalid
-from coder_admin.foundation.rest import ApiView
+from rbac.rest import ApiView
 
 from .archives import DEFAULT_LIMITS, to_zip
 from .selectors import file_get
@@ -75,7 +75,9 @@ class DownloadView(ApiView):
         file = file_get(viewer=self.actor, file_id=file_id)
         wish = request.query_params.get("format", "")
         if wish not in ("", "zip"):
-            raise Invalid("Only conversion to a ZIP archive is supported.", detail=f"Got format={wish[:40]!r}.")
+            raise Invalid(
+                "Only conversion to a ZIP archive is supported.", detail=f"Got format={wish[:40]!r}."
+            )
         data = bytes(file.data)
         if wish == "zip":
             return HttpResponse(to_zip(data), content_type="application/zip")

@@ -118,7 +118,9 @@ def _check_tree(found: Mapping[str, Entry]) -> None:
         parent = posixpath.dirname(path)
         while parent:
             if parent in found:
-                raise ArchiveError(f'The archive uses "{parent}" as a file and as a folder: rename one of them.')
+                raise ArchiveError(
+                    f'The archive uses "{parent}" as a file and as a folder: rename one of them.'
+                )
             parent = posixpath.dirname(parent)
 
 
@@ -147,7 +149,7 @@ def _too_large(path: str, limits: Limits) -> ArchiveError:
 
 def _too_many(limits: Limits) -> ArchiveError:
     return ArchiveError(
-        f"The archive has more than {limits.entries} entries: leave out files that the template does not need."
+        f"The archive has more than {limits.entries} entries: leave out what the template does not need."
     )
 
 
@@ -160,7 +162,9 @@ def _safe_path(name: str, limits: Limits) -> str:
     if name.startswith("/") or (len(name) > 1 and name[1] == ":" and name[0].isalpha()):
         raise ArchiveError(f'The entry "{name}" has an absolute path: pack the folder with relative paths.')
     if ".." in name.split("/"):
-        raise ArchiveError(f'The entry "{name}" leads out of the archive with "..": pack from inside the folder.')
+        raise ArchiveError(
+            f'The entry "{name}" leads out of the archive with "..": pack from inside the folder.'
+        )
     path = posixpath.normpath(name) if name.strip("/") else ""
     return "" if path == "." else path
 
@@ -245,7 +249,9 @@ def _read_zip(data: bytes, limits: Limits) -> Iterator[Entry]:
     except (NotImplementedError, RuntimeError, ValueError) as problem:
         if isinstance(problem, ArchiveError):
             raise
-        raise ArchiveError(f"The zip cannot be read ({problem}): pack it without password, by deflate.") from None
+        raise ArchiveError(
+            f"The zip cannot be read ({problem}): pack it without password, by deflate."
+        ) from None
 
 
 def _directory_count(data: bytes) -> int:

@@ -23,8 +23,12 @@ from rbac.model import Action, RbacObject, Subject
 from .archives import ArchiveError, read_archive
 from .models import File
 
-_BYTES = Gauge("coderd_file_cache_open_files_size_bytes_current", "Bytes of the stored archives that are open.")
-_BYTES_TOTAL = Counter("coderd_file_cache_open_files_size_bytes_total", "Bytes of all archives opened so far.")
+_BYTES = Gauge(
+    "coderd_file_cache_open_files_size_bytes_current", "Bytes of the stored archives that are open."
+)
+_BYTES_TOTAL = Counter(
+    "coderd_file_cache_open_files_size_bytes_total", "Bytes of all archives opened so far."
+)
 _FILES = Gauge("coderd_file_cache_open_files_current", "Archives that are open.")
 _FILES_TOTAL = Counter("coderd_file_cache_open_files_total", "Archives opened so far.")
 _REFS = Gauge("coderd_file_cache_open_file_refs_current", "References to open archives.")

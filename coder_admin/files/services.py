@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.db import IntegrityError, transaction
 
+from coder_admin.audit.services import record
 from coder_admin.foundation.errors import Invalid, TooLarge
 from rbac.django import require
 from rbac.model import Action, RbacObject, ResourceType, Subject
@@ -32,7 +33,18 @@ def file_store(*, actor: Subject, data: bytes, content_type: str) -> tuple[File,
         archive = canonical_tar(data, content_type)
     except ArchiveError as problem:
         raise Invalid("The archive cannot be used.", detail=str(problem)) from None
-    return _store(archive, UUID(actor.id))
+    with transaction.atomic():
+        file, is_new = _store(archive, UUID(actor.id))
+        if is_new:
+            record(
+                actor=actor,
+                action="create",
+                resource_type="file",
+                resource_id=file.id,
+                resource_target=file.hash,
+                diff={"size": {"old": None, "new": file.size, "secret": False}},
+            )
+    return file, is_new
 
 
 def too_large() -> TooLarge:

@@ -127,7 +127,9 @@ def read_parameter(instance: Instance, inputs: Mapping[str, str]) -> PreviewPara
     return parameter.noting(*notes, *value_notes)
 
 
-def check_parameter(parameter: PreviewParameter, *, wish: str = "", previous: str | None = None) -> list[Note]:
+def check_parameter(
+    parameter: PreviewParameter, *, wish: str = "", previous: str | None = None
+) -> list[Note]:
     """Section 5.2 for a parameter that was read, with the range of its block on each finding."""
     rule = parameter.validations[0] if parameter.validations else None
     _, found = validate_value(
@@ -138,7 +140,9 @@ def check_parameter(parameter: PreviewParameter, *, wish: str = "", previous: st
         value=parameter.value.text,
         previous=previous,
     )
-    return [model.Note(note.severity, note.summary, note.detail, note.code, parameter.range) for note in found]
+    return [
+        model.Note(note.severity, note.summary, note.detail, note.code, parameter.range) for note in found
+    ]
 
 
 def _value(

@@ -23,7 +23,8 @@ def cron_problem(expression: str) -> str | None:
     """Why ``expression`` is no schedule, or None: five fields, the minute ``*``, the usual grammar."""
     fields = expression.split()
     if len(fields) != 5:
-        return f'cron "{expression}" has {len(fields)} fields, expected 5 (minute hour day-of-month month day-of-week)'
+        expected = "expected 5: minute hour day-of-month month day-of-week"
+        return f'cron "{expression}" has {len(fields)} fields, {expected}'
     if fields[0] != "*":
         return f'cron "{expression}": the minute field should be * (a schedule holds for whole hours)'
     for text, (name, low, high, names, first) in zip(fields[1:], _FIELDS, strict=True):

@@ -57,7 +57,9 @@ def read_plan(plan: Any) -> PlanData:
 
 def _read_module(module: Any, path: str, found: dict[Address, Value], depth: int) -> None:
     if not isinstance(module, Mapping) or depth > _MAX_DEPTH:
-        raise PlanError(f"the module {path or 'at the root'} of the plan is not an object, or nested too deeply")
+        raise PlanError(
+            f"the module {path or 'at the root'} of the plan is not an object, or nested too deeply"
+        )
     for resource in _objects(module.get("resources"), f"resources of {path or 'the root module'}"):
         kind, name = str(resource.get("type", "")), str(resource.get("name", ""))
         if resource.get("mode") != "data" or kind.startswith("coder_"):

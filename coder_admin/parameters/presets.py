@@ -39,7 +39,9 @@ class _Reader:
         value = attribute(block.content, name)
         place = block.content.ranges.get(name, block.range)
         if value is None or (value.is_known and value.is_null):
-            self.refuse(f"{name} is required in {block.type}", f"Add {name} to the {block.type} block.", place)
+            self.refuse(
+                f"{name} is required in {block.type}", f"Add {name} to the {block.type} block.", place
+            )
             return None
         number = _whole(value)
         if number is None:
@@ -82,7 +84,9 @@ def read_preset(instance: Instance) -> Preset:
         name = ""
     else:
         if not name:
-            reader.refuse("The preset's name must not be empty", "Give it a name.", place_of(instance, "name"))
+            reader.refuse(
+                "The preset's name must not be empty", "Give it a name.", place_of(instance, "name")
+            )
     description = _limited(reader, "description", DESCRIPTION_LIMIT)
     icon = _limited(reader, "icon", ICON_LIMIT)
     if problem := url_problem(icon):
@@ -114,7 +118,7 @@ def _read_parameters(reader: _Reader, value: Value | None) -> dict[str, str]:
         return {}
     place = place_of(reader.instance, "parameters")
     if not isinstance(value.data, dict):
-        detail = f"parameters is a {value.type}: write parameters = {{ name = \"value\" }}."
+        detail = f'parameters is a {value.type}: write parameters = {{ name = "value" }}.'
         reader.refuse("parameters: a map of string is required", detail, place)
         return {}
     parameters = {}
@@ -175,8 +179,9 @@ def with_single_default(presets: Sequence[Preset]) -> tuple[Preset, ...]:
     for preset in presets:
         if preset.default and first is not None:
             detail = f'Preset "{first.name}" is the default already: only one may have default = true.'
-            preset = preset.noting(error("Multiple default presets", detail, range=preset.range))
-        elif preset.default:
+            result.append(preset.noting(error("Multiple default presets", detail, range=preset.range)))
+            continue
+        if preset.default:
             first = preset
         result.append(preset)
     return tuple(result)
@@ -191,7 +196,9 @@ class Render(Protocol):
 def validated(presets: Iterable[Preset], render: Render) -> tuple[Preset, ...]:
     """The presets, those with prebuilds judged as a set by rendering with exactly their values (7.2)."""
     return tuple(
-        _validated(preset, render) if preset.prebuilds and preset.prebuilds.instances > 0 and not preset.errors else preset
+        _validated(preset, render)
+        if preset.prebuilds and preset.prebuilds.instances > 0 and not preset.errors
+        else preset
         for preset in presets
     )
 
@@ -202,7 +209,11 @@ def _validated(preset: Preset, render: Render) -> Preset:
         return preset.noting(*output.errors)
     found = {parameter.name for parameter in output.parameters}
     notes = [
-        error("Undefined Parameter", f'Preset parameter "{name}" is not defined by the template.', range=preset.range)
+        error(
+            "Undefined Parameter",
+            f'Preset parameter "{name}" is not defined by the template.',
+            range=preset.range,
+        )
         for name in preset.parameters
         if name not in found
     ]
@@ -236,6 +247,8 @@ def matching(presets: Iterable[_P], values: Mapping[str, str]) -> _P | None:
     Ties: the default preset, then the first name. A preset without parameters matches everything (7.3).
     """
     fitting = [
-        preset for preset in presets if all(values.get(name) == text for name, text in preset.parameters.items())
+        preset
+        for preset in presets
+        if all(values.get(name) == text for name, text in preset.parameters.items())
     ]
     return min(fitting, key=lambda p: (-len(p.parameters), not p.default, p.name), default=None)

@@ -19,7 +19,7 @@ _TYPE_NAMES = {
     ParameterType.BOOL: "a bool",
     ParameterType.LIST: "a valid list of strings",
 }
-_LIST_DETAIL = "list(string) parameters take text such as [\"a\", \"b\"]"
+_LIST_DETAIL = 'list(string) parameters take text such as ["a", "b"]'
 
 
 class RuleError(ValueError):
@@ -168,7 +168,11 @@ def option_problems(kind: ParameterType, form_type: FormType, options: Sequence[
     """Step 3: option names unique, values unique, every value of the option type."""
     names, values = [option.name for option in options], [option.value.text for option in options]
     for what, items in (("names", names), ("values", values)):
-        twice = sorted({item or "" for item in items if items.count(item) > 1}) if len(set(items)) < len(items) else []
+        twice = (
+            sorted({item or "" for item in items if items.count(item) > 1})
+            if len(set(items)) < len(items)
+            else []
+        )
         if twice:
             listed = ", ".join(f'"{item}"' for item in twice)
             return [error(f"Option {what} must be unique.", f"more than one option has {listed}")]

@@ -150,7 +150,7 @@ def test_unsafe_zip_is_refused_in_one_sentence(case: str) -> None:
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_zip_with_a_name_twice_is_refused() -> None:
-    with pytest.raises(ArchiveError, match='"a.tf" twice'):
+    with pytest.raises(ArchiveError, match=r'"a.tf" twice'):
         read_archive(zip_of(("a.tf", b"1"), ("a.tf", b"2")), ZIP)
 
 
@@ -162,15 +162,19 @@ def test_damaged_content_of_a_zip_is_refused() -> None:
 
 
 def test_links_inside_the_archive_are_followed() -> None:
-    data = tar_of(("m/real.tf", b"1"), special("a.tf", tarfile.SYMTYPE, "m/b.tf"),
-                  special("m/b.tf", tarfile.SYMTYPE, "real.tf"), special("hard.tf", tarfile.LNKTYPE, "m/real.tf"))  # fmt: skip
+    data = tar_of(
+        ("m/real.tf", b"1"),
+        special("a.tf", tarfile.SYMTYPE, "m/b.tf"),
+        special("m/b.tf", tarfile.SYMTYPE, "real.tf"),
+        special("hard.tf", tarfile.LNKTYPE, "m/real.tf"),
+    )
     assert read_archive(data) == dict.fromkeys(("m/real.tf", "a.tf", "m/b.tf", "hard.tf"), b"1")
 
 
 def test_zip_bomb_is_stopped_by_what_it_unpacks_to() -> None:
     bomb = zip_of(("zeros", b"\0" * 3_000_000))
     assert len(bomb) < 10_000
-    with pytest.raises(ArchiveError, match='more than 1000000 bytes .reached at "zeros"'):
+    with pytest.raises(ArchiveError, match=r'more than 1000000 bytes .reached at "zeros"'):
         read_archive(bomb, ZIP, Limits(unpacked=1_000_000))
 
 
@@ -209,8 +213,15 @@ def test_hundred_thousand_entries_are_refused() -> None:
         read_archive(entry * 100_000 + end, ZIP)
 
 
-@given(st.dictionaries(st.from_regex(r"[a-zA-Z0-9_.é-]{1,12}(/[a-z]{1,5}){0,3}", fullmatch=True).filter(
-    lambda name: not set(name.split("/")) & {".", ".."}), st.binary(max_size=50), max_size=6))  # fmt: skip
+@given(
+    st.dictionaries(
+        st.from_regex(r"[a-zA-Z0-9_.é-]{1,12}(/[a-z]{1,5}){0,3}", fullmatch=True).filter(
+            lambda name: not set(name.split("/")) & {".", ".."}
+        ),
+        st.binary(max_size=50),
+        max_size=6,
+    )
+)
 def test_packing_and_reading_give_the_files_back(files: dict[str, bytes]) -> None:
     tree_ok = not any(other.startswith(f"{name}/") for name in files for other in files)
     data = pack(files)
@@ -226,5 +237,8 @@ def test_packing_and_reading_give_the_files_back(files: dict[str, bytes]) -> Non
 def test_any_bytes_are_read_or_refused(data: bytes, content_type: str) -> None:
     try:
         read_archive(data, content_type)
-    except ArchiveError as problem:
-        assert str(problem)
+    except ArchiveError as refusal:
+        message = str(refusal)
+    else:
+        message = "read"
+    assert message

@@ -23,7 +23,10 @@ def rule_of(written: dict[str, Any] | None) -> Rule | None:
 
 def options_of(written: list[Any]) -> list[Option]:
     pairs = [(o, o) if isinstance(o, str) else (o["name"], o["value"]) for o in written]
-    return [Option(f"{name}{index}" if name == value else name, NullText.of(value)) for index, (name, value) in enumerate(pairs)]  # fmt: skip
+    return [
+        Option(f"{name}{index}" if name == value else name, NullText.of(value))
+        for index, (name, value) in enumerate(pairs)
+    ]
 
 
 def judge(expect: dict[str, Any], problems: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""Rules that the shared table does not show: Go's text rules, RE2, placeholders, and that no value crashes."""
+"""Rules that the shared table does not show: Go's text rules, RE2, placeholders; no value crashes."""
 
 import string
 
@@ -16,22 +16,76 @@ STRING, NUMBER, BOOL, LIST = ParameterType
 
 @pytest.mark.parametrize(
     ("text", "number"),
-    [("4", 4), ("-4", -4), ("+4", 4), ("007", 7), ("9223372036854775807", 2**63 - 1),
-     ("-9223372036854775808", -(2**63)), ("9223372036854775808", None), (" 4", None), ("4\n", None),
-     ("1_0", None), ("٤", None), ("", None), ("-", None), ("1e3", None), ("0x10", None), ("9" * 5000, None)],
-)  # fmt: skip
+    [
+        ("4", 4),
+        ("-4", -4),
+        ("+4", 4),
+        ("007", 7),
+        ("9223372036854775807", 2**63 - 1),
+        ("-9223372036854775808", -(2**63)),
+        ("9223372036854775808", None),
+        (" 4", None),
+        ("4\n", None),
+        ("1_0", None),
+        ("٤", None),
+        ("", None),
+        ("-", None),
+        ("1e3", None),
+        ("0x10", None),
+        ("9" * 5000, None),
+    ],
+)
 def test_whole_numbers_are_go_s(text: str, number: int | None) -> None:
     assert gotext.parse_whole(text) == number
 
 
-@pytest.mark.parametrize("text", ["1", "-1.5", ".5", "5.", "1e3", "1E+3", "inf", "-Infinity", "+INF", "nan", "NaN",
-                                  "0x1p-2", "0X1.8P3", "1_000.5", "1e-999", "007"])  # fmt: skip
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1",
+        "-1.5",
+        ".5",
+        "5.",
+        "1e3",
+        "1E+3",
+        "inf",
+        "-Infinity",
+        "+INF",
+        "nan",
+        "NaN",
+        "0x1p-2",
+        "0X1.8P3",
+        "1_000.5",
+        "1e-999",
+        "007",
+    ],
+)
 def test_floats_that_go_reads(text: str) -> None:
     assert gotext.is_float(text)
 
 
-@pytest.mark.parametrize("text", ["", " 1", "1 ", "1__0", "_1", "1_", "+nan", "0x1", "1e", "e3", ".", "1e999", "٤", "1,5",
-                                  "infin", "--1", "0x1p99999"])  # fmt: skip
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        " 1",
+        "1 ",
+        "1__0",
+        "_1",
+        "1_",
+        "+nan",
+        "0x1",
+        "1e",
+        "e3",
+        ".",
+        "1e999",
+        "٤",
+        "1,5",
+        "infin",
+        "--1",
+        "0x1p99999",
+    ],
+)
 def test_floats_that_go_refuses(text: str) -> None:
     assert not gotext.is_float(text)
 
@@ -44,10 +98,21 @@ def test_bools_are_exactly_twelve_forms() -> None:
 
 @pytest.mark.parametrize(
     ("text", "strings"),
-    [('["a","b"]', ("a", "b")), ("[]", ()), (' [ "a" , null ] ', ("a", "")), ("null", ()), ("[1]", None),
-     ('["a"] x', None), ('"a"', None), ("", None), ("[" * 100_000, None), ('["a",]', None), ('{"a":1}', None),
-     ("[NaN]", None)],
-)  # fmt: skip
+    [
+        ('["a","b"]', ("a", "b")),
+        ("[]", ()),
+        (' [ "a" , null ] ', ("a", "")),
+        ("null", ()),
+        ("[1]", None),
+        ('["a"] x', None),
+        ('"a"', None),
+        ("", None),
+        ("[" * 100_000, None),
+        ('["a",]', None),
+        ('{"a":1}', None),
+        ("[NaN]", None),
+    ],
+)
 def test_lists_are_json_of_strings(text: str, strings: tuple[str, ...] | None) -> None:
     assert gotext.parse_strings(text) == strings
 
@@ -78,9 +143,13 @@ def test_error_text_fills_placeholders_and_absent_bounds_read_zero() -> None:
 
 def test_monotonic_never_uses_the_custom_error() -> None:
     down = Rule(monotonic="decreasing", error="custom")
-    assert check(down, "5", NUMBER, "4") == "parameter value '5' must be equal or lower than previous value: 4"
+    assert (
+        check(down, "5", NUMBER, "4") == "parameter value '5' must be equal or lower than previous value: 4"
+    )
     up = Rule(monotonic="increasing", error="custom")
-    assert check(up, "3", NUMBER, "4") == "parameter value '3' must be equal or greater than previous value: 4"
+    assert (
+        check(up, "3", NUMBER, "4") == "parameter value '3' must be equal or greater than previous value: 4"
+    )
     assert check(up, "3", NUMBER, "four") == check(up, "3", NUMBER, None) == check(up, "4", NUMBER, "4") == ""
 
 
@@ -106,25 +175,49 @@ def test_multi_select_may_repeat_and_be_empty() -> None:
         assert validate_value(kind=LIST, wish="multi-select", options=options("a"), value=value)[1] == []
 
 
-_texts = st.text(max_size=20) | st.sampled_from(["", "1", "true", '["a"]', "inf"]) | st.text(string.digits, max_size=30)
+_texts = (
+    st.text(max_size=20)
+    | st.sampled_from(["", "1", "true", '["a"]', "inf"])
+    | st.text(string.digits, max_size=30)
+)
 
 
 @given(
-    kind=st.sampled_from(list(ParameterType)), has_options=st.booleans(), value=st.none() | _texts,
-    default=st.none() | _texts, previous=st.none() | _texts, choices=st.lists(_texts, max_size=4),
-    rule=st.none() | st.builds(Rule, min=st.none() | st.integers(-9, 9), max=st.none() | st.integers(-9, 9),
-                               regex=st.text(max_size=6), error=st.text(max_size=6),
-                               monotonic=st.sampled_from(["", "increasing", "decreasing", "sideways"])),
-)  # fmt: skip
+    kind=st.sampled_from(list(ParameterType)),
+    has_options=st.booleans(),
+    value=st.none() | _texts,
+    default=st.none() | _texts,
+    previous=st.none() | _texts,
+    choices=st.lists(_texts, max_size=4),
+    rule=st.none()
+    | st.builds(
+        Rule,
+        min=st.none() | st.integers(-9, 9),
+        max=st.none() | st.integers(-9, 9),
+        regex=st.text(max_size=6),
+        error=st.text(max_size=6),
+        monotonic=st.sampled_from(["", "increasing", "decreasing", "sideways"]),
+    ),
+)
 def test_any_value_is_accepted_or_refused_with_words(
-    kind: ParameterType, has_options: bool, value: str | None, default: str | None, previous: str | None,
-    choices: list[str], rule: Rule | None,
-) -> None:  # fmt: skip
+    kind: ParameterType,
+    has_options: bool,
+    value: str | None,
+    default: str | None,
+    previous: str | None,
+    choices: list[str],
+    rule: Rule | None,
+) -> None:
     offered = options(*choices) if has_options and choices else []
     text, notes = validate_value(
-        kind=kind, wish=ALLOWED[kind, bool(offered)][-1], options=offered, rule=rule, value=value, default=default,
+        kind=kind,
+        wish=ALLOWED[kind, bool(offered)][-1],
+        options=offered,
+        rule=rule,
+        value=value,
+        default=default,
         previous=previous,
-    )  # fmt: skip
+    )
     assert text == (default or "" if value is None else value)
     assert all(note.is_error and note.summary for note in notes)
     if not notes and offered and kind is not LIST and (value is not None or rule is not None):

@@ -10,7 +10,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from coder_admin.foundation.pagination import page_of
-from coder_admin.foundation.rest import ApiView
+from coder_admin.organizations.resolution import resolve_organization
+from rbac.rest import ApiView
 
 from .. import access, selectors, services
 from ..representations import template_body
@@ -39,10 +40,12 @@ class TemplatesView(ApiView):
 
 
 class OrganizationTemplatesView(ApiView):
-    @extend_schema(operation_id="list_organization_templates", parameters=_SEARCH, responses=OpenApiTypes.OBJECT)
+    @extend_schema(
+        operation_id="list_organization_templates", parameters=_SEARCH, responses=OpenApiTypes.OBJECT
+    )
     def get(self, request: Request, organization: str) -> Response:
         """Templates of one organization."""
-        found = selectors.organization_for(viewer=self.actor, key=organization)
+        found = resolve_organization(self.actor, organization)
         return listed(self, request, organization_id=found.id)
 
     @extend_schema(
@@ -50,7 +53,7 @@ class OrganizationTemplatesView(ApiView):
     )
     def post(self, request: Request, organization: str) -> Response:
         """Make an imported version a template."""
-        found = selectors.organization_for(viewer=self.actor, key=organization)
+        found = resolve_organization(self.actor, organization)
         body = CreateTemplate(data=request.data)
         body.is_valid(raise_exception=True)
         given = body.settings()
@@ -63,7 +66,7 @@ class OrganizationTemplateView(ApiView):
     @extend_schema(operation_id="get_template_by_name", responses=OpenApiTypes.OBJECT)
     def get(self, request: Request, organization: str, name: str) -> Response:
         """A template by organization and name."""
-        found = selectors.organization_for(viewer=self.actor, key=organization)
+        found = resolve_organization(self.actor, organization)
         return Response(
             template_body(selectors.template_by_name(viewer=self.actor, organization_id=found.id, name=name))
         )
@@ -117,7 +120,5 @@ class AclAvailableView(ApiView):
         """Users and groups that could be given a role."""
         found = selectors.template_get(viewer=self.actor, template_id=template)
         return Response(
-            access.acl_candidates(
-                viewer=self.actor, template=found, query=request.query_params.get("q", "")
-            )
+            access.acl_candidates(viewer=self.actor, template=found, query=request.query_params.get("q", ""))
         )

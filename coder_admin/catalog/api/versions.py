@@ -10,10 +10,11 @@ from rest_framework.response import Response
 from coder_admin.files.selectors import file_get
 from coder_admin.foundation.errors import Invalid, Validation
 from coder_admin.foundation.pagination import page_of
-from coder_admin.foundation.rest import ApiView
+from coder_admin.organizations.resolution import resolve_organization
 from coder_admin.provisioning.services import job_cancel
 from rbac.django import require
 from rbac.model import Action
+from rbac.rest import ApiView
 
 from .. import selectors, services
 from ..models import TemplateVersion
@@ -30,7 +31,7 @@ class CreateVersionView(ApiView):
     )
     def post(self, request: Request, organization: str) -> Response:
         """Import an uploaded archive as a version; the answer's job tells how it goes."""
-        found = selectors.organization_for(viewer=self.actor, key=organization)
+        found = resolve_organization(self.actor, organization)
         body = CreateVersion(data=request.data)
         body.is_valid(raise_exception=True)
         given = body.validated_data
@@ -41,7 +42,9 @@ class CreateVersionView(ApiView):
             file=file_get(viewer=self.actor, file_id=given["file_id"]),
             name=given.get("name", ""),
             message=given.get("message", ""),
-            template=selectors.template_get(viewer=self.actor, template_id=template_id) if template_id else None,
+            template=selectors.template_get(viewer=self.actor, template_id=template_id)
+            if template_id
+            else None,
             variables={item["name"]: item["value"] for item in given.get("user_variable_values", [])},
             tags=given.get("tags", {}),
         )
@@ -66,7 +69,9 @@ class TemplateVersionsView(ApiView):
         page = page_of(request.query_params, rows, default=LIST_LIMIT, maximum=LIST_LIMIT)
         return Response([version_body(row) for row in page.items], headers={"X-Total-Count": str(page.count)})
 
-    @extend_schema(operation_id="promote_template_version", request=PromoteVersion, responses=OpenApiTypes.OBJECT)
+    @extend_schema(
+        operation_id="promote_template_version", request=PromoteVersion, responses=OpenApiTypes.OBJECT
+    )
     def patch(self, request: Request, template: str) -> Response:
         """Make a version the active one."""
         found = selectors.template_get(viewer=self.actor, template_id=template)
@@ -93,7 +98,7 @@ class OrganizationVersionView(ApiView):
 
     def find(self, organization: str, template: str, name: str) -> TemplateVersion:
         """The version that the address names. Raises NotFound."""
-        found = selectors.organization_for(viewer=self.actor, key=organization)
+        found = resolve_organization(self.actor, organization)
         owner = selectors.template_by_name(viewer=self.actor, organization_id=found.id, name=template)
         return selectors.version_by_name(viewer=self.actor, template=owner, name=name)
 
@@ -113,7 +118,9 @@ class VersionView(ApiView):
         """One version."""
         return Response(version_body(selectors.version_get(viewer=self.actor, version_id=version)))
 
-    @extend_schema(operation_id="update_template_version", request=UpdateVersion, responses=OpenApiTypes.OBJECT)
+    @extend_schema(
+        operation_id="update_template_version", request=UpdateVersion, responses=OpenApiTypes.OBJECT
+    )
     def patch(self, request: Request, version: str) -> Response:
         """Rename a version or change its message."""
         found = selectors.version_get(viewer=self.actor, version_id=version)

@@ -3,13 +3,13 @@
 from .access import acl_update
 from .templates import template_create, template_delete, template_deprecate, template_update
 from .versions import (
+    template_version_create,
     version_archive,
     version_import_complete,
     version_import_fail,
     version_promote,
     version_unarchive,
     version_update,
-    template_version_create,
 )
 
 __all__ = [

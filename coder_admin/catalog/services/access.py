@@ -94,4 +94,7 @@ def _unknown_groups(template: Template, perms: Mapping[str, str]) -> list[Valida
     wanted = {UUID(key) for key, role in perms.items() if role}
     groups = Group.objects.filter(pk__in=wanted, organization_id=template.organization_id)
     missing = sorted(wanted - set(groups.values_list("pk", flat=True)))
-    return [Validation("group_perms", f"There is no group {key} in the template's organization.") for key in missing]
+    return [
+        Validation("group_perms", f"There is no group {key} in the template's organization.")
+        for key in missing
+    ]

@@ -38,6 +38,8 @@ def template_create(
 
     Raises Forbidden, NotFound, Invalid (names, settings, version archived, failed or in use), Conflict.
     """
+    if organization.deleted:
+        raise NotFound
     require(actor, Action.CREATE, RbacObject(ResourceType.TEMPLATE, org=str(organization.id)))
     _check_first_version(organization, version)
     _check_names(name, settings)
@@ -69,10 +71,13 @@ def _check_first_version(organization: Organization, version: TemplateVersion) -
     field = "template_version_id"
     if version.organization_id != organization.id:
         detail = "Import the version in the same organization."
-        raise NotFound("Template version not found in this organization.", validations=[Validation(field, detail)])
+        raise NotFound(
+            "Template version not found in this organization.", validations=[Validation(field, detail)]
+        )
     if version.archived:
         raise Invalid(
-            "The template version is archived.", validations=[Validation(field, "Unarchive it, or import another.")]
+            "The template version is archived.",
+            validations=[Validation(field, "Unarchive it, or import another.")],
         )
     if version.template_id is not None:
         raise Invalid(
@@ -83,7 +88,9 @@ def _check_first_version(organization: Organization, version: TemplateVersion) -
         raise Invalid(
             "The template version's import did not succeed.",
             detail=version.job.error,
-            validations=[Validation(field, f"The import is {version.job.job_status}: import the files again.")],
+            validations=[
+                Validation(field, f"The import is {version.job.job_status}: import the files again.")
+            ],
         )
 
 

@@ -42,6 +42,8 @@ def template_version_create(
 
     Raises Forbidden or NotFound, Invalid (name, message), Conflict (name taken in the template).
     """
+    if organization.deleted:
+        raise NotFound
     if template is not None:
         if template.organization_id != organization.id or template.deleted:
             raise NotFound("Template not found in this organization.")
@@ -194,7 +196,9 @@ def _set_archived(actor: Subject, version: TemplateVersion, *, archived: bool) -
         state = "archived already" if archived else "not archived"
         raise Invalid(f"The template version is {state}.")
     if archived and version.template is not None and version.template.active_version_id == version.id:
-        raise Invalid("The active version of a template cannot be archived.", detail="Promote another one first.")
+        raise Invalid(
+            "The active version of a template cannot be archived.", detail="Promote another one first."
+        )
     before = VERSION_FIELDS.snapshot(version)
     version.archived = archived
     version.save(update_fields=["archived", "updated_at"])
