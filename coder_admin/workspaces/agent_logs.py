@@ -50,7 +50,7 @@ def accept(
     added = 0
     for line in fresh:
         clean = _clean(line)
-        size = len(clean.output.encode())
+        size = len(clean.output.encode()) + 1  # its line end, so that empty lines are not free
         if logs_length + added + size > LOG_LIMIT:
             break
         kept.append(clean)

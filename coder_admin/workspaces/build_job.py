@@ -18,7 +18,7 @@ from django.conf import settings
 
 from coder_admin.files.cache import file_cache
 from coder_admin.foundation import events
-from coder_admin.parameters.owner import load_owner
+from coder_admin.parameters.owners import load_owner
 from coder_admin.provisioning import engines
 from coder_admin.provisioning.context import JobContext
 from coder_admin.provisioning.engines.base import Engine, EngineRequest, Plan, WorkspaceMetadata
@@ -170,7 +170,7 @@ def _request(work: _Work, source: FileSystem, actor: Subject) -> EngineRequest:
 
 def _metadata(build: WorkspaceBuild, actor: Subject) -> WorkspaceMetadata:
     workspace = build.workspace
-    owner = load_owner(actor, workspace.owner_id, workspace.organization_id)
+    owner = load_owner(viewer=actor, user_id=workspace.owner_id, organization_id=workspace.organization_id)
     tokens: Mapping[str, str] = {}
     if build.prebuild_stage == PrebuildStage.CLAIM:
         tokens = _running_tokens(build)

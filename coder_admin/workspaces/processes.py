@@ -10,13 +10,28 @@ import structlog
 from django.conf import settings
 from django.db.models import OuterRef, Subquery
 
-from coder_admin.provisioning.agents import AgentSpec, supervisor
+from coder_admin.provisioning.agents import AgentSpec, AgentSupervisor
 from coder_admin.provisioning.choices import JobStatus
 
 from .choices import Transition
 from .models import Workspace, WorkspaceAgent, WorkspaceBuild
 
 log = structlog.get_logger(__name__)
+
+supervisor = AgentSupervisor()
+"""The one of this process."""
+
+
+class AgentProcesses:
+    """The agents as a part of `manage.py up`: brought back at its start, ended at its stop."""
+
+    def start(self) -> None:
+        count = restore()
+        if count:
+            log.info("agents restored", workspaces=count)
+
+    def stop(self) -> None:
+        supervisor.stop_all()
 
 
 def workspace_folder(workspace_id: uuid.UUID) -> Path:

@@ -5,13 +5,13 @@ Pure: text in, a frozen query or a list of what is wrong out.
 
 from __future__ import annotations
 
-import shlex
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from coder_admin.foundation.errors import Invalid, Validation
+from coder_admin.foundation.search import parse_terms
 
 from .statuses import WorkspaceStatus
 
@@ -30,7 +30,7 @@ KEYS = (
     "id",
 )
 AGENT_STATES = ("connecting", "connected", "disconnected", "timeout")
-LONGEST_QUERY = 2000
+_BARE = "words without a key"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,61 +52,28 @@ class WorkspaceQuery:
     ids: tuple[uuid.UUID, ...] = ()
 
 
-@dataclass
-class _Reader:
-    query: WorkspaceQuery = field(default_factory=WorkspaceQuery)
-    wrong: list[Validation] = field(default_factory=list)
-
-    def take(self, key: str, value: str) -> None:
-        try:
-            self.query = _APPLY[key](self.query, value)
-        except (ValueError, KeyError) as error:
-            self.wrong.append(Validation(key, f'"{value}" is not a valid value. {error}'.strip()))
-
-
 def parse_query(text: str) -> WorkspaceQuery:
     """Read the search text. Raises Invalid that names each unknown key and bad value.
 
-    `owner/name` is short for both; words without a key look for their text within the name.
+    `owner/name` is short for both; words without a key look for their text within the name. A time holds
+    colons, so it stands in quotes: `last_used_after:"2026-01-31T12:00:00Z"`.
     """
-    reader = _Reader()
-    for word in _words(text):
-        key, colon, value = word.partition(":")
-        key = key.lower()
-        if not colon:
-            _plain(reader, word)
-        elif key not in KEYS:
-            reader.wrong.append(
-                Validation("q", f'"{key}" is not a search key. Use one of {", ".join(KEYS)}.')
-            )
-        else:
-            reader.take(key, value)
-    if reader.wrong:
-        raise Invalid("Invalid workspace search query.", validations=reader.wrong)
-    return reader.query
+    terms = parse_terms(text, keys=KEYS, default=_BARE)
+    query, wrong = WorkspaceQuery(), []
+    for key in (*KEYS, _BARE):
+        for value in terms.all(key):
+            try:
+                query = _APPLY[key](query, value)
+            except ValueError as error:
+                wrong.append(Validation(key, f'"{value}" is not a valid value. {error}'.strip()))
+    if wrong:
+        raise Invalid("Invalid workspace search query.", validations=wrong)
+    return query
 
 
-def _words(text: str) -> list[str]:
-    if len(text) > LONGEST_QUERY:
-        raise Invalid(
-            "Invalid workspace search query.",
-            validations=[Validation("q", f"At most {LONGEST_QUERY} characters are allowed.")],
-        )
-    try:
-        return shlex.split(text)
-    except ValueError as error:
-        raise Invalid(
-            "Invalid workspace search query.",
-            validations=[Validation("q", f"A quote is not closed: {error}.")],
-        ) from error
-
-
-def _plain(reader: _Reader, word: str) -> None:
-    owner, slash, name = word.partition("/")
-    if slash:
-        reader.query = replace(reader.query, owner=owner, name=name)
-    else:
-        reader.query = replace(reader.query, text=f"{reader.query.text} {word}".strip())
+def _bare(query: WorkspaceQuery, value: str) -> WorkspaceQuery:
+    owner, slash, name = value.partition("/")
+    return replace(query, owner=owner, name=name) if slash else replace(query, text=value)
 
 
 def _flag(value: str) -> bool:
@@ -146,6 +113,7 @@ def _param(value: str) -> tuple[str, str | None]:
 
 
 _APPLY: dict[str, Callable[[WorkspaceQuery, str], WorkspaceQuery]] = {
+    _BARE: _bare,
     "owner": lambda q, v: replace(q, owner=v),
     "template": lambda q, v: replace(q, template=v),
     "name": lambda q, v: replace(q, name=v),

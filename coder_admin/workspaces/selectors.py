@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import reduce
 from operator import or_
@@ -10,9 +11,12 @@ from operator import or_
 from django.conf import settings
 from django.db.models import DurationField, Exists, ExpressionWrapper, F, OuterRef, Q, QuerySet, Value
 
-from coder_admin.foundation.errors import NotFound, ServiceError
+from coder_admin.catalog.models import Template, TemplateVersion
+from coder_admin.foundation.errors import Forbidden, Invalid, NotFound, ServiceError, Validation
+from coder_admin.organizations.models import Organization
 from coder_admin.provisioning.models import ProvisionerJobLog
-from rbac.model import Subject
+from rbac.django import may
+from rbac.model import Action, Subject
 
 from .choices import AgentConnection
 from .lifecycle import ConnectionFacts, connection_status
@@ -156,6 +160,57 @@ def _unless_deleted(found: Workspace | None, include_deleted: bool) -> Workspace
             detail="Ask with include_deleted=true to see it all the same.",
         )
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class CreationSource:
+    """What a new workspace is made from, and where."""
+
+    organization: Organization
+    template: Template
+    version: TemplateVersion | None
+
+
+def creation_source(
+    *,
+    viewer: Subject,
+    template_id: uuid.UUID | None,
+    version_id: uuid.UUID | None,
+    organization_id: uuid.UUID | None,
+) -> CreationSource:
+    """The template or version of a create request: exactly one of them is named. Raises Invalid, NotFound."""
+    if (template_id is None) == (version_id is None):
+        raise Invalid(
+            "Name either a template or a template version.",
+            validations=[
+                Validation("template_id", "Give exactly one of template_id and template_version_id."),
+                Validation("template_version_id", "Give exactly one of template_id and template_version_id."),
+            ],
+        )
+    version = None
+    if version_id is not None:
+        version = (
+            TemplateVersion.objects.select_related("template__organization").filter(pk=version_id).first()
+        )
+        template = version.template if version is not None else None
+    else:
+        rows = Template.objects.select_related("organization", "active_version")
+        template = rows.filter(pk=template_id, deleted=False).first()
+    if template is None or template.deleted or not may(viewer, Action.READ, template):
+        raise NotFound
+    if organization_id is None or organization_id == template.organization_id:
+        return CreationSource(template.organization, template, version)
+    raise Invalid(
+        "The template belongs to another organization.",
+        validations=[Validation("template_id", "Choose a template of the organization in the address.")],
+    )
+
+
+def build_state(*, viewer: Subject, build: WorkspaceBuild) -> bytes:
+    """The engine's state of a build; it may hold secrets, so it needs the right to update the template."""
+    if not may(viewer, Action.UPDATE, build.workspace.template):
+        raise Forbidden("Only template managers may read the state of a build.")
+    return bytes(build.provisioner_state or b"")
 
 
 def builds(*, viewer: Subject, workspace: Workspace, since: datetime | None = None) -> BuildQuerySet:
