@@ -1,0 +1,1 @@
+"""Provisioner jobs: their table and state machine, the queue, the workers, and the engines."""

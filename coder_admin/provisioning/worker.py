@@ -1,0 +1,252 @@
+"""The worker: takes jobs from the queue and runs them on its threads.
+
+``Worker`` is used by `manage.py up` inside the web process and by `manage.py provisioner` on its own. One
+dispatcher thread sleeps until it is woken (a new job, a free slot) or a sweep is due; it claims, sweeps and
+says that the worker lives. A second thread exists only while jobs run: it renews leases and carries
+cancellations to them. An idle worker costs one short wake-up per sweep.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import timedelta
+
+import structlog
+from django.conf import settings
+from django.db import close_old_connections, connection
+from django.utils import timezone
+
+from coder_admin.foundation import events
+
+from . import daemons, handlers, queue, reaper, wake
+from .broker import BrokerListener
+from .context import JobContext
+from .logs import LogFlusher
+from .run import run_job
+from .tags import matches, normalise
+
+log = structlog.get_logger(__name__)
+
+CANCEL_POLL = 1.0  # seconds; a cancel from another process is noticed this late at most
+
+_start_hooks: list[Callable[[], object]] = []
+
+
+def on_start(hook: Callable[[], object]) -> None:
+    """Run ``hook`` once when a worker of this process starts (agents of running workspaces come back)."""
+    if hook not in _start_hooks:
+        _start_hooks.append(hook)
+
+
+class Worker:
+    """Runs jobs whose tags it matches, ``concurrency`` at a time, until stopped."""
+
+    def __init__(
+        self,
+        tags: Mapping[str, str] | None = None,
+        concurrency: int | None = None,
+        *,
+        name: str = "",
+        lease_seconds: float | None = None,
+        sweep_seconds: float | None = None,
+    ) -> None:
+        self.tags = normalise(tags)
+        self.concurrency = settings.PROVISIONER_CONCURRENCY if concurrency is None else concurrency
+        if self.concurrency < 1:
+            raise ValueError("a worker needs a concurrency of at least 1")
+        self.name = (name or f"{socket.gethostname()}-{os.getpid()}")[:128]
+        self._lease = timedelta(seconds=lease_seconds or settings.PROVISIONER_LEASE_SECONDS)
+        self._sweep = sweep_seconds or settings.PROVISIONER_SWEEP_SECONDS
+        self._wake = threading.Condition()
+        self._woken = False
+        self._stopping = False
+        self._running: dict[queue.Claim, JobContext] = {}
+        self._idle = threading.Condition()
+        self._watching = threading.Event()  # set while jobs run
+        self._flusher = LogFlusher()
+        self._threads: list[threading.Thread] = []
+        self._undo: list[Callable[[], None]] = []
+        self._broker: BrokerListener | None = None
+
+    # Life
+
+    def start(self) -> None:
+        """Register and begin; returns at once. Raises when the database cannot be reached."""
+        registration = daemons.Registration(self.name, self.tags, self.concurrency)
+        self.id = daemons.register(registration, now=timezone.now())
+        for hook in _start_hooks:
+            try:
+                hook()
+            except Exception:
+                log.exception("start hook failed", hook=getattr(hook, "__qualname__", repr(hook)))
+        self._undo = [
+            wake.listen(self._on_nudge),
+            events.subscribe("job:", self._on_job_event),
+        ]
+        if wake.has_broker():
+            self._broker = BrokerListener()
+            self._broker.start()
+        self._flusher.start()
+        for target, name in ((self._dispatch, "jobs"), (self._watch, "job-leases")):
+            thread = threading.Thread(target=target, name=name, daemon=True)
+            thread.start()
+            self._threads.append(thread)
+        log.info("worker started", worker=self.name, tags=dict(self.tags), concurrency=self.concurrency)
+
+    def stop(self, *, grace: float = 10.0, interrupt: bool = True) -> bool:
+        """Take no more jobs, let the running ones end; True when all of them did.
+
+        interrupt: ask them to stop where they can (they go back to the queue). Otherwise ``grace`` seconds
+        are theirs to finish, and only then they are asked.
+        """
+        with self._wake:
+            self._stopping = True
+            self._wake.notify_all()
+        if not interrupt:
+            self._wait_idle(grace)
+        for context in list(self._running.values()):
+            context.interrupt()
+        done = self._wait_idle(grace if interrupt else 5.0)
+        for undo in self._undo:
+            undo()
+        if self._broker is not None:
+            self._broker.stop()
+        self._watching.set()
+        self._flusher.stop()
+        for thread in self._threads:
+            thread.join(timeout=5)
+        with suppress(Exception):
+            daemons.gone(self.id)
+        log.info("worker stopped", worker=self.name, left=len(self._running))
+        return done
+
+    def __enter__(self) -> Worker:
+        self.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.stop()
+
+    @property
+    def busy(self) -> int:
+        """How many jobs run now."""
+        return len(self._running)
+
+    # Waking
+
+    def _on_nudge(self, tags: wake.Tags) -> None:
+        if not tags or matches(tags, self.tags):
+            self.wake()
+
+    def wake(self) -> None:
+        """Look at the queue now."""
+        with self._wake:
+            self._woken = True
+            self._wake.notify_all()
+
+    def _on_job_event(self, topic: str, event: events.Event) -> None:
+        # A cancel in this process reaches the job at once; one from elsewhere is found by _watch.
+        if event.get("kind") == "status" and any(topic == f"job:{c.job_id}" for c in list(self._running)):
+            self._watching.set()
+
+    # The dispatcher
+
+    def _dispatch(self) -> None:
+        next_sweep = next_seen = 0.0
+        while not self._stopping:
+            with self._wake:
+                self._woken = False
+            try:
+                if time.monotonic() >= next_sweep:
+                    next_sweep = time.monotonic() + self._sweep
+                    reaper.sweep(now=timezone.now())
+                if time.monotonic() >= next_seen:
+                    next_seen = time.monotonic() + daemons.SEEN_EVERY.total_seconds()
+                    daemons.seen(self.id, now=timezone.now())
+                self._fill()
+            except Exception as error:
+                # A database that is away comes back; the next sweep tries again.
+                log.warning("queue not read", worker=self.name, error=str(error))
+                close_old_connections()
+            with self._wake:
+                self._wake.wait_for(
+                    lambda: self._woken or self._stopping, timeout=max(0.05, next_sweep - time.monotonic())
+                )
+        connection.close()
+
+    def _fill(self) -> None:
+        """Claim until there is no free slot or nothing to claim."""
+        while len(self._running) < self.concurrency and not self._stopping:
+            claim = queue.claim(
+                worker_id=self.id,
+                worker_tags=self.tags,
+                now=timezone.now(),
+                lease=self._lease,
+                types=handlers.registered(),
+            )
+            if claim is None:
+                return
+            self._begin(claim)
+
+    def _begin(self, claim: queue.Claim) -> None:
+        context = JobContext(claim, self._flusher.open(claim.job_id))
+        self._running[claim] = context
+        self._watching.set()
+        threading.Thread(
+            target=self._run, args=(claim, context), name=f"job-{claim.job_id}", daemon=True
+        ).start()
+
+    def _run(self, claim: queue.Claim, context: JobContext) -> None:
+        try:
+            run_job(claim, context, self._flusher)
+        finally:
+            connection.close()
+            with self._idle:
+                del self._running[claim]
+                self._idle.notify_all()
+            self.wake()
+
+    def _wait_idle(self, seconds: float) -> bool:
+        with self._idle:
+            return self._idle.wait_for(lambda: not self._running, timeout=seconds)
+
+    # Leases and cancels
+
+    def _watch(self) -> None:
+        renew_every = min(self._lease.total_seconds() / 3, 10.0)
+        next_renewal = time.monotonic() + renew_every
+        while not self._stopping or self._running:
+            if not self._running:
+                connection.close()
+                self._watching.clear()
+                # A job may have begun between the look and the clear.
+                if not self._running and not self._stopping:
+                    self._watching.wait()
+                next_renewal = time.monotonic() + renew_every
+                continue
+            self._watching.clear()
+            due = time.monotonic() >= next_renewal
+            try:
+                self._look_after(renew=due)
+            except Exception as error:
+                log.warning("leases not renewed", worker=self.name, error=str(error))
+                close_old_connections()
+            if due:
+                next_renewal = time.monotonic() + renew_every
+            self._watching.wait(min(CANCEL_POLL, max(0.01, next_renewal - time.monotonic())))
+        connection.close()
+
+    def _look_after(self, *, renew: bool) -> None:
+        running = dict(self._running)
+        now = timezone.now()
+        kept = queue.look_after(list(running), now=now, renew_until=now + self._lease if renew else None)
+        for claim, context in running.items():
+            if claim.job_id in kept.canceled:
+                context.cancel()
+            elif claim not in kept.held and claim in self._running:
+                context.interrupt()

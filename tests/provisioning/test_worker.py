@@ -1,0 +1,278 @@
+"""The worker with real threads: work, failures, cancels, logs, interruption, speed of waking."""
+
+from __future__ import annotations
+
+import statistics
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.db import transaction
+
+from coder_admin.foundation import events
+from coder_admin.provisioning import services, wake
+from coder_admin.provisioning.choices import JobStatus
+from coder_admin.provisioning.handlers import JobFailed
+from coder_admin.provisioning.limits import OVERFLOW_NOTICE
+from coder_admin.provisioning.models import ProvisionerDaemon, ProvisionerJob, ProvisionerJobLog
+from coder_admin.provisioning.worker import Worker, on_start
+from rbac import SystemSubject, acting_as
+from tests.provisioning.conftest import Recorder, eventually
+
+pytestmark = pytest.mark.django_db(transaction=True)
+MakeJob = Callable[..., ProvisionerJob]
+
+
+@pytest.fixture
+def worker(recorder: Recorder) -> Iterator[Worker]:
+    with Worker(concurrency=2, name="test", sweep_seconds=30) as running:
+        yield running
+
+
+def ended(job: ProvisionerJob, status: JobStatus) -> ProvisionerJob:
+    def look() -> ProvisionerJob | None:
+        job.refresh_from_db()
+        return job if job.completed_at is not None else None
+
+    eventually(look, what="the job's end")
+    assert job.job_status == status, job.error
+    return job
+
+
+def cancel(job: ProvisionerJob) -> None:
+    with acting_as(SystemSubject.PROVISIONERD, reason="test") as actor:
+        services.job_cancel(actor=actor, job_id=job.id)
+
+
+def test_a_job_is_run_and_its_result_stored(worker: Worker, recorder: Recorder, make_job: MakeJob) -> None:
+    def work(ctx: Any) -> str:
+        with ctx.timing("plan", resource="null_resource.a", action="create"):
+            ctx.log("Planning", "one\ntwo")
+        return "result"
+
+    recorder.work = work
+    job = ended(make_job(input={"a": 1}), JobStatus.SUCCEEDED)
+    assert recorder.completed == [(job.id, "result")]
+    assert job.worker_id == worker.id
+    assert job.lease_expires_at is None
+    assert list(job.logs.values_list("stage", "output", "level")) == [
+        ("Planning", "one", "info"),
+        ("Planning", "two", "info"),
+    ]
+    timing = job.timings.get()
+    assert (timing.stage, timing.resource, timing.action) == ("plan", "null_resource.a", "create")
+    assert timing.started_at <= timing.ended_at
+
+
+def test_a_failure_keeps_its_reason(worker: Worker, recorder: Recorder, make_job: MakeJob) -> None:
+    def work(ctx: Any) -> None:
+        ctx.log("Applying", "so far so good")
+        raise JobFailed("No disk space is left.", code="disk")
+
+    recorder.work = work
+    job = ended(make_job(), JobStatus.FAILED)
+    assert (job.error, job.error_code) == ("No disk space is left.", "disk")
+    assert list(job.logs.values_list("level", "output")) == [
+        ("info", "so far so good"),
+        ("error", "No disk space is left."),
+    ]
+    assert [str(error) for _, error in recorder.failed] == ["No disk space is left."]
+
+
+def test_an_error_of_the_program_fails_the_job_without_its_details(
+    worker: Worker, recorder: Recorder, make_job: MakeJob
+) -> None:
+    def work(ctx: Any) -> None:
+        raise KeyError("password=hunter2")
+
+    recorder.work = work
+    job = ended(make_job(), JobStatus.FAILED)
+    assert "KeyError" in job.error
+    assert "hunter2" not in job.error
+
+
+def test_a_result_that_cannot_be_stored_fails_the_job_and_leaves_nothing(
+    worker: Worker, recorder: Recorder, make_job: MakeJob, organization: Any
+) -> None:
+    def store(job: ProvisionerJob, result: Any) -> None:
+        organization.display_name = "half done"
+        organization.save()
+        raise RuntimeError("broken")
+
+    recorder.on_complete = store
+    ended(make_job(), JobStatus.FAILED)
+    organization.refresh_from_db()
+    assert organization.display_name == ""
+
+
+def test_a_running_job_is_interrupted_by_its_cancel(
+    worker: Worker, recorder: Recorder, make_job: MakeJob
+) -> None:
+    recorder.work = lambda ctx: [ctx.wait(0.5) for _ in range(60)]
+    job = make_job()
+    eventually(lambda: recorder.started)
+    began = time.monotonic()
+    cancel(job)
+    ended(job, JobStatus.CANCELED)
+    assert time.monotonic() - began < 1.0
+    assert job.error == ""
+
+
+def test_a_cancel_from_elsewhere_is_found_within_the_poll(
+    worker: Worker, recorder: Recorder, make_job: MakeJob
+) -> None:
+    recorder.work = lambda ctx: [ctx.wait(0.5) for _ in range(60)]
+    job = make_job()
+    eventually(lambda: recorder.started)
+    ProvisionerJob.objects.filter(id=job.id).update(canceled_at=job.created_at)  # no event in this process
+    ended(job, JobStatus.CANCELED)
+
+
+def test_work_that_ends_after_its_cancel_is_canceled_but_kept(
+    worker: Worker, recorder: Recorder, make_job: MakeJob
+) -> None:
+    go = threading.Event()
+    recorder.work = lambda ctx: go.wait(10)
+    job = make_job()
+    eventually(lambda: recorder.started)
+    cancel(job)
+    go.set()
+    ended(job, JobStatus.CANCELED)
+    assert recorder.completed == [(job.id, True)]
+
+
+def test_no_more_jobs_run_at_once_than_there_are_slots(
+    worker: Worker, recorder: Recorder, make_job: MakeJob
+) -> None:
+    running, most = set(), []
+
+    def work(ctx: Any) -> None:
+        running.add(ctx.job.id)
+        most.append(len(running))
+        ctx.wait(0.05)
+        running.discard(ctx.job.id)
+
+    recorder.work = work
+    jobs = [make_job() for _ in range(6)]
+    for job in jobs:
+        ended(job, JobStatus.SUCCEEDED)
+    assert max(most) == 2
+
+
+def test_log_lines_arrive_while_the_job_runs_and_listeners_hear_of_them(
+    worker: Worker, recorder: Recorder, make_job: MakeJob
+) -> None:
+    written: list[float] = []
+    go = threading.Event()
+
+    def work(ctx: Any) -> None:
+        written.append(time.monotonic())
+        ctx.log("Applying", "hello")
+        go.wait(10)
+
+    heard: list[tuple[float, dict[str, Any]]] = []
+    undo = events.subscribe("job:", lambda topic, event: heard.append((time.monotonic(), dict(event))))
+    recorder.work = work
+    try:
+        job = make_job()
+        eventually(lambda: any(event["kind"] == "logs" for _, event in heard))
+        arrived, event = next((at, e) for at, e in heard if e["kind"] == "logs")
+        assert ProvisionerJobLog.objects.get(job=job, id__gt=event["after"]).output == "hello"
+        assert arrived - written[0] < 0.5  # 0.1 s by design; a busy machine gets some more
+        go.set()
+        ended(job, JobStatus.SUCCEEDED)
+        eventually(lambda: heard[-1][1]["kind"] == "end_of_logs")
+    finally:
+        go.set()
+        undo()
+
+
+def test_a_flood_of_lines_is_cut_at_the_limit_and_the_job_goes_on(
+    worker: Worker, recorder: Recorder, make_job: MakeJob
+) -> None:
+    recorder.work = lambda ctx: [ctx.log("Applying", "x" * 999) for _ in range(1_200)]
+    job = ended(make_job(), JobStatus.SUCCEEDED)
+    assert job.logs_overflowed
+    assert job.logs_length <= 1_048_576
+    last = job.logs.latest("id")
+    assert (last.level, last.output) == ("warn", OVERFLOW_NOTICE)
+    assert job.logs.count() == 1_048_576 // 999 + 1
+
+
+def test_a_stopping_worker_gives_its_jobs_back(recorder: Recorder, make_job: MakeJob) -> None:
+    recorder.work = lambda ctx: [ctx.wait(0.1) for _ in range(300)]
+    with Worker(name="first") as first:
+        job = make_job()
+        eventually(lambda: recorder.started)
+        assert first.stop()
+    job.refresh_from_db()
+    assert job.job_status == JobStatus.PENDING
+    assert job.attempt == 0
+    recorder.work = lambda ctx: "done"
+    with Worker(name="second"):
+        ended(job, JobStatus.SUCCEEDED)
+
+
+def test_a_draining_worker_finishes_what_it_has(recorder: Recorder, make_job: MakeJob) -> None:
+    recorder.work = lambda ctx: ctx.wait(0.3)
+    running = Worker(name="drain", concurrency=1)
+    running.start()
+    job = make_job()
+    eventually(lambda: recorder.started)
+    later = make_job()
+    assert running.stop(interrupt=False)
+    job.refresh_from_db()
+    later.refresh_from_db()
+    assert (job.job_status, later.job_status) == (JobStatus.SUCCEEDED, JobStatus.PENDING)
+    assert ProvisionerDaemon.objects.get(name="drain").last_seen_at is None
+
+
+def test_nothing_is_announced_before_the_commit(recorder: Recorder, make_job: MakeJob) -> None:
+    heard: list[dict[str, str]] = []
+    undo = wake.listen(lambda tags: heard.append(dict(tags)))
+    try:
+        with transaction.atomic():
+            make_job()
+            assert heard == []
+        assert len(heard) == 1
+    finally:
+        undo()
+
+
+def test_waking_takes_milliseconds(worker: Worker, recorder: Recorder, make_job: MakeJob) -> None:
+    taken: list[float] = []
+    begun: dict[Any, float] = {}
+    recorder.work = lambda ctx: begun.setdefault(ctx.job.id, time.monotonic())
+    for _ in range(11):
+        created = time.monotonic()
+        job = ended(make_job(), JobStatus.SUCCEEDED)
+        taken.append(begun[job.id] - created)
+    assert statistics.median(taken) < 0.05, taken
+
+
+def test_an_idle_worker_hardly_uses_the_processor(recorder: Recorder) -> None:
+    with Worker(name="idle", sweep_seconds=5):
+        before = time.process_time()
+        time.sleep(1.0)
+        assert time.process_time() - before < 0.02
+
+
+def test_start_hooks_run_once_per_start_and_never_stop_a_worker(recorder: Recorder) -> None:
+    from coder_admin.provisioning import worker as module
+
+    calls: list[int] = []
+
+    def hook() -> None:
+        calls.append(1)
+        raise RuntimeError("broken hook")
+
+    before = list(module._start_hooks)
+    on_start(hook)
+    on_start(hook)
+    try:
+        with Worker(name="hooked"):
+            assert calls == [1]
+    finally:
+        module._start_hooks[:] = before
