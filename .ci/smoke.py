@@ -27,7 +27,8 @@ def main() -> int:
 
 def run(clone: Path) -> int:
     """Start the application in the clone; 0 when its login page answers and it stops cleanly."""
-    environment = {key: value for key, value in os.environ.items() if key not in {"DATABASE_URL", "REDIS_URL"}}
+    services = {"DATABASE_URL", "REDIS_URL"}
+    environment = {key: value for key, value in os.environ.items() if key not in services}
     started = time.monotonic()
     process = subprocess.Popen(
         ["make", "run", "ARGS=--port 0"],

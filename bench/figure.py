@@ -21,4 +21,5 @@ class Figure:
 
     def line(self) -> str:
         """One aligned line for people."""
-        return f"{self.name:44} {self.measured:9.2f} {self.unit:<3}{self.against:9.2f} {self.unit:<3}{self.ratio:6.2f}"
+        measured, against = f"{self.measured:9.2f} {self.unit:<3}", f"{self.against:9.2f} {self.unit:<3}"
+        return f"{self.name:44} {measured}{against}{self.ratio:6.2f}"

@@ -16,9 +16,9 @@ SOURCES = [
 
 
 def test_only_one_helper_sends_to_other_processes() -> None:
-    """A send inside a transaction would leave before the commit; everything goes through foundation.events."""
+    """A send inside a transaction would leave before the commit; all go through foundation.events."""
     direct = re.compile(r"\.(group_send|apply_async|delay|send_task)\(")
-    allowed = {"coder_admin/foundation/events.py", "coder_admin/provisioning/queue.py"}
+    allowed = {"coder_admin/foundation/events.py", "coder_admin/provisioning/wake.py"}
     found = [
         f"{path.relative_to(ROOT)}:{number}"
         for path in SOURCES

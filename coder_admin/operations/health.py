@@ -1,4 +1,4 @@
-"""Liveness and readiness: ``/healthz`` answers while the process does, ``/readyz`` while the database does."""
+"""Liveness and readiness: `/healthz` answers while the process does, `/readyz` while the database does."""
 
 from __future__ import annotations
 

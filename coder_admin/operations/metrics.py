@@ -25,7 +25,8 @@ def metrics(request: HttpRequest) -> HttpResponse:
     """All series as text. Reads caches only: a scrape costs no query of the pools."""
     if not _may_read(request):
         return HttpResponse(
-            "Metrics need a user who may read deployment statistics, or the token of CODER_ADMIN_METRICS_TOKEN.\n",
+            "Metrics need a user who may read deployment statistics, "
+            "or the token of CODER_ADMIN_METRICS_TOKEN.\n",
             status=401,
             content_type="text/plain; charset=utf-8",
             headers={"WWW-Authenticate": "Bearer"},

@@ -21,6 +21,12 @@ PASSWORD = "a-long-enough-passphrase"
 T = TypeVar("T")
 
 
+def clean_environment() -> dict[str, str]:
+    """This process's environment without any setting of the application."""
+    ours = ("CODER_", "DJANGO_", "DATABASE_", "REDIS_")
+    return {key: value for key, value in os.environ.items() if not key.startswith(ours)}
+
+
 def eventually(question: Callable[[], T], *, within: float, what: str, every: float = 0.1) -> T:
     """The first truthy answer; fails after ``within`` seconds with ``what`` and the last answer."""
     deadline = time.monotonic() + within
@@ -38,12 +44,7 @@ class Application:
 
     def __init__(self, data: Path, *options: str, **environment: str) -> None:
         self.data = data
-        env = {
-            k: v
-            for k, v in os.environ.items()
-            if not k.startswith(("CODER_", "DJANGO_", "DATABASE_", "REDIS_"))
-        }
-        env |= {"CODER_ADMIN_INITIAL_PASSWORD": PASSWORD, "PYTHONUNBUFFERED": "1", **environment}
+        env = clean_environment() | {"CODER_ADMIN_INITIAL_PASSWORD": PASSWORD, **environment}
         self.started = time.monotonic()
         self.process = subprocess.Popen(
             [sys.executable, "manage.py", "up", "--port", "0", "--data", str(data), *options],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import subprocess
 import sys
@@ -10,19 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from .application import ROOT
+from .application import ROOT, clean_environment
 
 pytestmark = pytest.mark.xdist_group("scenario")
 
 
 def manage(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    env = {
-        k: v for k, v in os.environ.items() if not k.startswith(("CODER_", "DJANGO_", "DATABASE_", "REDIS_"))
-    }
     return subprocess.run(
         [sys.executable, "manage.py", *arguments],
         cwd=ROOT,
-        env={**env, **environment},
+        env=clean_environment() | environment,
+        check=False,
         capture_output=True,
         text=True,
         timeout=60,

@@ -1,1 +1,57 @@
-"""The functions of Terraform's language, one module per family; `registry` is the way to call them."""
+"""The functions of Terraform's language, one module per family; importing this package registers them all."""
+
+from . import (
+    conversion,
+    csv_table,
+    dates,
+    encoding,
+    files,
+    formatting,
+    hashing,
+    mappings,
+    network,
+    numeric,
+    patterns,
+    sequences,
+    sets,
+    strings,
+    yaml_text,
+)
+from .registry import (
+    FUNCTIONS,
+    BudgetHook,
+    Function,
+    FunctionContext,
+    FunctionError,
+    Parameter,
+    call,
+    call_function,
+    find_function,
+)
+
+__all__ = [
+    "FUNCTIONS",
+    "BudgetHook",
+    "Function",
+    "FunctionContext",
+    "FunctionError",
+    "Parameter",
+    "call",
+    "call_function",
+    "conversion",
+    "csv_table",
+    "dates",
+    "encoding",
+    "files",
+    "find_function",
+    "formatting",
+    "hashing",
+    "mappings",
+    "network",
+    "numeric",
+    "patterns",
+    "sequences",
+    "sets",
+    "strings",
+    "yaml_text",
+]

@@ -66,7 +66,9 @@ class FunctionContext:
 
     `directory` is the module's folder within `files` (file functions resolve relative paths from it; "" is
     the root). `now` None: timestamp() and the others that differ from run to run give unknown values.
-    `render_template(text, filename, variables)` evaluates a template for templatefile and templatestring.
+    `render_template(text, filename, variables)` renders a template for templatefile and templatestring;
+    `rendering` is true meanwhile, so that a template that renders a template is refused (hand this same
+    context to the functions that the template calls). `cwd` and `home`: what abspath and pathexpand go by.
     """
 
     files: FileSystem | None = None
@@ -74,6 +76,9 @@ class FunctionContext:
     now: datetime | None = None
     budget: BudgetHook = field(default_factory=_DefaultBudget)
     render_template: RenderTemplate | None = None
+    cwd: str = "/"
+    home: str = "/home/coder"
+    rendering: bool = False
 
 
 @dataclass(frozen=True, slots=True)
