@@ -82,9 +82,13 @@ class Reconciler:
         self._thread = threading.Thread(target=self._run, name="prebuilds-reconciler", daemon=True)
         self._thread.start()
 
+    def close(self) -> None:
+        """Ask the loop to end; returns at once, so that a signal handler may call it."""
+        self._wakeups.close()
+
     def stop(self) -> None:
         """End after the preset that is being reconciled."""
-        self._wakeups.close()
+        self.close()
         while self._undo:
             self._undo.pop()()
         if self._thread is not None:
@@ -92,9 +96,10 @@ class Reconciler:
             self._thread = None
 
     def run(self) -> None:
-        """The same in the calling thread, until `stop` is called from another one or a signal handler."""
+        """The same in the calling thread, until `close` is called."""
         self._listen()
         self._run()
+        self.stop()
 
     def _listen(self) -> None:
         self._undo.append(events.subscribe(TOPIC, self._on_event))

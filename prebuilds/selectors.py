@@ -142,6 +142,27 @@ def pool_of(
     return next((pool for pool in found if pool.preset.id == str(preset.id)), None)
 
 
+def template_to_change(viewer: Subject, template_id: UUID) -> Template:
+    """A live template that `viewer` may update. Raises NotFound for any other."""
+    template = Template.objects.filter(id=template_id, deleted=False).first()
+    if template is None or not may(viewer, Action.UPDATE, template):
+        raise NotFound
+    return template
+
+
+def preset_to_change(viewer: Subject, preset_id: UUID) -> TemplateVersionPreset:
+    """A preset of a live template that `viewer` may update. Raises NotFound for any other."""
+    preset = (
+        TemplateVersionPreset.objects.select_related("template_version__template")
+        .filter(id=preset_id, template_version__template__deleted=False)
+        .first()
+    )
+    template = preset.template_version.template if preset else None
+    if preset is None or template is None or not may(viewer, Action.UPDATE, template):
+        raise NotFound
+    return preset
+
+
 def preset_week(
     preset: TemplateVersionPreset, *, now: datetime | None = None, limit: int = 5
 ) -> tuple[WeekMap, list[Change], tuple[str, ...]]:
