@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from django.contrib import admin
 from django.http import HttpRequest
 
 from prebuilds.models import PrebuildEvent
 
+if TYPE_CHECKING:
+    _ModelAdmin = admin.ModelAdmin[PrebuildEvent]
+else:
+    _ModelAdmin = admin.ModelAdmin
+
 
 @admin.register(PrebuildEvent)
-class PrebuildEventAdmin(admin.ModelAdmin[PrebuildEvent]):
+class PrebuildEventAdmin(_ModelAdmin):
     list_display = ("created_at", "kind", "organization", "template", "preset_name", "workspace")
     list_filter = ("kind", "organization")
     search_fields = ("preset_name", "template__name")

@@ -18,7 +18,7 @@ from rbac.rest import ApiView
 
 
 class PrebuildsSettingsSerializer(serializers.Serializer[Any]):
-    """`reconciliation_paused` stops creation, deletion and cancelling of prebuilds in the whole deployment."""
+    """`reconciliation_paused` stops creation, deletion and cancelling of prebuilds everywhere."""
 
     reconciliation_paused = serializers.BooleanField()
 
