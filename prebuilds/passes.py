@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 
 import structlog
 from django.db import DatabaseError
@@ -167,12 +168,10 @@ class _Pass:
                 seconds = round((until - self.now).total_seconds())
                 log.warning("resting after failed builds", until=until, seconds=seconds, **names(part.preset))
             case CancelPending():
-                self._attempt(part, "cancel pending builds", lambda: self._cancel(part))
+                self._attempt(part, "cancel pending builds", partial(self._cancel, part))
             case Delete(workspace_ids, reason):
                 for workspace_id in workspace_ids:
-                    self._attempt(
-                        part, f"delete ({reason})", lambda id_=workspace_id: self._delete(part, id_)
-                    )
+                    self._attempt(part, f"delete ({reason})", partial(self._delete, part, workspace_id))
             case Create(count):
                 self._create(part, count)
 
@@ -209,7 +208,7 @@ class _Pass:
         if count > desired:
             log.critical("more to create than wanted", count=count, desired=desired, **names(part.preset))
         for _ in range(min(count, desired)):
-            refusal = self._attempt(part, "create", lambda: self._create_one(part))
+            refusal = self._attempt(part, "create", partial(self._create_one, part))
             if refusal is not None and refusal.status == 400:
                 conditions.mark_validation_failed(lead=self.lead, preset=part.preset, error=str(refusal))
                 return

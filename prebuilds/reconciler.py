@@ -33,7 +33,11 @@ class Wakeups:
         self._condition = threading.Condition()
         self._templates: set[UUID] = set()
         self._all = False
-        self.closed = False
+        self._closed = False
+
+    def is_closed(self) -> bool:
+        """Whether the loop is to end."""
+        return self._closed
 
     def add(self, template_id: UUID | None) -> None:
         """Note that one template's pools, or all, need a pass."""
@@ -47,16 +51,16 @@ class Wakeups:
     def close(self) -> None:
         """Let every wait return, now and from now on."""
         with self._condition:
-            self.closed = True
+            self._closed = True
             self._condition.notify_all()
 
     def take(self, timeout: float) -> Scope | None:
         """Wait for a wake-up and a little for more; None when the time ran out."""
         with self._condition:
-            self._condition.wait_for(lambda: self._all or self._templates or self.closed, timeout)
-            if self.closed or not (self._all or self._templates):
+            self._condition.wait_for(lambda: self._all or self._templates or self._closed, timeout)
+            if self._closed or not (self._all or self._templates):
                 return None
-            self._condition.wait_for(lambda: self.closed, COALESCE_SECONDS)
+            self._condition.wait_for(lambda: self._closed, COALESCE_SECONDS)
             scope = EVERYTHING if self._all else Scope(frozenset(self._templates))
             self._templates.clear()
             self._all = False
@@ -76,7 +80,7 @@ class Reconciler:
 
     def start(self) -> None:
         """Begin with a pass over everything."""
-        if self._thread is not None or self._wakeups.closed:
+        if self._thread is not None or self._wakeups.is_closed():
             return
         self._listen()
         self._thread = threading.Thread(target=self._run, name="prebuilds-reconciler", daemon=True)
@@ -118,10 +122,10 @@ class Reconciler:
         log.info("reconciler started", interval_seconds=self._interval)
         timer_due = time.monotonic()
         early_due: float | None = None
-        while not self._wakeups.closed:
+        while not self._wakeups.is_closed():
             due = timer_due if early_due is None else min(timer_due, early_due)
             scope = self._wakeups.take(max(due - time.monotonic(), 0.0))
-            if self._wakeups.closed:
+            if self._wakeups.is_closed():
                 break
             on_timer = time.monotonic() >= timer_due
             WAKE_UPS.labels("event" if scope else "timer" if on_timer else "due").inc()
@@ -146,7 +150,7 @@ class Reconciler:
                 stats = reconcile_once(
                     scope=scope,
                     told=self._told,
-                    stopping=lambda: self._wakeups.closed,
+                    stopping=lambda: self._wakeups.is_closed(),
                     horizon=timedelta(seconds=self._interval),
                 )
             except Exception:

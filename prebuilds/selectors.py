@@ -220,7 +220,6 @@ def _statuses(scope: Scope, now: datetime, *, only_active: bool = True) -> list[
 
 def _failures(scope: Scope) -> Mapping[str, tuple[int, Failure]]:
     """By preset: how many failed starts are kept as evidence, and the newest one (one statement)."""
-    by_preset = {"partition_by": "template_version_preset"}
     newest_first = (F("created_at").desc(), F("id").desc())
     rows = (
         WorkspaceBuild.objects.filter(
@@ -232,25 +231,23 @@ def _failures(scope: Scope) -> Mapping[str, tuple[int, Failure]]:
         )
         .order_by()
         .annotate(
-            rank=Window(RowNumber(), order_by=newest_first, **by_preset),
-            kept=Window(Count("id"), **by_preset),
+            rank=Window(RowNumber(), partition_by="template_version_preset", order_by=newest_first),
+            kept=Window(Count("id"), partition_by="template_version_preset"),
         )
         .filter(rank=1)
-        .select_related("job", "workspace")
+        .values_list(
+            "template_version_preset",
+            "kept",
+            "workspace",
+            "workspace__name",
+            "id",
+            "build_number",
+            "job",
+            "job__error",
+            "created_at",
+        )
     )
-    return {str(build.template_version_preset_id): (build.kept, _failure(build)) for build in rows}
-
-
-def _failure(build: WorkspaceBuild) -> Failure:
-    return Failure(
-        workspace_id=build.workspace_id,
-        workspace_name=build.workspace.name,
-        build_id=build.id,
-        build_number=build.build_number,
-        job_id=build.job_id,
-        error=build.job.error,
-        at=build.created_at,
-    )
+    return {str(preset_id): (kept, Failure(*newest)) for preset_id, kept, *newest in rows}
 
 
 def _demands(scope: Scope, now: datetime) -> dict[tuple[str, str], Demand]:
