@@ -150,7 +150,7 @@ class Reconciler:
                 stats = reconcile_once(
                     scope=scope,
                     told=self._told,
-                    stopping=lambda: self._wakeups.is_closed(),
+                    stopping=self._wakeups.is_closed,
                     horizon=timedelta(seconds=self._interval),
                 )
             except Exception:

@@ -247,7 +247,7 @@ def _failures(scope: Scope) -> Mapping[str, tuple[int, Failure]]:
             "created_at",
         )
     )
-    return {str(preset_id): (kept, Failure(*newest)) for preset_id, kept, *newest in rows}
+    return {str(row[0]): (row[1], Failure(*row[2:])) for row in rows}
 
 
 def _demands(scope: Scope, now: datetime) -> dict[tuple[str, str], Demand]:
