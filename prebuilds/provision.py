@@ -115,7 +115,9 @@ def cancel_pending(*, actor: Subject, lead: Lead, preset_id: str) -> int:
         lead.confirm()
         pending = list(
             querying.unclaimed()
-            .filter(querying.pending_of_inactive_versions(), latest_build__template_version_preset=preset_id)
+            .filter(
+                querying.pending_of_inactive_versions(), latest_build__template_version_preset=UUID(preset_id)
+            )
             .order_by("created_at", "id")
             .values_list("id", "latest_build__job")
         )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
+import time
 from datetime import timedelta
 
 import pytest
-from django.db import connection, connections
+from django.db import DatabaseError, connection, connections
 
 from coder_admin.foundation.models import Lease
 from prebuilds.leader import ADVISORY_KEY, LeadLost, leadership
@@ -69,4 +70,9 @@ def end_advisory_lock_session() -> None:
     thread = threading.Thread(target=work)
     thread.start()
     thread.join(20)
-    connection.close()  # what Django does once a statement has failed on the dead session
+    deadline = time.monotonic() + 10
+    with pytest.raises(DatabaseError):
+        while time.monotonic() < deadline:  # until the dead session is noticed, as a pass would
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT 1")
+    connection.close()
