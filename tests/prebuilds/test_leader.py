@@ -70,9 +70,14 @@ def end_advisory_lock_session() -> None:
     thread = threading.Thread(target=work)
     thread.start()
     thread.join(20)
-    deadline = time.monotonic() + 10
     with pytest.raises(DatabaseError):
-        while time.monotonic() < deadline:  # until the dead session is noticed, as a pass would
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT 1")
+        ask_until_noticed()
     connection.close()
+
+
+def ask_until_noticed() -> None:
+    """Use the connection, as a pass would, until it is noticed that its session is dead."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
