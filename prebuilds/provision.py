@@ -66,7 +66,7 @@ def create_prebuild(*, actor: Subject, lead: Lead, preset_id: str) -> WorkspaceB
 
 
 def _live_template(preset: TemplateVersionPreset) -> Template:
-    template = Template.objects.filter(
+    template: Template | None = Template.objects.filter(
         active_version=preset.template_version_id, deleted=False, deprecation_message=""
     ).first()
     if template is None:

@@ -144,7 +144,7 @@ def pool_of(
 
 def template_to_change(viewer: Subject, template_id: UUID) -> Template:
     """A live template that `viewer` may update. Raises NotFound for any other."""
-    template = Template.objects.filter(id=template_id, deleted=False).first()
+    template: Template | None = Template.objects.filter(id=template_id, deleted=False).first()
     if template is None or not may(viewer, Action.UPDATE, template):
         raise NotFound
     return template
