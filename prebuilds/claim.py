@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from django.db.models import F, QuerySet
+from django.db.models import F
 
 from coder_admin.catalog.models import TemplateVersionPreset
 from coder_admin.organizations.models import PREBUILDS_USER_ID
@@ -39,7 +39,7 @@ def claim(request: ClaimRequest) -> Workspace | None:
     return workspace
 
 
-def eligible(preset: TemplateVersionPreset, request: ClaimRequest) -> QuerySet[Workspace]:
+def eligible(preset: TemplateVersionPreset, request: ClaimRequest) -> querying.PrebuildRows:
     """Ready, running, on the active version of a live template, and neither expired nor invalidated.
 
     Coder hands out expired ones until its loop deletes them; here they count as gone.

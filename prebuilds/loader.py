@@ -81,14 +81,14 @@ def load_snapshot(now: datetime, config: Config, scope: Scope = EVERYTHING) -> S
 
 
 def _presets(scope: Scope) -> Iterable[Preset]:
-    """Presets with prebuilds that are live, or of which something is left."""
+    """Presets with prebuilds on the active version of a template that is not deleted, or of which something
+    is left."""
     left = WorkspaceBuild.objects.filter(
         workspace__in=querying.unclaimed(), template_version_preset__isnull=False
     ).values("template_version_preset")
     live = Q(
         template_version=F("template_version__template__active_version"),
         template_version__template__deleted=False,
-        template_version__template__deprecation_message="",
     )
     template = "template_version__template"
     rows = (

@@ -21,6 +21,7 @@ from coder_admin.organizations.models import (
     GroupMember,
     Organization,
     OrganizationMember,
+    User,
 )
 
 log = structlog.get_logger("coderd.prebuilds")
@@ -61,7 +62,7 @@ def _complete(organization_id: UUID) -> None:
     OrganizationMember.objects.get_or_create(organization_id=organization_id, user_id=PREBUILDS_USER_ID)
     group = _group(organization_id)
     GroupMember.objects.get_or_create(group=group, user_id=PREBUILDS_USER_ID)
-    group.auth_group.user_set.add(PREBUILDS_USER_ID)  # guardian asks Django's own groups
+    group.auth_group.user_set.add(User.objects.get(id=PREBUILDS_USER_ID))  # guardian asks Django's own groups
     log.info("membership completed", organization_id=str(organization_id))
 
 

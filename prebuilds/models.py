@@ -8,6 +8,8 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from rbac.model import RbacObject, ResourceType
+
 
 class PrebuildEventKind(models.TextChoices):
     """A claim; a miss (a workspace was wanted and nothing was eligible); a claim that replaced resources;
@@ -23,6 +25,7 @@ class PrebuildEventKind(models.TextChoices):
 class PrebuildEvent(models.Model):
     """One fact about one pool. `preset_name` and the template outlive the preset's version."""
 
+    rbac_type = ResourceType.TEMPLATE
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     created_at = models.DateTimeField(default=timezone.now)
     kind = models.CharField(max_length=16, choices=PrebuildEventKind)
@@ -50,3 +53,7 @@ class PrebuildEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.preset_name}"
+
+    def rbac_object(self) -> RbacObject:
+        """Read by whoever may read the organization's templates."""
+        return RbacObject(ResourceType.TEMPLATE, id=str(self.template_id), org=str(self.organization_id))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, TypedDict
+from uuid import UUID
+
 from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery, UUIDField
 from django.db.models.functions import Coalesce
 
@@ -10,6 +13,14 @@ from coder_admin.organizations.models import PREBUILDS_USER_ID
 from coder_admin.provisioning.choices import JobStatus
 from coder_admin.workspaces.choices import AgentLifecycle, Transition
 from coder_admin.workspaces.models import Workspace, WorkspaceAgent, WorkspaceBuild
+
+if TYPE_CHECKING:
+    from django_stubs_ext import WithAnnotations
+
+    class CurrentPreset(TypedDict):
+        current_preset: UUID | None
+
+    PrebuildRows = QuerySet[WithAnnotations[Workspace, CurrentPreset]]
 
 IN_PROGRESS = (JobStatus.PENDING, JobStatus.RUNNING)
 
@@ -26,7 +37,7 @@ def running() -> QuerySet[Workspace]:
     )
 
 
-def with_current_preset(workspaces: QuerySet[Workspace]) -> QuerySet[Workspace]:
+def with_current_preset(workspaces: QuerySet[Workspace]) -> PrebuildRows:
     """Annotates `current_preset`: the preset of the newest start build that names one, or None."""
     newest = (
         WorkspaceBuild.objects.filter(
