@@ -10,9 +10,8 @@ from prebuilds.actions import Backoff
 from prebuilds.selectors import PoolStatus
 from prebuilds.snapshot import PrebuildStatus
 
-GAP = 0.08
-"""Space between two segments, in units of one prebuild."""
 SCALE = 100
+"""Units of the bar's view box for one prebuild; the gaps between them are strokes."""
 
 WORST_FIRST = (
     "hard_limited",
@@ -35,8 +34,8 @@ SUFFICIENT = frozenset({"hard_limited", "validation_failed", "failing", "backoff
 class Segment:
     """One part of the bar, in the units of its view box."""
 
-    x: float
-    width: float
+    x: int
+    width: int
     tone: str
 
 
@@ -76,7 +75,7 @@ class PoolCard:
     misses: int = 0
     segments: tuple[Segment, ...] = ()
     bar_width: int = SCALE
-    track_width: float = SCALE
+    track_width: int = SCALE
 
     @property
     def name(self) -> str:
@@ -176,7 +175,7 @@ def pool_card(pool: PoolStatus, names: Names, *, paused: bool, error_url: str = 
     )
 
 
-def bar(*, desired: int, parts: Iterable[tuple[str, int]]) -> tuple[tuple[Segment, ...], int, float]:
+def bar(*, desired: int, parts: Iterable[tuple[str, int]]) -> tuple[tuple[Segment, ...], int, int]:
     """Segments of the bar, the width of its view box and that of the track (the wanted size).
 
     One prebuild is `SCALE` units wide; the box holds the wanted size or everything there is, whichever is
@@ -189,6 +188,6 @@ def bar(*, desired: int, parts: Iterable[tuple[str, int]]) -> tuple[tuple[Segmen
     for tone, count in given:
         pieces = [count] if total > 40 else [1] * count
         for piece in pieces:
-            segments.append(Segment(x * SCALE, (piece - GAP) * SCALE, tone))
+            segments.append(Segment(x * SCALE, piece * SCALE, tone))
             x += piece
-    return tuple(segments), total * SCALE, max(desired * SCALE - 1, 0)
+    return tuple(segments), total * SCALE, desired * SCALE

@@ -195,6 +195,6 @@ def _recent_title(build: WorkspaceBuild) -> str:
     who = f"{build.workspace.owner.username}/{build.workspace.name}"
     if build.prebuild_stage == PrebuildStage.CLAIM:
         return f"Claim of {who}"
-    if build.prebuild_stage == PrebuildStage.CREATE:
+    if build.workspace.is_prebuild:
         return f"Prebuild {build.workspace.name}: {_DONE[Transition(build.transition)]}"
     return f"{who}: {_DONE[Transition(build.transition)]}"
