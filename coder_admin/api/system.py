@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.conf import settings
+from django.views.decorators.cache import cache_page
 from drf_spectacular.utils import extend_schema
 from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerSplitView
 from rest_framework.permissions import AllowAny
@@ -43,8 +44,10 @@ class UnknownRouteView(PublicApiView):
         )
 
 
-openapi = SpectacularJSONAPIView.as_view(permission_classes=[AllowAny], authentication_classes=[])
-"""The OpenAPI document; it tells addresses and shapes, no data."""
+openapi = cache_page(3600)(
+    SpectacularJSONAPIView.as_view(permission_classes=[AllowAny], authentication_classes=[])
+)
+"""The OpenAPI document; it tells addresses and shapes, no data. Making it takes a while, so it is kept."""
 
 docs = SpectacularSwaggerSplitView.as_view(
     permission_classes=[AllowAny],

@@ -11,7 +11,8 @@ from rbac.filters import FieldMap, visible_q
 from rbac.model import Action, ResourceType, Subject
 
 if TYPE_CHECKING:
-    pass
+    # Named in the base classes below, as texts.
+    from .models import Template, TemplateVersion  # noqa: F401
 
 
 class TemplateQuerySet(models.QuerySet["Template"]):

@@ -68,7 +68,9 @@ def _matching(rows: QuerySet[Template], terms: Terms, viewer: Subject) -> QueryS
     if author := terms.first("author"):
         me = author == "me"
         rows = (
-            rows.filter(created_by_id=viewer.id) if me else rows.filter(created_by__username__iexact=author)
+            rows.filter(created_by_id=UUID(viewer.id))
+            if me
+            else rows.filter(created_by__username__iexact=author)
         )
     if "has-ai-task" in terms and _flag(terms, "has-ai-task", default=True):
         rows = rows.none()  # no version here declares one
@@ -188,7 +190,7 @@ def import_logs(
 
 def version_archive_file(version: TemplateVersion) -> File:
     """The file that a version was imported from. Raises NotFound when it has none."""
-    file = File.objects.filter(pk=version.job.file_id).first()
+    file = File.objects.filter(pk=version.job.file_id).first() if version.job.file_id else None
     if file is None:
         raise NotFound("The version's files do not exist (any more).")
     return file

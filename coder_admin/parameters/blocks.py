@@ -7,10 +7,19 @@ it (no name, a type outside the enum) is a top-level error. Pure: values in, dat
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from coder_admin.parameters import model
 from coder_admin.parameters.forms import FormType, FormTypeError, ParameterType, form_type_for
-from coder_admin.parameters.model import Note, NullText, Option, PreviewParameter, Rule, error, warning
+from coder_admin.parameters.model import (
+    Note,
+    NullText,
+    Option,
+    PreviewParameter,
+    Rule,
+    error,
+    value_error,
+    warning,
+)
 from coder_admin.parameters.reading import (
     attribute,
     has_value,
@@ -70,7 +79,7 @@ def _enum_member(instance: Instance, name: str, allowed: Sequence[str], default:
     raise UnreadableBlockError(
         error(
             f'Invalid "{name}" attribute for block "{instance.address}"',
-            f"{given} is not supported, choose one of {', '.join(allowed)}.",
+            f"{given} is not supported: the {name} must be one of {', '.join(allowed)}.",
             range=place_of(instance, name),
         )
     )
@@ -140,9 +149,7 @@ def check_parameter(
         value=parameter.value.text,
         previous=previous,
     )
-    return [
-        model.Note(note.severity, note.summary, note.detail, note.code, parameter.range) for note in found
-    ]
+    return [replace(note, range=parameter.range) for note in found]
 
 
 def _value(
@@ -153,7 +160,9 @@ def _value(
     if name in inputs:
         return NullText.of(inputs[name]), []
     if required or default is None:
-        note = error("Required parameter not provided", "parameter value is null", "required", instance.range)
+        note = value_error(
+            "Required parameter not provided", "parameter value is null", "required", instance.range
+        )
         return NullText(), [note]
     if default.deep_marks:
         return NullText(), []

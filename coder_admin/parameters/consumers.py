@@ -36,7 +36,7 @@ from rbac.django import subject_for
 log = structlog.get_logger(__name__)
 
 
-class ParametersConsumer(AsyncWebsocketConsumer):
+class ParametersConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels has no types
     """``/api/v2/templateversions/{version}/dynamic-parameters?user_id=``."""
 
     idle_seconds: float = IDLE_SECONDS

@@ -20,13 +20,15 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """One diagnostic. ``range`` is for template authors and never sent to clients."""
+    """One diagnostic. ``range`` and ``of_value`` stay in the server."""
 
     severity: Severity
     summary: str
     detail: str = ""
     code: str = ""
     range: Range | None = None
+    of_value: bool = False
+    """About the value at hand, not about how the block is written: another input may settle it."""
 
     def wire(self) -> Wire:
         return {
@@ -43,6 +45,11 @@ class Note:
 
 def error(summary: str, detail: str = "", code: str = "", range: Range | None = None) -> Note:
     return Note(Severity.ERROR, summary, detail, code, range)
+
+
+def value_error(summary: str, detail: str = "", code: str = "", range: Range | None = None) -> Note:
+    """An error that another value of the parameter would settle."""
+    return Note(Severity.ERROR, summary, detail, code, range, of_value=True)
 
 
 def warning(summary: str, detail: str = "", code: str = "", range: Range | None = None) -> Note:
@@ -207,11 +214,12 @@ class Preset:
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """A ``variable`` block of the root module. ``default`` is None when there is none or it is sensitive."""
+    """A ``variable`` block of the root module. ``default_text`` is its default as a stored text."""
 
     name: str
     type: str = ""
     default: Any = None
+    default_text: str = ""
     has_default: bool = False
     description: str = ""
     nullable: bool = True

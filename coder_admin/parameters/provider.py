@@ -50,6 +50,9 @@ class Surroundings:
         return object_({name: known.get(name, unknown(kind)) for name, kind in _WORKSPACE.items()})
 
 
+NOTHING_KNOWN = Surroundings()
+
+
 @dataclass(frozen=True)
 class FormProvider:
     """Answers for one render: the inputs decide parameters, the owner and the plan the rest."""
@@ -57,7 +60,7 @@ class FormProvider:
     inputs: Mapping[str, str] = field(default_factory=dict)
     owner: Owner = DEFAULT_OWNER
     plan: PlanData = EMPTY_PLAN
-    surroundings: Surroundings = Surroundings()
+    surroundings: Surroundings = NOTHING_KNOWN
 
     def data(self, instance: Instance) -> Value | None:
         match instance.type:

@@ -6,6 +6,7 @@ raises for a template that is wrong: what is wrong is a diagnostic at the parame
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,17 +18,17 @@ from coder_admin.parameters.blocks import UnreadableBlockError, duplicate_notes,
 from coder_admin.parameters.model import (
     Note,
     Output,
-    PreviewParameter,
     Preset,
+    PreviewParameter,
     Severity,
     Variable,
     error,
-
 )
 from coder_admin.parameters.owner import DEFAULT_OWNER, Owner
 from coder_admin.parameters.plan import EMPTY_PLAN, PlanData, PlanError, read_plan
 from coder_admin.parameters.presets import read_preset, with_single_default
-from coder_admin.parameters.provider import FormProvider, Surroundings
+from coder_admin.parameters.provider import NOTHING_KNOWN, FormProvider, Surroundings
+from coder_admin.parameters.reading import PRIMITIVES
 from coder_admin.parameters.tags import read_tags
 from coder_admin.parameters.variables import stray_tfvars
 from coder_admin.terraform import (
@@ -40,7 +41,9 @@ from coder_admin.terraform import (
     evaluate,
     load_module,
     to_python,
+    to_text,
 )
+from coder_admin.terraform.types import constraint_text
 
 log = structlog.get_logger(__name__)
 
@@ -64,7 +67,7 @@ class Template:
 def compile_template(
     files: FileSystem, *, plan: Any = None, variables: Mapping[str, Value] | None = None
 ) -> Template:
-    """Read and compile. ``plan`` is the decoded JSON of the import's plan, ``variables`` the server's values."""
+    """Read and compile. ``plan`` is the import's plan as JSON, ``variables`` the server's values."""
     module = load_module(files)
     notes = [as_note(diagnostic) for diagnostic in module.diagnostics]
     notes += stray_tfvars(files)
@@ -72,8 +75,14 @@ def compile_template(
         data = read_plan(plan)
     except PlanError as problem:
         summary = "Parsing plan JSON"
-        return Template(module, notes=(error(summary, f"{problem}. Import the template again."),), broken=True)
-    if not module.variables and not module.resources and any(n.summary == "No configuration files" for n in notes):
+        return Template(
+            module, notes=(error(summary, f"{problem}. Import the template again."),), broken=True
+        )
+    if (
+        not module.variables
+        and not module.resources
+        and any(n.summary == "No configuration files" for n in notes)
+    ):
         return Template(module, notes=tuple(notes), broken=True)
     complete = not any(note.code == MODULE_NOT_LOADED for note in notes)
     return Template(module, dict(variables or {}), data, tuple(notes), complete)
@@ -93,7 +102,7 @@ def as_note(diagnostic: Diagnostic) -> Note:
 class Renderer:
     """Renders one template again and again, keeping what the next render can reuse. Not for two threads."""
 
-    def __init__(self, template: Template, surroundings: Surroundings = Surroundings()) -> None:
+    def __init__(self, template: Template, surroundings: Surroundings = NOTHING_KNOWN) -> None:
         self._template = template
         self._surroundings = surroundings
 
@@ -108,7 +117,9 @@ class Renderer:
         except Exception:
             log.exception("evaluation crashed")
             detail = "The template could not be evaluated. The server's log has the reason."
-            return Output(diagnostics=(*template.notes, error("Evaluate terraform files", detail)), complete=False)
+            return Output(
+                diagnostics=(*template.notes, error("Evaluate terraform files", detail)), complete=False
+            )
         return read_output(template, evaluation, inputs or {})
 
 
@@ -190,7 +201,9 @@ def as_imported(preset: Preset) -> ImportedPreset:
         instances=prebuilds.instances if prebuilds else None,
         ttl=prebuilds.ttl if prebuilds else 0,
         timezone=prebuilds.timezone if prebuilds else "",
-        schedules=tuple(ImportedSchedule(s.cron, s.instances) for s in prebuilds.schedules) if prebuilds else (),
+        schedules=tuple(ImportedSchedule(s.cron, s.instances) for s in prebuilds.schedules)
+        if prebuilds
+        else (),
     )
 
 
@@ -199,8 +212,9 @@ def read_variables(module: Module) -> tuple[Variable, ...]:
     return tuple(
         Variable(
             name=name,
-            type=str(declared.type),
+            type=constraint_text(declared.type),
             default=_plain(declared.default),
+            default_text=_text(declared.default),
             has_default=declared.default is not None,
             description=declared.description,
             nullable=declared.nullable,
@@ -208,6 +222,13 @@ def read_variables(module: Module) -> tuple[Variable, ...]:
         )
         for name, declared in sorted(module.variables.items())
     )
+
+
+def _text(value: Value | None) -> str:
+    """A default as text: plain for strings, numbers and bools, JSON for the rest."""
+    if value is None or value.is_null or not value.is_wholly_known:
+        return ""
+    return to_text(value) if value.type in PRIMITIVES else json.dumps(to_python(value))
 
 
 def _plain(value: Value | None) -> Any:

@@ -10,9 +10,10 @@ from __future__ import annotations
 import re
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
-from typing import Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 from uuid import UUID
 
 from django.conf import settings
@@ -77,8 +78,29 @@ _templates: RecentlyUsed[tuple[Hashable, ...], rendering.Template] = RecentlyUse
 _renders: RecentlyUsed[tuple[Hashable, ...], Output] = RecentlyUsed(entries=2048, seconds=300)
 
 
-class Renderer:
+class Renderer(ABC):
     """Renders the form of one version; close it to give its files back. Not for two threads at once."""
+
+    is_static: ClassVar[bool]
+    organization_id: UUID
+
+    @abstractmethod
+    def render(self, owner: Owner | None, inputs: Mapping[str, str]) -> Output:
+        """The form for an owner and inputs."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Give the files back; closing twice is harmless."""
+
+    def __enter__(self) -> Renderer:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+
+class DynamicRenderer(Renderer):
+    """Evaluates the template's files."""
 
     is_static = False
 
@@ -97,7 +119,7 @@ class Renderer:
         self._handles = handles
 
     def render(self, owner: Owner | None, inputs: Mapping[str, str]) -> Output:
-        """The form for an owner and inputs."""
+        """The form for an owner and inputs; remembered for a while."""
         key = (self._key, owner, frozenset(inputs.items()))
         known = _renders.get(key)
         if known is None:
@@ -110,12 +132,6 @@ class Renderer:
         for handle in self._handles:
             handle.close()
 
-    def __enter__(self) -> Renderer:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
-
 
 class StaticRenderer(Renderer):
     """Renders what the import stored: for versions without the metadata of dynamic parameters (1.3)."""
@@ -125,11 +141,13 @@ class StaticRenderer(Renderer):
     def __init__(self, *, organization_id: UUID, parameters: list[PreviewParameter]) -> None:
         self.organization_id = organization_id
         self._parameters = parameters
-        self._handles = []
 
     def render(self, owner: Owner | None, inputs: Mapping[str, str]) -> Output:
         """The stored parameters with their inputs; the owner plays no part."""
         return render_static(self._parameters, inputs)
+
+    def close(self) -> None:
+        """It holds no files."""
 
 
 def is_dynamic(engine_version: str) -> bool:
@@ -160,7 +178,7 @@ def prepare(version: TemplateVersion) -> Renderer:
         for handle in handles:
             handle.close()
         raise
-    return Renderer(
+    return DynamicRenderer(
         organization_id=version.organization_id,
         template=template,
         surroundings=surroundings,
@@ -179,14 +197,18 @@ def _acquire(version: TemplateVersion, values: TemplateVersionTerraformValues) -
     """The archive, then the modules. Who may read the version may have its files read, not download them."""
     wanted = [file_id for file_id in (version.job.file_id, values.cached_module_files_id) if file_id]
     handles: list[Handle] = []
-    with acting_as(SystemSubject.FILE_READER, reason="render the form of a version the caller may read") as reader:
+    with acting_as(
+        SystemSubject.FILE_READER, reason="render the form of a version the caller may read"
+    ) as reader:
         try:
             for file_id in wanted:
                 handles.append(file_cache.acquire(file_id, subject=reader))
         except Exception as problem:
             for handle in handles:
                 handle.close()
-            raise ServiceError("Internal error fetching template version data.", detail=str(problem)) from problem
+            raise ServiceError(
+                "Internal error fetching template version data.", detail=str(problem)
+            ) from problem
     return handles
 
 
@@ -195,7 +217,9 @@ def _compile(
 ) -> rendering.Template:
     files = dict(handles[0].file.files) if handles else {}
     for handle in handles[1:]:
-        files.update({path: data for path, data in handle.file.files.items() if path.startswith(_MODULES_PREFIX)})
+        files.update(
+            {path: data for path, data in handle.file.files.items() if path.startswith(_MODULES_PREFIX)}
+        )
     rows = version.variables.values_list("name", "type", "value", "default_value")
     try:
         variables = server_values(rows)

@@ -4,6 +4,7 @@ One function for form, import and build. It reports the first step that fails, b
 would only repeat it in other words.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
@@ -12,7 +13,7 @@ import re2
 
 from coder_admin.parameters import gotext
 from coder_admin.parameters.forms import FormType, FormTypeError, ParameterType, form_type_for, option_type
-from coder_admin.parameters.model import Note, Option, Rule, error
+from coder_admin.parameters.model import Note, Option, Rule, error, value_error
 
 _TYPE_NAMES = {
     ParameterType.NUMBER: "a number",
@@ -150,29 +151,28 @@ def validate_value(
     if problems or (given is None and rule is None):
         return given or "", problems
     text = given or ""
-    if options and (problem := _choice_problem(kind, form_type, options, text, noun)):
-        return text, [problem]
+    wrong_choice = _choice_problem(kind, form_type, options, text, noun) if options else None
+    if wrong_choice:
+        return text, [wrong_choice]
     if rule is not None:
         try:
             check_rule(kind, rule, text, previous)
         except RuleError as broken:
             subject = "parameter value" if noun == "Value" else "default value"
-            return text, [error(f"Invalid {subject} according to 'validation' block", str(broken))]
+            return text, [value_error(f"Invalid {subject} according to 'validation' block", str(broken))]
     if wrong := type_problem(kind, text):
         subject = "Parameter value" if noun == "Value" else "Default value"
-        return text, [error(f'{subject} is not of type "{kind}"', wrong)]
+        return text, [value_error(f'{subject} is not of type "{kind}"', wrong)]
     return text, []
 
 
 def option_problems(kind: ParameterType, form_type: FormType, options: Sequence[Option]) -> list[Note]:
     """Step 3: option names unique, values unique, every value of the option type."""
-    names, values = [option.name for option in options], [option.value.text for option in options]
-    for what, items in (("names", names), ("values", values)):
-        twice = (
-            sorted({item or "" for item in items if items.count(item) > 1})
-            if len(set(items)) < len(items)
-            else []
-        )
+    for what, items in (
+        ("names", [option.name for option in options]),
+        ("values", [option.value.value for option in options]),
+    ):
+        twice = sorted(item for item, count in Counter(items).items() if count > 1)
         if twice:
             listed = ", ".join(f'"{item}"' for item in twice)
             return [error(f"Option {what} must be unique.", f"more than one option has {listed}")]
@@ -193,13 +193,13 @@ def _choice_problem(
     if kind is ParameterType.LIST and form_type is FormType.MULTI_SELECT:
         chosen = gotext.parse_strings(text)
         if chosen is None:
-            return error(
+            return value_error(
                 f"When using list(string) type, {noun.lower()} must be a json encoded list of strings",
                 f'"{text}" is not one; {_LIST_DETAIL}',
             )
         missing = [item for item in chosen if item not in offered]
         if missing:
-            return error(
+            return value_error(
                 f"{noun}s must be a valid option",
                 f'{noun.lower()}s "{", ".join(missing)}" are missing from the options',
             )
@@ -209,4 +209,4 @@ def _choice_problem(
     summary = f"{noun} must be a valid option"
     if not text:
         summary += ". The value is empty, did you forget to set it with a default or from user input?"
-    return error(summary, f'the {noun.lower()} "{text}" must be defined as one of options')
+    return value_error(summary, f'the {noun.lower()} "{text}" must be defined as one of options')

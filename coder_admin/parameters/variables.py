@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterable
 
 from coder_admin.parameters import gotext
+from coder_admin.parameters.model import Note, warning
+from coder_admin.terraform import FileSystem
 from coder_admin.terraform.convert import ConversionError, convert
 from coder_admin.terraform.types import NUMBER
 from coder_admin.terraform.values import Value, boolean, from_python, string
@@ -54,6 +56,8 @@ def stray_tfvars(files: FileSystem) -> list[Note]:
             continue
         root = "/" not in path
         if root and (path.startswith("terraform.tfvars") or ".auto.tfvars" in path):
+            continue
+        if not files.read(path).strip():
             continue
         detail = f"{path} is not loaded: name it terraform.tfvars or *.auto.tfvars in the root folder."
         notes.append(warning("Variable file is ignored", detail))

@@ -29,7 +29,7 @@ CLOSE_DENIED = 4404
 CLOSE_BAD_QUERY = 4400
 
 
-class JobLogConsumer(AsyncWebsocketConsumer):
+class JobLogConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels has no types
     """Streams one job's log. Subclasses implement ``find_job``."""
 
     _pump: asyncio.Task[None] | None = None
@@ -71,7 +71,7 @@ class JobLogConsumer(AsyncWebsocketConsumer):
         while True:
             self._news.clear()
             # The state first: lines that come after a job is seen ended do not exist.
-            over = await self._job_is_over()
+            over = await database_sync_to_async(selectors.is_over)(self._job_id)
             after = await self._send_stored(after)
             if over:
                 await self.close()
@@ -81,7 +81,7 @@ class JobLogConsumer(AsyncWebsocketConsumer):
 
     async def _send_stored(self, after: int) -> int:
         """Everything that is stored beyond ``after``; the id of the last line."""
-        while lines := await self._read(after):
+        while lines := await database_sync_to_async(self._read)(after):
             after = lines[-1]["id"]
             if self._batched:
                 await self.send(text_data=json.dumps(lines))
@@ -90,11 +90,6 @@ class JobLogConsumer(AsyncWebsocketConsumer):
                 await self.send(text_data=json.dumps(line))
         return after
 
-    @database_sync_to_async
     def _read(self, after: int) -> list[dict[str, Any]]:
         lines = selectors.job_logs(self._job_id, after=after, before=self._before, limit=BATCH)
         return [selectors.log_json(line) for line in lines]
-
-    @database_sync_to_async
-    def _job_is_over(self) -> bool:
-        return selectors.is_over(self._job_id)

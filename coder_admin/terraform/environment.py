@@ -74,9 +74,9 @@ class Env:
         "each_value",
         "functions",
         "meter",
+        "scope",
         "self_value",
         "slots",
-        "scope",
         "vars",
     )
 

@@ -216,7 +216,8 @@ def _report_cycle(path: list[Node], start: Node, diagnostics: list[Diagnostic]) 
     diagnostics.append(
         error(
             "Cycle",
-            f"These values depend on each other, so none of them can be worked out first: {', '.join(names)}.",
+            f"These values depend on each other, so none of them can be worked out first: "
+            f"{', '.join(names)}.",
             start.range,
             "cycle",
         )

@@ -119,8 +119,8 @@ def evaluate(
 
     variables: of the root module; a str is read as on Terraform's command line (for types that are no
     primitive, as an expression). They win over terraform.tfvars and *.auto.tfvars.
-    targets: labels of graph nodes (`output.x`, `data.t.n`, `module.a.local.y`); only they and what they depend
-    on are evaluated.
+    targets: labels of graph nodes (`output.x`, `data.t.n`, `module.a.local.y`); only they and what
+    they depend on are evaluated.
     """
     diagnostics: list[Diagnostic] = list(module.diagnostics)
     given: dict[str, Value] = {}
@@ -131,7 +131,8 @@ def evaluate(
             diagnostics.append(
                 warning(
                     "Value for undeclared variable",
-                    f'The root module does not declare a variable named "{name}" but a value was found in a .tfvars '
+                    f'The root module does not declare a variable named "{name}" but a value was found '
+                    f"in a .tfvars "
                     "file.",
                 )
             )
@@ -150,7 +151,14 @@ def evaluate(
             given[variable.name] = parse_text(variable, raw) if isinstance(raw, str) else raw
         except DiagnosticError as problem:
             diagnostics.append(problem.diagnostic)
-    evaluator = Evaluator(module.node, module.graph, module.files, given, provider, context or EvalContext())
+    evaluator = Evaluator(
+        module.node,
+        module.graph,
+        module.files,
+        variables=given,
+        provider=provider,
+        context=context or EvalContext(),
+    )
     evaluator.run(None if targets is None else _wanted(module.graph, targets))
     return evaluator.result(diagnostics)
 

@@ -163,14 +163,14 @@ def get_attribute(value: Value, name: str) -> Value:
     data = value.data
     marks = value.marks
     if type(data) is dict:
-        found = data.get(name)
-        if found is None:
+        element: Value | None = data.get(name)
+        if element is None:
             if isinstance(value.type, MapType):
                 raise Refused(
                     "Missing map element", f'This map does not have an element with the key "{name}".'
                 )
             raise Refused("Unsupported attribute", f'This object does not have an attribute named "{name}".')
-        return found.with_marks(marks) if marks else found
+        return element.with_marks(marks) if marks else element
     of = value.type
     if data is None:
         raise Refused(
@@ -193,7 +193,8 @@ def _no_attributes(of: Type, name: str) -> str:
     if isinstance(of, ListType | SetType) and isinstance(of.element, ObjectType):
         if isinstance(of, ListType):
             return (
-                f'Can\'t access attributes on a list of objects. Did you mean to access attribute "{name}" for a '
+                f"Can't access attributes on a list of objects. Did you mean to access attribute "
+                f'"{name}" for a '
                 "specific element of the list, or across all elements of the list?"
             )
         return (
@@ -225,7 +226,8 @@ def index(collection: Value, key: Value) -> Value:
     if isinstance(of, SetType):
         raise Refused(
             "Invalid index",
-            "Elements of a set are identified only by their value and don't have any separate index or key to "
+            "Elements of a set are identified only by their value and don't have any separate index or "
+            "key to "
             "select with, so it's only possible to perform operations across all elements of the set.",
         )
     raise Refused("Invalid index", "This value does not have any indices.")
@@ -245,7 +247,8 @@ def _index_sequence(collection: Value, of: ListType | TupleType, key: Value) -> 
     if type(at) is not int:
         raise Refused(
             "Invalid index",
-            f"{_NO_ELEMENT}: indexing a sequence requires a whole number, but the given index has a fractional "
+            f"{_NO_ELEMENT}: indexing a sequence requires a whole number, but the given index has a "
+            f"fractional "
             "part.",
         )
     if at < 0:
@@ -303,10 +306,7 @@ def condition(value: Value, what: str = "The condition expression must be of typ
 def choose(test: Value, then: Value, otherwise: Value) -> Value:
     """`test ? then : otherwise` of a condition that is a bool: the chosen value in the type of both."""
     left, right = then.type, otherwise.type
-    if left is not right:
-        of = _common_type(then, otherwise, left, right)
-    else:
-        of = left
+    of = left if left is right else _common_type(then, otherwise, left, right)
     if type(test.data) is Refinement:
         return _undecided(then, otherwise, of).with_marks(test.marks | then.marks | otherwise.marks)
     chosen = then if test.data else otherwise
@@ -340,10 +340,10 @@ def _difference(left: Type, right: Type) -> str:
     if isinstance(left, ObjectType) and isinstance(right, ObjectType):
         for name in left.attributes:
             if name not in right.attributes:
-                return f"The 'true' value includes object attribute \"{name}\", which is absent in the 'false' value."
+                return _absent("true", name, "false")
         for name in right.attributes:
             if name not in left.attributes:
-                return f"The 'false' value includes object attribute \"{name}\", which is absent in the 'true' value."
+                return _absent("false", name, "true")
         for name, one in left.attributes.items():
             if unify([one, right.attributes[name]], True) is None:
                 inner = _difference(one, right.attributes[name])
@@ -358,6 +358,10 @@ def _difference(left: Type, right: Type) -> str:
             if unify([one, other], True) is None:
                 return f"Type mismatch for tuple element {at}: {_difference(one, other)}"
     return f"The 'true' value is {left}, but the 'false' value is {right}."
+
+
+def _absent(side: str, name: str, other: str) -> str:
+    return f"The '{side}' value includes object attribute \"{name}\", which is absent in the '{other}' value."
 
 
 def _undecided(then: Value, otherwise: Value, of: Type) -> Value:

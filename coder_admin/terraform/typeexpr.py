@@ -115,7 +115,8 @@ class TypeParser:
         if isinstance(node, tree.Literal | tree.Template) and self.source.text[node.start] == '"':
             raise self.failure(
                 node,
-                "Terraform 0.11 and earlier required type constraints to be given in quotes, but that form is now "
+                "Terraform 0.11 and earlier required type constraints to be given in quotes, but that "
+                "form is now "
                 "deprecated. Remove the quotes around the type.",
                 "Invalid quoted type constraints",
             )
@@ -141,7 +142,8 @@ class TypeParser:
         if node.root == "object":
             raise self.failure(
                 node,
-                "The object type constructor requires one argument specifying the attribute types and values as a "
+                "The object type constructor requires one argument specifying the attribute types and "
+                "values as a "
                 "map.",
             )
         if node.root == "tuple":
@@ -168,16 +170,16 @@ class TypeParser:
             element, defaults = self.parse(argument)
             nested = Defaults(children={_ELEMENT: defaults}) if defaults is not NO_DEFAULTS else NO_DEFAULTS
             return _COLLECTIONS[name](element), nested
-        return self.object(argument) if name == "object" else self.tuple(argument)
+        return self.object_type(argument) if name == "object" else self.tuple_type(argument)
 
-    def tuple(self, node: tree.Node) -> tuple[Type, Defaults]:
+    def tuple_type(self, node: tree.Node) -> tuple[Type, Defaults]:
         if not isinstance(node, tree.TupleCons):
             raise self.failure(node, "Tuple type constructor requires a list of element types.")
         parts = [self.parse(item) for item in node.items]
         children = {str(at): part[1] for at, part in enumerate(parts) if part[1] is not NO_DEFAULTS}
         return tuple_type(part[0] for part in parts), Defaults(children=children) if children else NO_DEFAULTS
 
-    def object(self, node: tree.Node) -> tuple[Type, Defaults]:
+    def object_type(self, node: tree.Node) -> tuple[Type, Defaults]:
         if not isinstance(node, tree.ObjectCons):
             raise self.failure(
                 node,

@@ -9,7 +9,7 @@ from coder_admin.terraform.compile.core import Run, Site, StaticProblem
 from coder_admin.terraform.diagnostics import DiagnosticError
 from coder_admin.terraform.environment import BudgetError, Env
 from coder_admin.terraform.functions import FUNCTIONS
-from coder_admin.terraform.functions.registry import FunctionError, call_function, check_arity
+from coder_admin.terraform.functions.registry import FunctionError, call_function
 from coder_admin.terraform.syntax import tree
 from coder_admin.terraform.types import DYNAMIC, ListType, SetType, TupleType
 from coder_admin.terraform.values import DYNAMIC_UNKNOWN, Refinement, Value, boolean
@@ -87,7 +87,8 @@ def _plain_name(name: str) -> str:
         )
     raise StaticProblem(
         "Unknown provider function",
-        f'The function namespace "{namespace}" is not valid. Provider function calls must use the "provider::" '
+        f'The function namespace "{namespace}" is not valid. Provider function calls must use the '
+        f'"provider::" '
         "namespace prefix.",
     )
 
@@ -112,7 +113,8 @@ def _no_template_reference(site: Site) -> Run:
     def run(_env: Env) -> Value:
         raise site.failure(
             "Invalid function argument",
-            'Invalid value for "template" parameter: templatestring renders a template that is stored elsewhere; '
+            'Invalid value for "template" parameter: templatestring renders a template that is stored '
+            "elsewhere; "
             "this argument must be a direct reference to an object that holds it.",
         )
 
@@ -213,6 +215,3 @@ def _can(choices: list[tuple[Run, list[Run]]], site: Site) -> Run:
         return boolean(True)
 
     return run
-
-
-_ = check_arity

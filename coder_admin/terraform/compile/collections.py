@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from coder_admin.terraform import operators
 from coder_admin.terraform.compile.core import Run, Site
 from coder_admin.terraform.convert import ConversionError, convert, set_length_known
 from coder_admin.terraform.environment import Env
-from coder_admin.terraform.operators import Refused
 from coder_admin.terraform.syntax import tree
 from coder_admin.terraform.types import (
     BOOL,
@@ -149,10 +148,19 @@ def compile_for(compiler: Compiler, node: tree.For) -> Run:
         else _Filter(condition, compiler.site_of(node.condition))
     )
     if key is not None and node.key is not None:
-        return _for_object(
-            collection, collection_site, slot, test, key, compiler.site_of(node.key), value, node.grouped
-        )
-    return _for_tuple(collection, collection_site, slot, test, value)
+        head = _Head(collection, collection_site, slot, test)
+        return _for_object(head, key, compiler.site_of(node.key), value, grouped=node.grouped)
+    return _for_tuple(_Head(collection, collection_site, slot, test), value)
+
+
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """A for-expression up to its colon, and its filter."""
+
+    collection: Run
+    site: Site
+    slot: int
+    test: _Filter | None
 
 
 class _Filter:
@@ -178,8 +186,15 @@ class _Filter:
                 "Invalid 'for' condition", f"The 'if' clause value is invalid: {problem}."
             ) from None
 
+    def probe(self, env: Env, slot: int) -> None:
+        """Find what is wrong with the clause whatever the element, where there is no element."""
+        env.slots[slot] = env.slots[slot + 1] = DYNAMIC_UNKNOWN
+        self(env)
 
-def _for_tuple(collection: Run, site: Site, slot: int, test: _Filter | None, value: Run) -> Run:
+
+def _for_tuple(head: _Head, value: Run) -> Run:
+    collection, site, slot, test = head.collection, head.site, head.slot, head.test
+
     def run(env: Env) -> Value:
         source = collection(env)
         if not iterable(source, site):
@@ -189,6 +204,8 @@ def _for_tuple(collection: Run, site: Site, slot: int, test: _Filter | None, val
         known = True
         slots = env.slots
         spend = env.meter.spend
+        if test is not None and not source.data:
+            test.probe(env, slot)
         for key, element in elements_of(source):
             spend(1)
             slots[slot], slots[slot + 1] = key, element
@@ -206,16 +223,9 @@ def _for_tuple(collection: Run, site: Site, slot: int, test: _Filter | None, val
     return run
 
 
-def _for_object(
-    collection: Run,
-    site: Site,
-    slot: int,
-    test: _Filter | None,
-    key_code: Run,
-    key_site: Site,
-    value: Run,
-    grouped: bool,
-) -> Run:
+def _for_object(head: _Head, key_code: Run, key_site: Site, value: Run, *, grouped: bool) -> Run:
+    collection, site, slot, test = head.collection, head.site, head.slot, head.test
+
     def run(env: Env) -> Value:
         source = collection(env)
         if not iterable(source, site):
@@ -226,6 +236,8 @@ def _for_object(
         known = True
         slots = env.slots
         spend = env.meter.spend
+        if test is not None and not source.data:
+            test.probe(env, slot)
         for item_key, element in elements_of(source):
             spend(1)
             slots[slot], slots[slot + 1] = item_key, element
@@ -249,7 +261,8 @@ def _for_object(
             if name in result:
                 raise key_site.failure(
                     "Duplicate object key",
-                    f"Two different items produced the key \"{name}\" in this 'for' expression. If duplicates are "
+                    f"Two different items produced the key \"{name}\" in this 'for' expression. If "
+                    f"duplicates are "
                     "expected, use the ellipsis (...) after the value expression to enable grouping by key.",
                 )
             result[name] = value(env)
@@ -330,14 +343,3 @@ def compile_splat(compiler: Compiler, node: tree.Splat) -> Run:
         return list_of(values).with_marks(marks)
 
     return run
-
-
-__all__ = [
-    "compile_for",
-    "compile_object",
-    "compile_splat",
-    "compile_tuple",
-    "elements_of",
-    "iterable",
-]
-_ = operators, Refused

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from coder_admin.terraform import operators
 from coder_admin.terraform.compile.collections import elements_of, iterable
 from coder_admin.terraform.compile.core import Run, Site
 from coder_admin.terraform.convert import ConversionError, convert
 from coder_admin.terraform.environment import Env
-from coder_admin.terraform.operators import Refused
 from coder_admin.terraform.syntax import tree
 from coder_admin.terraform.types import BOOL, NUMBER, STRING
 from coder_admin.terraform.values import Refinement, Value, string, to_text, unknown
@@ -31,7 +29,8 @@ def compile_template(compiler: Compiler, node: tree.Template) -> Run:
         marks = 0
         size = 0
         known = True
-        for text, code, site in parts:
+        for literal, code, site in parts:
+            text = literal
             if code is not None:
                 value = code(env)
                 marks |= value.marks
@@ -118,6 +117,3 @@ def compile_for(compiler: Compiler, node: tree.TemplateFor) -> Run:
         return result.with_marks(marks)
 
     return run
-
-
-_ = operators, Refused

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from coder_admin.terraform.compile.core import Compiled, Reference
+from coder_admin.terraform.compile.core import Compiled
 from coder_admin.terraform.config.declarations import (
     CompiledBlock,
     CompiledBody,
@@ -223,6 +223,3 @@ class BodyCompiler:
                     located.source.range(item.start, item.end),
                 )
         return tuple(found)
-
-
-_ = Reference

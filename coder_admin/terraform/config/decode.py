@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from coder_admin.terraform.compile.compiler import compile_expression
 from coder_admin.terraform.compile.core import Compiled, Reference, Resolver
 from coder_admin.terraform.config.blocks import BodyCompiler
@@ -22,7 +20,7 @@ from coder_admin.terraform.config.names import ConstantResolver, ModuleResolver,
 from coder_admin.terraform.config.sections import Sections
 from coder_admin.terraform.config.sections import section as section_of
 from coder_admin.terraform.convert import ConversionError, convert
-from coder_admin.terraform.diagnostics import DiagnosticError, Range, error, has_errors
+from coder_admin.terraform.diagnostics import DiagnosticError, Range, error
 from coder_admin.terraform.environment import Env, Meter
 from coder_admin.terraform.functions.registry import FunctionContext
 from coder_admin.terraform.model import Budget
@@ -256,7 +254,8 @@ class Decoder:
                 subject = "modules" if what == "module" else "resources"
                 self.report(
                     'Invalid combination of "count" and "for_each"',
-                    'The "count" and "for_each" meta-arguments are mutually-exclusive, only one should be used to be '
+                    'The "count" and "for_each" meta-arguments are mutually-exclusive, only one should '
+                    "be used to be "
                     f"explicit about the number of {subject} to be created.",
                     section.attributes["for_each"].range,
                 )
@@ -280,7 +279,8 @@ class Decoder:
                 self.report(
                     "Invalid expression",
                     "A single static variable reference is required: only attribute access and indexing with "
-                    "constant keys. No calculations, function calls, template expressions, etc are allowed here.",
+                    "constant keys. No calculations, function calls, template expressions, etc are "
+                    "allowed here.",
                     located.source.range(item.start, item.end),
                 )
         return tuple(dict.fromkeys(found))
@@ -342,6 +342,3 @@ def _names(sections: Sections, display: str) -> Names:
         resources,
         {normalized(name): repeat(section) for name, section in sections.named["module"].items()},
     )
-
-
-_ = Callable, has_errors

@@ -128,7 +128,8 @@ class Loader:
             self.diagnostics.append(
                 warning(
                     "Module not installed",
-                    f'The module "{call.name}" ({call.source}) is not part of these files, so its outputs are '
+                    f'The module "{call.name}" ({call.source}) is not part of these files, so its '
+                    f"outputs are "
                     "unknown.",
                     where,
                     "module",
@@ -149,7 +150,8 @@ class Loader:
             self.diagnostics.append(
                 error(
                     "Unreadable module directory",
-                    f'The module "{call.name}" names the directory "{call.source}", which is not among the files of '
+                    f'The module "{call.name}" names the directory "{call.source}", which is not among '
+                    f"the files of "
                     "this template.",
                     where,
                 )
@@ -159,7 +161,8 @@ class Loader:
             self.diagnostics.append(
                 error(
                     "Module calls itself",
-                    f'The module "{call.name}" leads back to the directory "{directory or "."}", in which it is '
+                    f'The module "{call.name}" leads back to the directory "{directory or "."}", in '
+                    f"which it is "
                     "called; this would never end.",
                     where,
                 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from coder_admin.terraform.compile.core import Reference, Run, StaticProblem
@@ -11,19 +11,6 @@ from coder_admin.terraform.environment import Env
 from coder_admin.terraform.syntax import tree
 from coder_admin.terraform.values import DYNAMIC_UNKNOWN, Value, normalized, string
 
-_FIXED = (
-    "var",
-    "local",
-    "module",
-    "data",
-    "path",
-    "terraform",
-    "count",
-    "each",
-    "self",
-    "resource",
-    "ephemeral",
-)
 BUILTIN_ATTRIBUTES: dict[str, frozenset[str]] = {
     "terraform_data": frozenset({"id", "input", "output", "triggers_replace"}),
 }
@@ -46,7 +33,11 @@ class Names:
 
 @dataclass(frozen=True, slots=True)
 class ModuleResolver:
-    """Resolves names in one place of a module. `repeat` says how the place is repeated: "", count, for_each."""
+    """Resolves names in one place of a module.
+
+    repeat: how the place is repeated: "", count or for_each.
+    iterators: names that dynamic blocks around it give.
+    """
 
     names: Names
     repeat: str = ""
@@ -85,7 +76,8 @@ class ModuleResolver:
         if not traversal.steps:
             raise StaticProblem(
                 "Invalid reference",
-                "A reference to a resource type must be followed by at least one attribute access, specifying the "
+                "A reference to a resource type must be followed by at least one attribute access, "
+                "specifying the "
                 "resource name.",
             )
         return self._resource("managed", traversal, -1)
@@ -131,7 +123,7 @@ class ModuleResolver:
                 f'No module call named "{name}" is declared in {self.names.display}.{hint}',
             )
         repeat = self.names.modules[name]
-        _check_key(traversal, 1, repeat, f"module.{name}", "module", self.repeat)
+        _check_key(traversal, 1, repeat, f"module.{name}", "module")
         steps = traversal.steps
         after = 2 if repeat and len(steps) > 1 and isinstance(steps[1], tree.IndexStep) else 1
         output: str | None = None
@@ -155,7 +147,7 @@ class ModuleResolver:
         if repeat is None:
             raise StaticProblem("Reference to undeclared resource", self._undeclared(mode, kind, name))
         used = at + 2
-        _check_key(traversal, used, repeat, address, "resource", self.repeat)
+        _check_key(traversal, used, repeat, address, "resource")
         _check_builtin(traversal, used, kind, repeat)
         read, taken = _resource_reader(key, repeat, traversal.steps[used:])
         return read, used + taken, Reference(mode, key[1], text=address)
@@ -211,7 +203,8 @@ class ModuleResolver:
             if not self.self_allowed:
                 raise StaticProblem(
                     'Invalid "self" reference',
-                    'The "self" object is not available in this context. This object can be used only in resource '
+                    'The "self" object is not available in this context. This object can be used only in '
+                    "resource "
                     "provisioner, connection, and postcondition blocks.",
                 )
             return _self, 0, None
@@ -220,27 +213,32 @@ class ModuleResolver:
             if name != "index":
                 raise StaticProblem(
                     'Invalid "count" attribute',
-                    f'The "count" object does not have an attribute named "{name}". The only supported attribute is '
-                    'count.index, which is the index of each instance of a resource block that has the "count" '
+                    f'The "count" object does not have an attribute named "{name}". The only supported '
+                    f"attribute is "
+                    "count.index, which is the index of each instance of a resource block that has the "
+                    '"count" '
                     "argument set.",
                 )
             if self.repeat != "count":
                 raise StaticProblem(
                     'Reference to "count" in non-counted context',
-                    'The "count" object can only be used in "module", "resource", and "data" blocks, and only when '
+                    'The "count" object can only be used in "module", "resource", and "data" blocks, and '
+                    "only when "
                     'the "count" argument is set.',
                 )
             return _count_index, 1, Reference("count", name)
         if name not in ("key", "value"):
             raise StaticProblem(
                 'Invalid "each" attribute',
-                f'The "each" object does not have an attribute named "{name}". The supported attributes are each.key '
+                f'The "each" object does not have an attribute named "{name}". The supported attributes '
+                f"are each.key "
                 'and each.value, the current key and value pair of the "for_each" attribute set.',
             )
         if self.repeat != "for_each":
             raise StaticProblem(
                 'Reference to "each" in context without for_each',
-                'The "each" object can be used only in "module" or "resource" blocks, and only when the "for_each" '
+                'The "each" object can be used only in "module" or "resource" blocks, and only when the '
+                '"for_each" '
                 "argument is set.",
             )
         return (_each_key if name == "key" else _each_value), 1, Reference("each", name)
@@ -274,12 +272,14 @@ def _attribute(traversal: tree.Traversal, at: int, what: str = "") -> str:
             return normalized(step.name)
         raise StaticProblem(
             "Invalid reference",
-            f'The "{traversal.root}" object does not support this operation; a name must follow as an attribute.',
+            f'The "{traversal.root}" object does not support this operation; a name must follow as an '
+            f"attribute.",
         )
     if traversal.root in ("data", "resource") or at > 0 or what:
         raise StaticProblem(
             "Invalid reference",
-            f'The "{traversal.root}" object must be followed by two attribute names: the type and the resource '
+            f'The "{traversal.root}" object must be followed by two attribute names: the type and the '
+            f"resource "
             "name.",
         )
     raise StaticProblem(
@@ -294,9 +294,7 @@ def _step_name(step: tree.Step) -> str | None:
     return step.key if isinstance(step.key, str) else None
 
 
-def _check_key(
-    traversal: tree.Traversal, at: int, repeat: str, address: str, what: str, own_repeat: str
-) -> None:
+def _check_key(traversal: tree.Traversal, at: int, repeat: str, address: str, what: str) -> None:
     """A reference to something repeated needs a key, one to something single must not have one."""
     if len(traversal.steps) <= at:
         return
@@ -305,16 +303,17 @@ def _check_key(
         example = "[each.key]" if repeat == "for_each" else "[count.index]"
         raise StaticProblem(
             f"Missing {what} instance key",
-            f'Because {address} has "{repeat}" set, its attributes must be accessed on specific instances.\n\nFor '
+            f'Because {address} has "{repeat}" set, its attributes must be accessed on specific '
+            f"instances.\n\nFor "
             f"example, to correlate with indices of a referring resource, use:\n    {address}{example}",
         )
     if not repeat and isinstance(step, tree.IndexStep) and what == "resource":
         raise StaticProblem(
             "Unexpected resource instance key",
-            f'Because {address} does not have "count" or "for_each" set, references to it must not include an '
+            f'Because {address} does not have "count" or "for_each" set, references to it must not '
+            f"include an "
             "index key. Remove the bracketed index to refer to the single instance of this resource.",
         )
-    _ = own_repeat
 
 
 def _check_builtin(traversal: tree.Traversal, at: int, kind: str, repeat: str) -> None:
@@ -336,8 +335,8 @@ def _check_builtin(traversal: tree.Traversal, at: int, kind: str, repeat: str) -
 def _resource_reader(key: tuple[str, str], repeat: str, steps: list[tree.Step]) -> tuple[Run, int]:
     """Code that reads a resource, and how many of the following steps it has used.
 
-    `T.N.attr` and `T.N[0].attr` go straight to the attribute: an attribute that is not written in the block of
-    a type that nobody knows is unknown, not an error.
+    `T.N.attr` and `T.N[0].attr` go straight to the attribute: one that is not written in the block, of a
+    type that nobody knows, is unknown and no error.
     """
     if not repeat and steps and (name := _step_name(steps[0])) is not None:
         return _single(key, name), 1
@@ -407,6 +406,3 @@ def _each_key(env: Env) -> Value:
 
 def _each_value(env: Env) -> Value:
     return _present(env.each_value)
-
-
-_ = Callable, _FIXED

@@ -11,27 +11,11 @@ from coder_admin.terraform.config.declarations import Located, Section
 from coder_admin.terraform.diagnostics import Diagnostic, Range, error
 from coder_admin.terraform.syntax import tree
 from coder_admin.terraform.syntax.parser import ParsedFile
+from coder_admin.terraform.syntax.schema import TOP_LEVEL
 from coder_admin.terraform.syntax.source import SourceText
 
 _NAME = re.compile(r"[^\W\d][\w-]*")
 _AFTER_DOT = re.compile(r"\.([^\W\d][\w-]*)")
-# Labels of each kind of top-level block. The last ones are accepted and mean nothing to an evaluation.
-LABELS: dict[str, tuple[str, ...]] = {
-    "variable": ("name",),
-    "locals": (),
-    "output": ("name",),
-    "resource": ("type", "name"),
-    "data": ("type", "name"),
-    "ephemeral": ("type", "name"),
-    "module": ("name",),
-    "check": ("name",),
-    "terraform": (),
-    "provider": ("name",),
-    "moved": (),
-    "import": (),
-    "removed": (),
-    "action": ("type", "name"),
-}
 # Nested blocks of which an override replaces single arguments; of others it replaces all of their type.
 _MERGED_BLOCKS = ("lifecycle",)
 
@@ -40,7 +24,7 @@ _MERGED_BLOCKS = ("lifecycle",)
 class Sections:
     """A module's blocks by kind and name, in source order."""
 
-    named: dict[str, dict[str, Section]] = field(default_factory=lambda: {kind: {} for kind in LABELS})
+    named: dict[str, dict[str, Section]] = field(default_factory=lambda: {kind: {} for kind in TOP_LEVEL})
     locals: dict[str, Located] = field(default_factory=dict)
     # Every name that follows a dot somewhere: an upper bound of the attributes that expressions ask for.
     attribute_names: set[str] = field(default_factory=set)
@@ -65,9 +49,9 @@ class Sections:
 
     def labels_fit(self, source: SourceText, block: tree.BlockNode) -> bool:
         """Whether the block's kind and labels are right; reports when not."""
-        expected = LABELS.get(block.type)
+        expected = TOP_LEVEL.get(block.type)
         if expected is None:
-            self.unsupported_block(source, block, LABELS)
+            self.unsupported_block(source, block, TOP_LEVEL)
             return False
         where = source.range(block.start, block.header_end)
         if len(block.labels) < len(expected):
@@ -98,7 +82,8 @@ class Sections:
         what = "type" if len(block.labels) == 2 and label is block.labels[0] else "name"
         self.report(
             f"Invalid {kind} {what}",
-            "A name must start with a letter or underscore and may contain only letters, digits, underscores, and "
+            "A name must start with a letter or underscore and may contain only letters, digits, "
+            "underscores, and "
             "dashes.",
             source.range(label.start, label.end),
         )
@@ -139,7 +124,8 @@ class Sections:
             where = before.source.range(before.attribute.start, before.attribute.end)
             self.report(
                 "Duplicate local value definition",
-                f'A local value named "{name}" was already defined at {where}. Local value names must be unique '
+                f'A local value named "{name}" was already defined at {where}. Local value names must be '
+                f"unique "
                 "within a module.",
                 source.range(attribute.start, attribute.end),
             )
@@ -163,7 +149,8 @@ class Sections:
                 what = {"module": "module call", "data": "data resource"}.get(block.type, block.type)
                 self.report(
                     f"Missing base {what} declaration to override",
-                    f'There is no {what} named "{name}". An override file can only override a {what} that was '
+                    f'There is no {what} named "{name}". An override file can only override a {what} '
+                    f"that was "
                     "already defined in a primary configuration file.",
                     file.source.range(block.start, block.header_end),
                 )
@@ -196,20 +183,24 @@ def _duplicate(block: tree.BlockNode, name: str, before: Range) -> tuple[str, st
         kind, short = block.labels[0].text, block.labels[1].text
         data = "data " if block.type == "data" else ""
         return (
-            f'Duplicate {data}{"resource" if block.type != "ephemeral" else "ephemeral resource"} "{kind}" configuration',
-            f'A {kind} {data}resource named "{short}" was already declared at {before}. Resource names must be '
+            f"Duplicate {data}{'resource' if block.type != 'ephemeral' else 'ephemeral resource'} "
+            f'"{kind}" configuration',
+            f'A {kind} {data}resource named "{short}" was already declared at {before}. Resource names '
+            f"must be "
             "unique per type in each module.",
         )
     if block.type == "module":
         return (
             "Duplicate module call",
-            f'A module call named "{name}" was already defined at {before}. Module calls must have unique names '
+            f'A module call named "{name}" was already defined at {before}. Module calls must have '
+            f"unique names "
             "within a module.",
         )
     if block.type == "check":
         return (
             "Duplicate check block configuration",
-            f'A check block named "{name}" was already declared at {before}. Check blocks must be unique within '
+            f'A check block named "{name}" was already declared at {before}. Check blocks must be unique '
+            f"within "
             "a module.",
         )
     what = "output" if block.type == "output" else "variable"
@@ -217,6 +208,7 @@ def _duplicate(block: tree.BlockNode, name: str, before: Range) -> tuple[str, st
     return (
         title,
         f'{"An output" if what == "output" else "A variable"} named "{name}" was already '
-        f"{'defined' if what == 'output' else 'declared'} at {before}. {what.capitalize()} names must be unique "
+        f"{'defined' if what == 'output' else 'declared'} at {before}. {what.capitalize()} names must be "
+        f"unique "
         "within a module.",
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import posixpath
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
@@ -37,6 +36,7 @@ class Evaluator:
         root: ModuleNode,
         graph: Graph,
         files: FileSystem,
+        *,
         variables: Mapping[str, Value],
         provider: Provider | None,
         context: EvalContext,
@@ -177,9 +177,12 @@ class Evaluator:
             self.diagnostics.append(
                 error(
                     "Output refers to sensitive values",
-                    "To reduce the risk of accidentally exporting sensitive data that was intended to be only internal, "
-                    "Terraform requires that any root module output containing sensitive data be explicitly marked as "
-                    "sensitive, to confirm your intent.\n\nIf you do intend to export this data, annotate the output "
+                    "To reduce the risk of accidentally exporting sensitive data that was intended to be "
+                    "only internal, "
+                    "Terraform requires that any root module output containing sensitive data be "
+                    "explicitly marked as "
+                    "sensitive, to confirm your intent.\n\nIf you do intend to export this data, "
+                    "annotate the output "
                     "value as sensitive by adding the following argument:\n    sensitive = true",
                     output.range,
                 )
@@ -420,4 +423,3 @@ _HANDLERS: dict[str, Callable[[Evaluator, Node, Scope], None]] = {
     "call": Evaluator.call,
     "resource": Evaluator.resource,
 }
-_ = posixpath

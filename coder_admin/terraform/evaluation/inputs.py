@@ -42,7 +42,8 @@ def final_value(
         if variable.default is not None:
             given = variable.default
         elif given is not None:
-            detail = f"The given value is not suitable for {_title(variable, root)}: required variable may not be set to null."
+            title = _title(variable, root)
+            detail = f"The given value is not suitable for {title}: required variable may not be set to null."
             return unset(variable), error("Required variable not set", detail, where or variable.range)
         else:
             return unset(variable), None
@@ -69,7 +70,8 @@ def missing(variable: Variable) -> Diagnostic:
     """The error for a root variable that must be given and is not."""
     return error(
         "No value for required variable",
-        f'The root module input variable "{variable.name}" is not set, and has no default value. Give it a value '
+        f'The root module input variable "{variable.name}" is not set, and has no default value. Give it '
+        f"a value "
         "with --var or in a .tfvars file.",
         variable.range,
     )

@@ -71,7 +71,8 @@ def _for_each(value: Value, where: Range) -> _Keys | None:
     unsuitable = 'The given "for_each" argument value is unsuitable'
     if value.marks & SENSITIVE:
         raise invalid(
-            "Sensitive values, or values derived from sensitive values, cannot be used as for_each arguments. If "
+            "Sensitive values, or values derived from sensitive values, cannot be used as for_each "
+            "arguments. If "
             "used, the sensitive value could be exposed as a resource instance key."
         )
     if value.data is None:
@@ -81,7 +82,8 @@ def _for_each(value: Value, where: Range) -> _Keys | None:
     of = value.type
     if not isinstance(of, MapType | SetType | ObjectType) and of is not DYNAMIC:
         raise invalid(
-            f'{unsuitable}: the "for_each" argument must be a map, or set of strings, and you have provided a value '
+            f'{unsuitable}: the "for_each" argument must be a map, or set of strings, and you have '
+            f"provided a value "
             f"of type {of}."
         )
     if type(value.data) is Refinement:
@@ -92,7 +94,8 @@ def _for_each(value: Value, where: Range) -> _Keys | None:
         return None
     if value.data and of.element is not STRING:
         raise invalid(
-            f'{unsuitable}: "for_each" supports maps and sets of strings, but you have provided a set containing type '
+            f'{unsuitable}: "for_each" supports maps and sets of strings, but you have provided a set '
+            f"containing type "
             f"{of.element}."
         )
     keys: _Keys = {}
@@ -109,8 +112,10 @@ def unknown_keys(block: Resource | ModuleCall) -> DiagnosticError:
         return DiagnosticError(
             error(
                 "Invalid for_each argument",
-                'The "for_each" set includes values derived from resource attributes that cannot be determined until '
-                "apply, and so Terraform cannot determine the full set of keys that will identify the instances of "
+                'The "for_each" set includes values derived from resource attributes that cannot be '
+                "determined until "
+                "apply, and so Terraform cannot determine the full set of keys that will identify the "
+                "instances of "
                 "this resource.",
                 block.for_each.range,
             )
@@ -118,7 +123,8 @@ def unknown_keys(block: Resource | ModuleCall) -> DiagnosticError:
     return DiagnosticError(
         error(
             "Invalid count argument",
-            'The "count" value depends on resource attributes that cannot be determined until apply, so Terraform '
+            'The "count" value depends on resource attributes that cannot be determined until apply, so '
+            "Terraform "
             "cannot predict how many instances will be created.",
             None if block.count is None else block.count.range,
         )

@@ -99,7 +99,7 @@ class Evaluation:
             raise DiagnosticError(compiled.problems[0])
         evaluator = self._evaluator
         env: Env = evaluator.env(scope)
-        env.meter = env.functions.budget = Meter(evaluator.context.budget)  # type: ignore[assignment]
+        env.meter = env.functions.budget = Meter(evaluator.context.budget)
         try:
             return compiled.run(env)
         except RecursionError:

@@ -6,6 +6,7 @@ from coder_admin.terraform.syntax import tokens as t
 from coder_admin.terraform.syntax import tree
 from coder_admin.terraform.syntax.templates import TemplateParser
 
+_POSTFIX = frozenset({t.DOT, t.OBRACK})
 _KEYWORDS: dict[str, bool | None] = {"true": True, "false": False, "null": None}
 
 
@@ -31,7 +32,8 @@ class ExpressionParser(TemplateParser):
             if self.peek() != t.COLON:
                 self.fail(
                     "Missing false expression in conditional",
-                    "The conditional operator (...?...:...) requires a false expression, delimited by a colon.",
+                    "The conditional operator (...?...:...) requires a false expression, delimited by a "
+                    "colon.",
                 )
             self.pos += 1
             branches.append((condition, value))
@@ -63,7 +65,7 @@ class ExpressionParser(TemplateParser):
         """A term and the attribute, index and splat operators after it."""
         node = self.parse_term()
         kind = self.peek()
-        while kind == t.DOT or kind == t.OBRACK:
+        while kind in _POSTFIX:
             node = self.parse_dot(node) if kind == t.DOT else self.parse_bracket(node)
             kind = self.peek()
         return node
@@ -94,7 +96,8 @@ class ExpressionParser(TemplateParser):
                 elif following == t.STAR:
                     self.fail(
                         "Nested splat expression not allowed",
-                        "A splat expression (*) cannot be used inside another attribute-only splat expression.",
+                        "A splat expression (*) cannot be used inside another attribute-only splat "
+                        "expression.",
                     )
                 else:
                     self.fail("Invalid attribute name", "An attribute name is required after a dot.")
@@ -123,7 +126,8 @@ class ExpressionParser(TemplateParser):
             if self.peek() != t.CBRACK:
                 self.fail(
                     "Missing close bracket on splat index",
-                    'The star for a full splat operator must be immediately followed by a closing bracket ("]").',
+                    "The star for a full splat operator must be immediately followed by a closing "
+                    'bracket ("]").',
                 )
             self.pos += 1
             self.newlines = outer
@@ -131,7 +135,7 @@ class ExpressionParser(TemplateParser):
             each: tree.Node = item
             kind = self.peek()
             self.enter()
-            while kind == t.DOT or kind == t.OBRACK:
+            while kind in _POSTFIX:
                 each = self.parse_dot(each) if kind == t.DOT else self.parse_bracket(each)
                 kind = self.peek()
             self.depth -= 1
@@ -178,7 +182,7 @@ class ExpressionParser(TemplateParser):
             self.pos += 1
             self.newlines = outer
             return tree.Parentheses(start, self.previous_end, inner)
-        if kind == t.MINUS or kind == t.BANG:
+        if kind in (t.MINUS, t.BANG):
             self.pos += 1
             self.enter()
             operand = self.parse_postfix()
@@ -202,7 +206,7 @@ class ExpressionParser(TemplateParser):
         name = self.text[start:end]
         self.pos += 1
         following = self.peek()
-        if following == t.OPAREN or following == t.DOUBLE_COLON:
+        if following in (t.OPAREN, t.DOUBLE_COLON):
             while self.kinds[self.pos] == t.DOUBLE_COLON:
                 self.pos += 1
                 if self.kinds[self.pos] != t.IDENT:
@@ -272,7 +276,8 @@ class ExpressionParser(TemplateParser):
                     if kind == t.EOF:
                         self.fail(
                             "Unterminated tuple constructor expression",
-                            "There is no corresponding closing bracket before the end of the file. This may be "
+                            "There is no corresponding closing bracket before the end of the file. This "
+                            "may be "
                             "caused by incorrect bracket nesting elsewhere in this file.",
                             start,
                             start + 1,
@@ -324,8 +329,10 @@ class ExpressionParser(TemplateParser):
             if all(isinstance(step, tree.AttributeStep) for step in key.steps):
                 self.fail(
                     "Ambiguous attribute key",
-                    "If this expression is intended to be a reference, wrap it in parentheses. If it's instead "
-                    "intended as a literal name containing periods, wrap it in quotes to create a string literal.",
+                    "If this expression is intended to be a reference, wrap it in parentheses. If it's "
+                    "instead "
+                    "intended as a literal name containing periods, wrap it in quotes to create a string "
+                    "literal.",
                     key.start,
                     key.end,
                 )
@@ -350,7 +357,8 @@ class ExpressionParser(TemplateParser):
     def unterminated_object(self, start: int) -> None:
         self.fail(
             "Unterminated object constructor expression",
-            "There is no corresponding closing brace before the end of the file. This may be caused by incorrect "
+            "There is no corresponding closing brace before the end of the file. This may be caused by "
+            "incorrect "
             "brace nesting elsewhere in this file.",
             start,
             start + 1,

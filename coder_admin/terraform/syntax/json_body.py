@@ -10,21 +10,27 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from coder_admin.terraform.diagnostics import Diagnostic, error
+from coder_admin.terraform.syntax import tokens as t
 from coder_admin.terraform.syntax import tree
 from coder_admin.terraform.syntax.parser import ParsedFile, parse_expression, parse_template
 from coder_admin.terraform.syntax.reader import MAX_DEPTH
+from coder_admin.terraform.syntax.schema import TOP_LEVEL
 from coder_admin.terraform.syntax.source import SourceText
 
 _TOKEN = re.compile(
-    r"""[ \t\r\n]*(?:([{}\[\]:,])|("(?:[^"\\\x00-\x1f]++|\\.)*+")|(-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?)|(true|false|null))"""
+    r"""
+    [ \t\r\n]*
+    (?: ([{}\[\]:,])
+      | ("(?:[^"\\\x00-\x1f]++|\\.)*+")
+      | (-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?)
+      | (true|false|null)
+    )
+    """,
+    re.VERBOSE,
 )
-_LABELS: Final = {
-    "variable": 1, "output": 1, "resource": 2, "data": 2, "ephemeral": 2, "module": 1, "provider": 1, "check": 1,
-    "locals": 0, "terraform": 0, "moved": 0, "import": 0, "removed": 0, "action": 2,
-}  # fmt: skip
 _NESTED: Final = {
     "variable": ("validation",),
     "output": ("precondition",),
@@ -154,30 +160,32 @@ class _BodyMaker:
             key = str(name.data)
             if key == "//":
                 continue
-            count = _LABELS.get(key)
-            if count is None:
+            expected = TOP_LEVEL.get(key)
+            if expected is None:
                 label = tree.BlockNode(key, [], tree.Body(0, 0), name.start, name.end, name.end, content.end)
                 body.blocks.append(label)
                 continue
-            self.blocks(body, key, name, content, count, [])
+            self.blocks(body, key, name, content, len(expected))
         return body
 
-    def blocks(
-        self, body: tree.Body, kind: str, name: _Json, content: _Json, count: int, labels: list[tree.Label]
-    ) -> None:
-        if count:
-            for inner, value in self.pairs(content):
-                label = tree.Label(str(inner.data), inner.start, inner.end)
-                self.blocks(body, kind, inner, value, count - 1, [*labels, label])
-            return
-        items = content.data if content.kind == "array" and isinstance(content.data, list) else [content]
-        for item in items:
-            if item.kind == "null":
-                continue
-            inner_body = self.body(item, kind)
-            body.blocks.append(
-                tree.BlockNode(kind, labels, inner_body, name.start, name.end, name.end, item.end)
-            )
+    def blocks(self, body: tree.Body, kind: str, name: _Json, content: _Json, labels: int) -> None:
+        """Blocks below a property: `labels` levels of objects whose property names are the labels."""
+        found: list[tuple[list[tree.Label], _Json, _Json]] = [([], name, content)]
+        for _ in range(labels):
+            found = [
+                ([*before, tree.Label(str(inner.data), inner.start, inner.end)], inner, value)
+                for before, _name, holder in found
+                for inner, value in self.pairs(holder)
+            ]
+        for given, title, value in found:
+            items = value.data if value.kind == "array" and isinstance(value.data, list) else [value]
+            for item in items:
+                if item.kind != "null":
+                    inner_body = self.body(item, kind)
+                    block = tree.BlockNode(
+                        kind, given, inner_body, title.start, title.end, title.end, item.end
+                    )
+                    body.blocks.append(block)
 
     def body(self, value: _Json, kind: str) -> tree.Body:
         body = tree.Body(value.start, value.end)
@@ -187,13 +195,13 @@ class _BodyMaker:
                 continue
             own = _NESTED.get(kind)
             if own is not None and key in own:
-                self.blocks(body, key, name, content, 1 if key == "data" else 0, [])
+                self.blocks(body, key, name, content, 2 if key == "data" else 0)
                 continue
             if own is None and key == "dynamic":
-                self.blocks(body, key, name, content, 1, [])
+                self.blocks(body, key, name, content, 1)
                 continue
             if own is None and (key in ("lifecycle", "content") or _like_blocks(content)):
-                self.blocks(body, key, name, content, 1 if key == "provisioner" else 0, [])
+                self.blocks(body, key, name, content, 1 if key == "provisioner" else 0)
                 if key in ("lifecycle", "content", "provisioner", "connection"):
                     continue
             self.attribute(body, key, name, content)
@@ -213,8 +221,6 @@ class _BodyMaker:
         if value.kind == "number":
             text = str(data)
             number = tree.NumberLiteral(start, end, text.removeprefix("-"))
-            from coder_admin.terraform.syntax import tokens as t
-
             return tree.Unary(start, end, t.MINUS, number) if text.startswith("-") else number
         if value.kind == "array" and isinstance(data, list):
             return tree.TupleCons(start, end, [self.expression(item, as_code) for item in data])
@@ -247,9 +253,9 @@ def _like_blocks(value: _Json) -> bool:
     )
 
 
-def _move(node: object, start: int, end: int) -> None:
+def _move(node: Any, start: int, end: int) -> None:
     """Give every node of a tree the place of the JSON string that it was read from."""
-    stack: list[object] = [node]
+    stack: list[Any] = [node]
     while stack:
         item = stack.pop()
         if isinstance(item, list | tuple):

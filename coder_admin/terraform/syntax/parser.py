@@ -53,7 +53,8 @@ class BodyParser(ExpressionParser):
                 if opened is not None:
                     self.report(
                         "Unclosed configuration block",
-                        "There is no closing brace for this block before the end of the file. This may be caused "
+                        "There is no closing brace for this block before the end of the file. This may "
+                        "be caused "
                         "by incorrect brace nesting elsewhere in this file.",
                         opened,
                         opened + 1,
@@ -120,7 +121,8 @@ class BodyParser(ExpressionParser):
             where = self.source.range(before.start, before.name_end)
             self.report(
                 "Attribute redefined",
-                f'The argument "{attribute.name}" was already set at {where}. Each argument may be set only once.',
+                f'The argument "{attribute.name}" was already set at {where}. Each argument may be set '
+                f"only once.",
                 attribute.start,
                 attribute.name_end,
             )
@@ -187,7 +189,8 @@ class BodyParser(ExpressionParser):
             )
         elif kind == t.NEWLINE:
             detail = (
-                'A block definition must have block content delimited by "{" and "}", starting on the same line '
+                'A block definition must have block content delimited by "{" and "}", starting on the '
+                "same line "
                 "as the block header."
             )
         self.fail("Invalid block definition", detail)
@@ -206,7 +209,8 @@ class BodyParser(ExpressionParser):
             if self.kinds[self.pos] in (t.OBRACE, t.OQUOTE, t.IDENT):
                 self.fail(
                     summary,
-                    "A single-line block definition can contain only a single argument. If you meant to define "
+                    "A single-line block definition can contain only a single argument. If you meant to "
+                    "define "
                     "nested blocks, put each on a line of its own.",
                     start,
                     self.previous_end,
@@ -223,7 +227,8 @@ class BodyParser(ExpressionParser):
         if kind == t.COMMA:
             self.fail(
                 summary,
-                "Single-line block syntax can include only one argument definition. To define multiple arguments, "
+                "Single-line block syntax can include only one argument definition. To define multiple "
+                "arguments, "
                 "use the multi-line block syntax with one argument definition per line.",
             )
         if kind == t.NEWLINE:

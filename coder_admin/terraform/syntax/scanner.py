@@ -26,14 +26,15 @@ _NORMAL = re.compile(
   | (\r?\n | (?:\#|//)[^\n]*\n?)
   | (<<-?{_IDENT}\r?\n)
   | (/\*(?s:.*?)\*/)
-  | (\.\.\. | => | == | != | <= | >= | && | \|\| | :: | [{{}}\[\]().,:?=<>+\-*%!] | /(?!\*))
+  | (\.\.\. | => | == | != | <= | >= | && | \|\| | :: | [\[\]().,:?=<>+\-*%!] | /(?!\*))
   | (")
   | ([0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)
-  | (~\}})
+  | (~?\}} | \{{)
     """,
     re.VERBOSE,
 )
-_SPACE, _NAME, _LINE, _HEREDOC, _COMMENT, _PUNCT, _QUOTE, _NUMBER, _STRIP_END = range(1, 10)
+_SPACE, _NAME, _LINE, _HEREDOC, _COMMENT, _PUNCT, _QUOTE, _NUMBER, _BRACE = range(1, 10)
+_SKIPPED = frozenset({_SPACE, _COMMENT})
 
 _DOLLARS = r"\$\$++\{|%%++\{|\$++(?!\{)|%++(?!\{)"
 _QUOTED_TEXT = re.compile(rf'(?:[^"\\$%\r\n]++|\\[^\r\n]|{_DOLLARS})+')
@@ -113,54 +114,58 @@ class _Scanner:
                 at = self.invalid(at)
                 continue
             group, start, at = match.lastindex, at, match.end()
-            if group == _SPACE or group == _COMMENT:
+            if group in _SKIPPED:
                 continue
-            if group == _PUNCT:
-                kind = punctuation[match[0]]
-                if kind == t.OBRACE:
-                    self.braces += 1
-                elif kind == t.CBRACE:
-                    if self.mode == _INTERPOLATION and self.braces == 0:
-                        self.out.add(t.SEQ_END, start, at)
-                        self.at = at
-                        self.pop()
-                        return
-                    self.braces -= 1
-            elif group == _NAME:
+            if group == _NAME and match[0].isascii():
                 kind = t.IDENT
-                if not match[0].isascii():
-                    at = _identifier_end(text, start, at)
-                    if at == start:
-                        at = self.invalid(start)
-                        continue
-            elif group == _LINE:
-                if text[at - 1] != "\n":
-                    continue
-                kind = t.NEWLINE
+            elif group == _PUNCT:
+                kind = punctuation[match[0]]
             elif group == _NUMBER:
                 kind = t.NUMBER
-            elif group == _QUOTE:
-                self.out.add(t.OQUOTE, start, at)
-                self.at = at
-                self.push(_QUOTED)
-                return
-            elif group == _HEREDOC:
-                self.out.add(t.OHEREDOC, start, at)
-                self.at = at
-                self.push(_IN_HEREDOC, match[0].lstrip("<").removeprefix("-").rstrip())
-                return
-            elif self.mode == _INTERPOLATION and self.braces == 0:
-                self.out.add(t.SEQ_END, start, at)
-                self.at = at
-                self.pop()
-                return
             else:
-                at = self.invalid(start)
+                self.at = at
+                if self.special(group, start, match[0]):
+                    return
+                at = self.at
                 continue
             kinds.append(kind)
             starts.append(start)
             ends.append(at)
         self.at = at
+
+    def special(self, group: int | None, start: int, found: str) -> bool:
+        """A token that is rarer, or changes the mode; True when it did. `self.at` is after it."""
+        if group == _LINE:
+            if found[-1] == "\n":
+                self.out.add(t.NEWLINE, start, self.at)
+        elif group == _NAME:
+            end = _identifier_end(self.text, start, self.at)
+            if end == start:
+                self.at = self.invalid(start)
+            else:
+                self.out.add(t.IDENT, start, end)
+                self.at = end
+        elif group == _QUOTE:
+            self.out.add(t.OQUOTE, start, self.at)
+            self.push(_QUOTED)
+            return True
+        elif group == _HEREDOC:
+            self.out.add(t.OHEREDOC, start, self.at)
+            self.push(_IN_HEREDOC, found.lstrip("<").removeprefix("-").rstrip())
+            return True
+        elif found == "{":
+            self.braces += 1
+            self.out.add(t.OBRACE, start, self.at)
+        elif self.mode == _INTERPOLATION and self.braces == 0:  # } or ~}
+            self.out.add(t.SEQ_END, start, self.at)
+            self.pop()
+            return True
+        elif found == "}":
+            self.braces -= 1
+            self.out.add(t.CBRACE, start, self.at)
+        else:
+            self.at = self.invalid(start)
+        return False
 
     def sequence_start(self) -> None:
         """`${` or `%{`, perhaps with a strip marker."""

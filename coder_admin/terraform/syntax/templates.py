@@ -18,7 +18,9 @@ _ESCAPE = re.compile(r'\\(?:[nrt"\\]|u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}|.?)|([$%])\
 _SEQUENCE = re.compile(r"([$%])\1+\{")
 _SIMPLE = {"\\n": "\n", "\\r": "\r", "\\t": "\t", '\\"': '"', "\\\\": "\\"}
 # Go's unicode.IsSpace; Python's str.strip() would also take the separators U+001C to U+001F.
-SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
+SPACE = (
+    "\t\n\v\f\r \x85\xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u2028\u2029\u202f\u205f\u3000"
+)
 
 
 @dataclass(slots=True)
@@ -130,7 +132,8 @@ class TemplateParser(TokenReader, ABC):
             elif kind == t.QUOTED_NEWLINE:
                 self.fail(
                     "Invalid multi-line string",
-                    "Quoted strings may not be split over multiple lines. To produce a multi-line string, either "
+                    "Quoted strings may not be split over multiple lines. To produce a multi-line "
+                    "string, either "
                     'use the \\n escape to represent a newline character or use the "heredoc" multi-line '
                     "template syntax.",
                 )
@@ -171,7 +174,8 @@ class TemplateParser(TokenReader, ABC):
         if here in (t.EOF, t.QUOTED_NEWLINE) or (here in (t.CQUOTE, t.OQUOTE) and end_kind == t.CQUOTE):
             self.fail(
                 "Unclosed template interpolation sequence",
-                "There is no closing brace for this interpolation sequence before the end of the template. This "
+                "There is no closing brace for this interpolation sequence before the end of the "
+                "template. This "
                 "might be caused by incorrect nesting inside the given expression.",
                 start,
                 self.previous_end,
@@ -179,12 +183,14 @@ class TemplateParser(TokenReader, ABC):
         if here == t.COLON:
             self.fail(
                 "Extra characters after interpolation expression",
-                "Template interpolation doesn't expect a colon at this location. To have the sequence literally, "
+                "Template interpolation doesn't expect a colon at this location. To have the sequence "
+                "literally, "
                 'for another language to process, escape it by starting with "$${" instead of just "${".',
             )
         self.fail(
             "Extra characters after interpolation expression",
-            "Expected a closing brace to end the interpolation expression, but found extra characters.\n\nTo have "
+            "Expected a closing brace to end the interpolation expression, but found extra "
+            "characters.\n\nTo have "
             'the sequence literally, for another language such as a shell, escape it by starting with "$${" '
             'instead of just "${".',
         )
@@ -193,7 +199,8 @@ class TemplateParser(TokenReader, ABC):
         if self.peek() != t.IDENT:
             self.fail(
                 "Invalid template directive",
-                'A template directive keyword ("if", "for", etc) is expected at the beginning of a %{ sequence.',
+                'A template directive keyword ("if", "for", etc) is expected at the beginning of a %{ '
+                "sequence.",
             )
         word = self.token_text()
         if word not in ("if", "else", "endif", "for", "endfor"):

@@ -9,24 +9,29 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
+from typing import TypeVar
 
 from coder_admin.provisioning.engines.base import CheckCanceled, EngineRequest, LogFunction, Step
-from coder_admin.terraform import EvalContext, Instance, Module, evaluate
+from coder_admin.terraform import Budget, EvalContext, Instance, Module, evaluate
 from coder_admin.terraform.values import Value, to_python
 
 from .changes import Action, Change, decide, trigger_hashes
 from .completion import complete
 from .planner import Planned, configuration, read_source
 from .resource import Call, ResourceError, ResourceType, Values
+from .schema import conform
 from .secrets import Mask
 from .sources import DATA_SOURCES
 from .state import Deposed, Journal, Resource, State
 from .types import RESOURCE_TYPES
 
+T = TypeVar("T")
+
+LONGEST = 24 * 3600.0  # seconds of one apply; the job's own limits end it earlier
 SLICE = 0.2  # seconds between looks at the cancel flag while a resource waits
 
 
@@ -74,7 +79,7 @@ class Applier:
             module,
             variables=self._request.variables,
             provider=self,
-            context=EvalContext(workspace="default", strict=True, now=datetime.now(UTC)),
+            context=EvalContext(strict=True, now=datetime.now(UTC), budget=Budget(seconds=LONGEST)),
         )
         if self.canceled is None and not self._failed:
             self.errors += [self._mask.hide(str(d)) for d in evaluation.diagnostics if d.is_error]
@@ -85,8 +90,6 @@ class Applier:
         source = DATA_SOURCES.get(instance.type)
         if source is None or self._skips(instance):
             return None
-        from .schema import conform
-
         config = conform(
             instance.config, source.schema, place=instance.range, diagnostics=instance.diagnostics
         )
@@ -105,9 +108,8 @@ class Applier:
         if change.action is Action.NO_OP:
             self._refresh_metadata(instance, change)
             return change.before
-        with self._step(change.address, "create" if change.action is not Action.UPDATE else "update"):
-            return self._carry_out(instance, kind, change, config)
-        return None
+        word = "update" if change.action is Action.UPDATE else "create"
+        return self._attempt(change.address, word, lambda: self._carry_out(instance, kind, change, config))
 
     def _skips(self, instance: Instance) -> bool:
         """Whether the instance cannot be done: canceled, or something it depends on failed."""
@@ -123,8 +125,7 @@ class Applier:
 
     def _note_trouble(self, instance: Instance) -> bool:
         """Takes what is wrong with the instance's arguments now that all is known."""
-        wrong = [*instance.diagnostics, *instance.config.diagnostics]
-        errors = [self._mask.hide(str(d)) for d in wrong if d.is_error]
+        errors = [self._mask.hide(str(d)) for d in instance.diagnostics if d.is_error]
         if errors:
             self._fail(instance.address, "\n".join(errors))
         return bool(errors)
@@ -132,23 +133,14 @@ class Applier:
     def _carry_out(
         self, instance: Instance, kind: ResourceType, change: Change, config: dict[str, Value]
     ) -> Value:
-        updating = change.action is Action.UPDATE and change.before is not None
-        prior: Values = dict(change.before.data) if updating and change.before is not None else {}
+        prior: Values = dict(change.before.data) if change.before is not None else {}
         call = self._call(change, planned=config, prior=prior)
-        decision = decide(kind, config, call, ignore=instance.lifecycle.ignore_changes)
-        if change.action is Action.REPLACE and change.before is not None:
-            # What is ignored keeps its old value in the new object too.
-            ignored = decide(
-                kind,
-                config,
-                replace(call, prior=dict(change.before.data)),
-                ignore=instance.lifecycle.ignore_changes,
-                triggered=True,
-            )
-            decision = replace(decision, after=ignored.after)
+        replacing = change.action is Action.REPLACE  # what is ignored keeps its value in the new object too
+        decision = decide(kind, config, call, ignore=instance.lifecycle.ignore_changes, triggered=replacing)
         self._mask.learn(decision.after.values())
         call = replace(call, planned=decision.after)
-        made = kind.update(call) if updating else kind.create(call)
+        updating = change.action is Action.UPDATE
+        made = kind.update(call) if updating else kind.create(replace(call, prior={}))
         value = complete(kind.schema, decision.after, made)
         self._mask.learn([value])
         self._keep(instance, kind, change, value)
@@ -161,21 +153,14 @@ class Applier:
         if change.action is Action.REPLACE and known is not None and known.attributes is not None:
             old = Deposed(uuid.uuid4().hex[:8], known.attributes, known.dependencies)
             deposed = (*deposed, old)
-        resource = Resource(
-            address=change.address,
-            type=change.type,
-            name=change.name,
-            module=change.module,
-            key=change.key,
-            deposed=deposed,
-            **_metadata(instance, change),
-        ).with_value(value, kind.schema.type)
+        bare = Resource(change.address, change.type, change.name, change.module, change.key, deposed=deposed)
+        resource = _noted(bare, instance, change).with_value(value, kind.schema.type)
         self.state = self.state.put(resource)
         self._journal.write(self.state)
 
     def _refresh_metadata(self, instance: Instance, change: Change) -> None:
         known = self.state.resources[change.address]
-        fresh = replace(known, **_metadata(instance, change))
+        fresh = _noted(known, instance, change)
         if fresh != known:
             self.state = self.state.put(fresh)
 
@@ -189,9 +174,17 @@ class Applier:
             if self._dependants(change.address):
                 self._failed.add(change.address)  # something that needs it could not be destroyed
                 continue
-            with self._step(change.address, "delete"):
-                self._delete(change.address, change.type, change.name, change.before)
-                self._forget(replace(self.state.resources[change.address], attributes=None, sensitive=()))
+            self._attempt(change.address, "delete", partial(self._remove, change))
+
+    def _remove(self, change: Change) -> None:
+        self._delete(change.address, change.type, change.name, change.before)
+        self._forget(replace(self.state.resources[change.address], attributes=None, sensitive=()))
+
+    def _remove_deposed(self, resource: Resource, deposed: Deposed, kind: ResourceType) -> None:
+        old = replace(resource, attributes=deposed.attributes).value(kind.schema.type)
+        self._delete(resource.address, resource.type, resource.name, old)
+        now = self.state.resources[resource.address]
+        self._forget(replace(now, deposed=tuple(d for d in now.deposed if d.id != deposed.id)))
 
     def _dependants(self, address: str) -> bool:
         """Whether something that was to be destroyed before this one is still there."""
@@ -207,11 +200,7 @@ class Applier:
             kind = RESOURCE_TYPES.get(resource.type)
             if kind is None or self._stopped(f"{resource.address} (deposed {deposed.id})"):
                 continue
-            old = replace(resource, attributes=deposed.attributes).value(kind.schema.type)
-            with self._step(resource.address, "delete"):
-                self._delete(resource.address, resource.type, resource.name, old)
-                now = self.state.resources[resource.address]
-                self._forget(replace(now, deposed=tuple(d for d in now.deposed if d.id != deposed.id)))
+            self._attempt(resource.address, "delete", partial(self._remove_deposed, resource, deposed, kind))
 
     def _delete(self, address: str, type_name: str, name: str, before: Value | None) -> None:
         prior = dict(before.data) if before is not None else {}
@@ -235,14 +224,13 @@ class Applier:
 
     # Steps
 
-    @contextmanager
-    def _step(self, address: str, action: str) -> Iterator[None]:
-        """Logs and times one operation; its failure is noted and does not leave the body."""
+    def _attempt(self, address: str, action: str, do: Callable[[], T]) -> T | None:
+        """Logs and times one operation; its failure is noted, the others go on."""
         doing, done = _WORDS[action]
         started, clock = datetime.now(UTC), time.monotonic()
         self._log(self._stage, f"{address}: {doing}...")
         try:
-            yield
+            result = do()
         except ResourceError as error:
             self._fail(address, f"{address}: {self._mask.hide(str(error))}")
         except OSError as error:
@@ -253,9 +241,10 @@ class Applier:
             self._failed.add(address)
         else:
             self.steps.append(Step(address, action, started, datetime.now(UTC)))
-            self._log(
-                self._stage, f"{address}: {done} after {time.monotonic() - clock:.0f}s{self._id(address)}"
-            )
+            took = f"{time.monotonic() - clock:.0f}s"
+            self._log(self._stage, f"{address}: {done} after {took}{self._id(address)}")
+            return result
+        return None
 
     def _id(self, address: str) -> str:
         resource = self.state.resources.get(address)
@@ -290,14 +279,15 @@ _WORDS = {
 }
 
 
-def _metadata(instance: Instance, change: Change) -> dict[str, object]:
-    """What the state notes about a resource beside its attributes."""
-    return {
-        "dependencies": instance.depends_on,
-        "create_before_destroy": change.create_before_destroy,
-        "prevent_destroy": instance.lifecycle.prevent_destroy,
-        "triggers": trigger_hashes(instance.lifecycle.replace_triggered_by),
-    }
+def _noted(resource: Resource, instance: Instance, change: Change) -> Resource:
+    """The resource with what the state keeps beside its attributes."""
+    return replace(
+        resource,
+        dependencies=change.dependencies,
+        create_before_destroy=change.create_before_destroy,
+        prevent_destroy=instance.lifecycle.prevent_destroy,
+        triggers=trigger_hashes(instance.lifecycle.replace_triggered_by),
+    )
 
 
 def _outputs(outputs: dict[str, Value]) -> dict[str, object]:
@@ -309,3 +299,7 @@ def _outputs(outputs: dict[str, Value]) -> dict[str, object]:
         }
         for name, v in outputs.items()
     }
+
+
+def _shown(value: Value) -> object:
+    return None if value.deep_marks else to_python(value, unknown_as=None)

@@ -153,10 +153,8 @@ def _carry(value: Value, prior: Value, steps: Sequence[Step]) -> Value:
     """The value with the part at the path as it was before (also: absent as it was before)."""
     if not steps:
         return prior
-    if not isinstance(value.data, dict | tuple) or not isinstance(prior.data, type(value.data)):
-        return value
     step = steps[0]
-    if isinstance(value.data, dict):
+    if isinstance(value.data, dict) and isinstance(prior.data, dict):
         members = dict(value.data)
         name = str(step)
         if name in prior.data:
@@ -165,6 +163,8 @@ def _carry(value: Value, prior: Value, steps: Sequence[Step]) -> Value:
         elif len(steps) == 1:
             members.pop(name, None)
         return Value(value.type if value.type.is_collection else None, members, value.marks)
+    if not isinstance(value.data, tuple) or not isinstance(prior.data, tuple):
+        return value
     if isinstance(step, int) and step < len(value.data) and step < len(prior.data):
         items = list(value.data)
         items[step] = _carry(items[step], prior.data[step], steps[1:])
@@ -191,7 +191,7 @@ def steps_of(path: str) -> list[Step]:
 
 
 def trigger_hashes(values: Iterable[tuple[str, Value]]) -> dict[str, str]:
-    """What replace_triggered_by refers to, as hashes: the state must not hold foreign values. "" = unknown."""
+    """What replace_triggered_by refers to, as hashes (the state holds no foreign values); "": unknown."""
     return {reference: _hash(value) for reference, value in values}
 
 

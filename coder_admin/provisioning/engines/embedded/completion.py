@@ -17,8 +17,7 @@ def complete(schema: Schema, planned: Mapping[str, Value], computed: Mapping[str
     for name, value in planned.items():
         attribute = schema.attributes.get(name)
         if attribute is not None and name in computed:
-            value = convert(from_python(computed[name]), attribute.type)
-        elif not value.is_known:
-            value = null(value.type)
-        values[name] = value
+            values[name] = convert(from_python(computed[name]), attribute.type)
+        else:
+            values[name] = value if value.is_known else null(value.type)
     return object_(mark(values, schema))

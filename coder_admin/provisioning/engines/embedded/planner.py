@@ -41,8 +41,11 @@ class Planner:
         self._mask = mask
         self._now = now
         self.changes: dict[str, Change] = {}
+        self._closures: dict[str, frozenset[str]] = {}  # instance to all that it depends on
+        self._managed: set[str] = set()
 
     def data(self, instance: Instance) -> Value | None:
+        self._close(instance)
         source = DATA_SOURCES.get(instance.type)
         if source is None:
             instance.diagnostics.append(unsupported(f"data source {instance.type}", instance.range))
@@ -62,10 +65,18 @@ class Planner:
         # Coder's facts of the build depend on nothing that a build changes.
         if instance.type.startswith("coder_"):
             return False
-        pending = (self.changes[a].action for a in instance.depends_on if a in self.changes)
+        before = self._closures[instance.address]
+        pending = (self.changes[a].action for a in before if a in self.changes)
         return any(action is not Action.NO_OP for action in pending)
 
+    def _close(self, instance: Instance) -> None:
+        """Note all that an instance depends on; what it names itself has been noted before it."""
+        named = instance.depends_on
+        self._closures[instance.address] = frozenset(named).union(*(self._closures[a] for a in named))
+
     def resource(self, instance: Instance) -> Value | None:
+        self._close(instance)
+        self._managed.add(instance.address)
         kind = RESOURCE_TYPES.get(instance.type)
         if kind is None:
             instance.diagnostics.append(unsupported(f"resource type {instance.type}", instance.range))
@@ -101,7 +112,7 @@ class Planner:
             after=object_(decision.after),
             replace_paths=decision.replace_paths,
             reason="replace_because_gone" if gone else decision.reason,
-            dependencies=instance.depends_on,
+            dependencies=tuple(sorted(a for a in self._closures[instance.address] if a in self._managed)),
             create_before_destroy=instance.lifecycle.create_before_destroy,
             triggers=triggers,
         )

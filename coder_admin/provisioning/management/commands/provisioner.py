@@ -53,5 +53,10 @@ class Command(BaseCommand):
         self.stdout.flush()
         drain.wait()
         self.stdout.write(f"Draining: {worker.busy} jobs left.")
-        threading.Thread(target=lambda: (hurry.wait(), worker.interrupt()), daemon=True).start()
+
+        def hasten() -> None:
+            hurry.wait()
+            worker.interrupt()
+
+        threading.Thread(target=hasten, daemon=True).start()
         worker.stop(grace=options["drain_seconds"], interrupt=False)

@@ -217,7 +217,8 @@ class RandomShuffle(ResourceType):
     def create(self, call: Call) -> dict[str, Any]:
         items, count = call.get("input"), call.get("result_count")
         count = len(items) if count is None else count
-        generator, drawn = _generator(call.get("seed")), []
+        generator = _generator(call.get("seed"))
+        drawn: list[str] = []
         # More than there are: the input again, shuffled anew each time.
         while items and len(drawn) < count:
             drawn += generator.sample(items, len(items))
