@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import structlog
 from django.conf import settings
@@ -19,9 +19,17 @@ from django.conf import settings
 from coder_admin.files.cache import file_cache
 from coder_admin.foundation import events
 from coder_admin.parameters.owners import load_owner
-from coder_admin.provisioning import engines
 from coder_admin.provisioning.context import JobContext
-from coder_admin.provisioning.engines.base import Engine, EngineRequest, Plan, WorkspaceMetadata
+from coder_admin.provisioning.engines import engine_named
+from coder_admin.provisioning.engines.base import (
+    BuildStage,
+    Engine,
+    EngineError,
+    EngineRequest,
+    Plan,
+    WorkspaceMetadata,
+)
+from coder_admin.provisioning.engines.base import Transition as EngineTransition
 from coder_admin.provisioning.handlers import JobCanceled, JobError, JobFailed
 from coder_admin.provisioning.models import ProvisionerJob
 from coder_admin.terraform import FileSystem
@@ -98,13 +106,16 @@ class BuildHandler:
             ctx.log(APPLY_STAGE, "There is nothing to delete: no build of this workspace made anything.")
             return BuildOutcome(state=b"")
         with acting_as(SystemSubject.PROVISIONERD, reason="build a workspace for its job") as actor:
-            return self._build(ctx, work, actor)
+            try:
+                return self._build(ctx, work, actor)
+            except EngineError as error:
+                raise JobFailed(str(error)) from error
 
     def _build(self, ctx: JobContext, work: _Work, actor: Subject) -> BuildOutcome:
         file_id = work.build.template_version.job.file_id
         if file_id is None:
             raise JobFailed("The template version has no source files.")
-        engine = engines.get(settings.PROVISIONER_ENGINE)
+        engine = engine_named(settings.PROVISIONER_ENGINE)
         with file_cache.acquire(file_id, subject=actor) as handle:
             request = _request(work, handle.file.filesystem(), actor)
             with ctx.timing("plan", source=engine.name):
@@ -176,8 +187,8 @@ def _metadata(build: WorkspaceBuild, actor: Subject) -> WorkspaceMetadata:
         tokens = _running_tokens(build)
     return WorkspaceMetadata(
         access_url=settings.ACCESS_URL,
-        transition=Transition(build.transition).value,
-        stage=PrebuildStage(build.prebuild_stage).value,
+        transition=cast("EngineTransition", build.transition),
+        stage=cast("BuildStage", build.prebuild_stage),
         workspace_id=str(workspace.id),
         workspace_name=workspace.name,
         owner={

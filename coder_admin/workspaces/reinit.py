@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from uuid import UUID
 
 from asgiref.sync import sync_to_async
 from channels.layers import get_channel_layer
@@ -22,7 +23,7 @@ PING_INTERVAL = 15.0
 _PING = b"event: ping\ndata: {}\n\n"
 
 
-def claim_state(workspace_id: object) -> tuple[ClaimAnswer, dict[str, str]]:
+def claim_state(workspace_id: UUID) -> tuple[ClaimAnswer, dict[str, str]]:
     """What to tell the workspace's agents now, and the event to tell it with."""
     workspace = Workspace.objects.select_related("latest_build__job").get(pk=workspace_id)
     first = workspace.builds.order_by("build_number").values_list("initiator_id", flat=True).first()
@@ -45,7 +46,7 @@ def claim_state(workspace_id: object) -> tuple[ClaimAnswer, dict[str, str]]:
     return answer, event
 
 
-async def reinit_stream(workspace_id: object) -> AsyncIterator[bytes]:
+async def reinit_stream(workspace_id: UUID) -> AsyncIterator[bytes]:
     """Server-sent events until the agent hangs up: a ping at once and every 15 s, and the claim.
 
     Subscribes first and looks at the database afterwards, and again at each message and each ping: the

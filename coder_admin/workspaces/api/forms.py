@@ -24,7 +24,9 @@ class ParameterValue(serializers.Serializer[Any]):
 
 
 class _WithParameters(serializers.Serializer[Any]):
-    rich_parameter_values = ParameterValue(many=True, required=False, max_length=MAXIMUM_PARAMETERS)
+    rich_parameter_values = serializers.ListField(
+        child=ParameterValue(), required=False, max_length=MAXIMUM_PARAMETERS
+    )
     template_version_id = serializers.UUIDField(required=False, allow_null=True)
     template_version_preset_id = serializers.UUIDField(required=False, allow_null=True)
 
@@ -90,7 +92,7 @@ class Logs(serializers.Serializer[Any]):
     """`run_id` and `sequence` place the batch in its source's log, so that sending it twice is harmless."""
 
     log_source_id = serializers.UUIDField()
-    logs = LogLineForm(many=True, max_length=MAXIMUM_LOG_LINES)
+    logs = serializers.ListField(child=LogLineForm(), max_length=MAXIMUM_LOG_LINES)
     run_id = serializers.CharField(required=False, allow_blank=True, default="", max_length=128)
     sequence = serializers.IntegerField(required=False, default=0, min_value=0)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from django.http import HttpResponseBase, StreamingHttpResponse
 from drf_spectacular.utils import extend_schema
@@ -56,8 +56,7 @@ class AgentApiView(APIView):
 
     @property
     def agent(self) -> WorkspaceAgent:
-        agent: WorkspaceAgent = self.request.auth
-        return agent
+        return cast("WorkspaceAgent", self.request.auth)
 
     def parse(self, serializer: type[BaseSerializer[Any]]) -> dict[str, Any]:
         form = serializer(data=self.request.data)
