@@ -236,9 +236,10 @@ def test_a_prebuild_that_was_claimed_meanwhile_is_left_alone(orchestrator: Subje
     template = world.template()
     preset = world.preset(template.active_version)
     row = Prebuild(preset, template.active_version, owner=world.person().id).save()
-    with leadership() as lead, pytest.raises(provision.Superseded):
+    with leadership() as lead:
         assert lead is not None
-        provision.delete_prebuild(actor=orchestrator, lead=lead, workspace_id=str(row.pk))
+        with pytest.raises(provision.Superseded):
+            provision.delete_prebuild(actor=orchestrator, lead=lead, workspace_id=str(row.pk))
     assert row.builds.count() == 1
 
 
@@ -246,9 +247,10 @@ def test_nothing_is_created_for_a_version_replaced_meanwhile(orchestrator: Subje
     template = world.template()
     preset = world.preset(template.active_version)
     world.promote(template, world.version(template, "v2"))
-    with leadership() as lead, pytest.raises(provision.Superseded):
+    with leadership() as lead:
         assert lead is not None
-        provision.create_prebuild(actor=orchestrator, lead=lead, preset_id=str(preset.id))
+        with pytest.raises(provision.Superseded):
+            provision.create_prebuild(actor=orchestrator, lead=lead, preset_id=str(preset.id))
     assert not Workspace.objects.exists()
 
 
