@@ -176,7 +176,7 @@ def _preset(row: _Reader) -> Preset:
         deleted=row.flag("deleted", False),
         deprecated=row.flag("deprecated", False),
         desired_instances=row.whole("desired_instances", 0),
-        ttl_seconds=row.whole("ttl_seconds", 0),
+        ttl_seconds=row.optional_whole("ttl_seconds"),
         scheduling_timezone=row.text("scheduling_timezone"),
         prebuild_status=PrebuildStatus(status),
         last_invalidated_at=row.instant("last_invalidated_at"),
@@ -243,8 +243,12 @@ class _Reader:
         value: bool | None = self._get(name, bool, "true or false")
         return default if value is None else value
 
-    def whole(self, name: str, default: int) -> int:
+    def optional_whole(self, name: str) -> int | None:
         value: int | None = self._get(name, int, "a whole number")
+        return value
+
+    def whole(self, name: str, default: int) -> int:
+        value = self.optional_whole(name)
         return default if value is None else value
 
     def number(self, name: str, default: float) -> float:
