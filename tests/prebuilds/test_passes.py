@@ -46,6 +46,7 @@ def pool() -> list[tuple[str, str]]:
 def test_an_empty_pool_is_filled_once() -> None:
     template = world.template()
     preset = world.preset(template.active_version, 3)
+    template.active_version.parameters.create(name="size", default_value="small")
     preset.parameters.create(name="size", value="large")
     assert done(reconcile_once(), created=3)
     assert done(reconcile_once())
@@ -62,6 +63,7 @@ def test_an_empty_pool_is_filled_once() -> None:
         assert (build.build_number, build.reason, build.prebuild_stage) == (1, "initiator", "create")
         assert build.initiator_id == build.job.initiator_id == PREBUILDS_USER_ID
         assert build.template_version_preset_id == preset.id
+        assert list(build.parameters.values_list("name", "value")) == [("size", "large")]
         assert build.job.priority == JobPriority.PREBUILD
 
 
