@@ -3,7 +3,10 @@
 from django.contrib import admin
 from django.urls import include, path
 
+from coder_admin.api.system import docs
+
 urlpatterns = [
+    path("api/docs", docs, name="api-docs"),
     path("api/v2/", include("coder_admin.api.urls")),
     path("admin/", admin.site.urls),
     path("", include("coder_admin.operations.urls")),

@@ -1,8 +1,13 @@
 """The routes of `/api/v2`: each room brings its own."""
 
+from __future__ import annotations
+
 from importlib.util import find_spec
 
-from django.urls import URLPattern, URLResolver, include, path
+from django.urls import URLPattern, URLResolver, include, path, re_path
+
+from .authcheck import AuthCheckView
+from .system import BuildInfoView, UnknownRouteView, openapi
 
 ROOMS = (
     "coder_admin.organizations",
@@ -17,5 +22,9 @@ ROOMS = (
 )
 
 urlpatterns: list[URLPattern | URLResolver] = [
-    path("", include(f"{room}.api_urls")) for room in ROOMS if find_spec(f"{room}.api_urls")
+    path("buildinfo", BuildInfoView.as_view()),
+    path("authcheck", AuthCheckView.as_view()),
+    path("openapi.json", openapi, name="openapi"),
+    *(path("", include(f"{room}.api_urls")) for room in ROOMS if find_spec(f"{room}.api_urls")),
+    re_path("", UnknownRouteView.as_view()),
 ]

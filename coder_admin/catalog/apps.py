@@ -6,3 +6,16 @@ from django.apps import AppConfig
 class CatalogConfig(AppConfig):
     name = "coder_admin.catalog"
     label = "catalog"
+
+    def ready(self) -> None:
+        """Who manages a template may read its files; an organization with live templates stays."""
+        from coder_admin.files.selectors import register_granter
+        from coder_admin.organizations.dependents import register_organization_dependents
+
+        from .models import Template
+        from .selectors import may_read_file
+
+        register_granter(may_read_file)
+        register_organization_dependents(
+            "templates", lambda org: Template.objects.filter(organization_id=org, deleted=False).count()
+        )

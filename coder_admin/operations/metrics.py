@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_GET
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
 
-from coder_admin.api.authentication import user_of
+from coder_admin.organizations.authentication import user_of
 from prebuilds.metrics import register_collectors
 from rbac.django import require, subject_for
 from rbac.model import Action, RbacObject, ResourceType

@@ -16,7 +16,6 @@ from .models import (
     PREBUILDS_USER_ID,
     Group,
     Organization,
-    OrganizationMember,
     User,
 )
 
@@ -25,6 +24,8 @@ DEFAULT_ORGANIZATION_NAME = "coder"
 
 def ensure_system_rows(**_signal: Any) -> None:
     """The default organization with its Everyone group, and the prebuilds user as its member."""
+    from .services.members import insert_membership  # services use this module too
+
     with transaction.atomic():
         user, _ = User.objects.get_or_create(
             id=PREBUILDS_USER_ID,
@@ -43,7 +44,7 @@ def ensure_system_rows(**_signal: Any) -> None:
                 name=DEFAULT_ORGANIZATION_NAME, display_name="Coder", is_default=True
             )
         ensure_everyone_group(organization)
-        OrganizationMember.objects.get_or_create(organization=organization, user=user)
+        insert_membership(organization, user)
 
 
 def ensure_everyone_group(organization: Organization) -> Group:

@@ -7,8 +7,8 @@ from .environment import env
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "coder_admin.api.authentication.TokenAuthentication",
-        "coder_admin.api.authentication.SessionAuthentication",
+        "coder_admin.organizations.authentication.TokenAuthentication",
+        "coder_admin.organizations.authentication.SessionAuthentication",
     ],
     # Deny by default; a view that anybody may call says so itself.
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],

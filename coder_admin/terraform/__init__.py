@@ -11,6 +11,7 @@ from coder_admin.terraform.diagnostics import (
     Range,
     has_errors,
 )
+from coder_admin.terraform.evaluation.result import Evaluation
 from coder_admin.terraform.filesystem import (
     DirectoryFileSystem,
     FileSystem,
@@ -28,6 +29,23 @@ from coder_admin.terraform.model import (
     Mode,
     Provider,
 )
+from coder_admin.terraform.module import Module, evaluate, load_module
+from coder_admin.terraform.values import (
+    Value,
+    boolean,
+    from_python,
+    list_of,
+    map_of,
+    null,
+    number,
+    object_,
+    set_of,
+    string,
+    to_python,
+    to_text,
+    tuple_,
+    unknown,
+)
 
 __all__ = [
     "Block",
@@ -37,15 +55,33 @@ __all__ = [
     "DiagnosticError",
     "DirectoryFileSystem",
     "EvalContext",
+    "Evaluation",
     "FileSystem",
     "Instance",
     "Key",
     "Lifecycle",
     "MemoryFileSystem",
     "Mode",
+    "Module",
     "OutsideModuleError",
     "Position",
     "Provider",
     "Range",
+    "Value",
+    "boolean",
+    "evaluate",
+    "from_python",
     "has_errors",
+    "list_of",
+    "load_module",
+    "map_of",
+    "null",
+    "number",
+    "object_",
+    "set_of",
+    "string",
+    "to_python",
+    "to_text",
+    "tuple_",
+    "unknown",
 ]

@@ -1,7 +1,8 @@
 """Terraform's numbers: binary floating point with mantissas of up to 512 bits (Go's big.Float, as in cty).
 
-A number is a plain `int` while it is an integer of at most 512 bits; anything else is a `Float`. Results of
-float64 functions (pow, log) carry 53 bits, which decides how many digits are printed. This is what makes
+A number is a plain `int` while it is an integer of no more bits than its precision, which is 512, and 53 for
+what float64 functions (pow, log) give; anything else is a `Float`. The precision decides how many digits are
+printed: pow(2, 64) prints as 18446744073709552000. This is what makes
 `1/3*3 == 1` true and `0.1+0.2` print as Terraform prints it, which decimal arithmetic would not.
 """
 
@@ -24,9 +25,9 @@ class NumberError(ValueError):
 
 @final
 class Float:
-    """`mantissa * 2**exponent`, mantissa odd; never an integer of at most 512 bits. `precision` in bits.
+    """`mantissa * 2**exponent`, mantissa odd; never an integer of at most `precision` bits.
 
-    An infinity has mantissa ±1 and exponent None.
+    An infinity has mantissa ±1 and exponent None; negative zero, which prints as -0, mantissa 0.
     """
 
     __slots__ = ("exponent", "mantissa", "precision")
@@ -39,10 +40,13 @@ class Float:
     def __eq__(self, other: object) -> bool:
         if isinstance(other, Float):
             return self.mantissa == other.mantissa and self.exponent == other.exponent
-        return False
+        return isinstance(other, int) and is_whole(self) and to_int(self) == other
 
     def __hash__(self) -> int:
-        return hash((self.mantissa, self.exponent))
+        return hash(to_int(self)) if is_whole(self) else hash((self.mantissa, self.exponent))
+
+    def __bool__(self) -> bool:
+        return self.mantissa != 0
 
     def __repr__(self) -> str:
         return f"Float({format_number(self)})"
@@ -61,6 +65,7 @@ class Float:
 Number = int | Float
 POSITIVE_INFINITY: Final = Float(1, None)
 NEGATIVE_INFINITY: Final = Float(-1, None)
+NEGATIVE_ZERO: Final = Float(0, 0)
 
 
 def _rounded(numerator: int, exponent: int, precision: int) -> Number:
@@ -81,7 +86,7 @@ def _rounded(numerator: int, exponent: int, precision: int) -> Number:
     exponent += zeros
     if numerator < 0:
         magnitude = -magnitude
-    if exponent >= 0 and magnitude.bit_length() + exponent <= PRECISION:
+    if exponent >= 0 and magnitude.bit_length() + exponent <= precision:
         return magnitude << exponent
     if abs(exponent) > 4 * EXPONENT_LIMIT:
         raise NumberError("the number is out of range")
@@ -107,6 +112,8 @@ def from_float(x: float) -> Number:
         raise NumberError("not a number")
     if math.isinf(x):
         return POSITIVE_INFINITY if x > 0 else NEGATIVE_INFINITY
+    if x.is_integer() and abs(x) < 2**53:
+        return int(x) if x or math.copysign(1, x) > 0 else NEGATIVE_ZERO
     numerator, denominator = x.as_integer_ratio()
     return _rounded(numerator, 1 - denominator.bit_length(), 53)
 
@@ -135,6 +142,8 @@ def parse_number(text: str) -> Number:
         raise NumberError("the number is out of range")
     digits = int((whole + fraction)[:EXPONENT_LIMIT])
     if sign == "-":
+        if not digits:
+            return NEGATIVE_ZERO
         digits = -digits
     scale = exponent - len(fraction)
     if scale >= 0:
@@ -148,6 +157,8 @@ def format_number(x: Number) -> str:
         return str(x)
     if x.exponent is None:
         return "+Inf" if x.mantissa > 0 else "-Inf"
+    if not x.mantissa:
+        return "-0"
     digits, point = shortest_digits(x)
     sign = "-" if x.mantissa < 0 else ""
     if point <= 0:
@@ -232,38 +243,55 @@ def add(a: Number, b: Number) -> Number:
         return from_int(a + b)
     ma, ea, pa = _parts(a)
     mb, eb, pb = _parts(b)
+    if a is NEGATIVE_ZERO and b is NEGATIVE_ZERO:
+        return NEGATIVE_ZERO
     low = min(ea, eb)
     return _rounded((ma << (ea - low)) + (mb << (eb - low)), low, max(pa, pb))
 
 
 def negate(a: Number) -> Number:
     if isinstance(a, int):
-        return -a
+        return -a if a else NEGATIVE_ZERO
+    if not a.mantissa:
+        return 0
     return Float(-a.mantissa, a.exponent, a.precision)
 
 
 def subtract(a: Number, b: Number) -> Number:
     if isinstance(a, int) and isinstance(b, int):
         return from_int(a - b)
-    return add(a, negate(b))
+    return add(a, negate(b)) if b else a
 
 
 def multiply(a: Number, b: Number) -> Number:
     """cty computes products with 512 bits whatever the operands carry."""
     if isinstance(a, int) and isinstance(b, int):
-        return from_int(a * b)
+        return from_int(a * b) if a and b else _zero(a, b)
+    if not (a and b):
+        return _zero(a, b)
     ma, ea, pa = _parts(a)
     mb, eb, pb = _parts(b)
     product = _rounded(ma * mb, ea + eb, PRECISION)
-    if isinstance(product, Float):
-        product.precision = max(pa, pb, product.mantissa.bit_length())
-    return product
+    needed = (product.mantissa if isinstance(product, Float) else product).bit_length()
+    return _rounded(*_parts(product)[:2], max(pa, pb, min(needed, PRECISION)))
+
+
+def _zero(a: Number, b: Number) -> Number:
+    """The zero that a product or quotient of these is: negative where exactly one of them is."""
+    return NEGATIVE_ZERO if is_negative(a) != is_negative(b) else 0
+
+
+def is_negative(a: Number) -> bool:
+    """Below zero, or negative zero."""
+    return a < 0 if isinstance(a, int) else a.mantissa < 0 or a is NEGATIVE_ZERO
 
 
 def divide(a: Number, b: Number) -> Number:
     """NumberError for a division by zero."""
     if b == 0:
         raise NumberError("division by zero")
+    if not a:
+        return _zero(a, b)
     if isinstance(a, int) and isinstance(b, int) and a % b == 0:
         return a // b
     ma, ea, pa = _parts(a)

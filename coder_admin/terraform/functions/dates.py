@@ -27,17 +27,15 @@ _UNITS = {
     "h": 3600 * 10**9,
 }
 _DURATION_PART = re.compile(r"(\d*)(?:\.(\d*))?([^\d.]*)", re.ASCII)
-_TOKEN = re.compile(r"'(?:[^']|'')*'|([A-Za-z])\1*|[^A-Za-z']+")
+_PART = re.compile(r"''|'(?:[^']|'')+'|([A-Za-z])\1*|[^A-Za-z']+")
 
 
 def parse_timestamp(text: str, arg_index: int | None) -> datetime:
-    """An RFC 3339 timestamp. FunctionError, about that argument, says which part is wrong."""
+    """An RFC 3339 timestamp to the second. FunctionError, about that argument, says which part is wrong."""
     found = _TIMESTAMP.fullmatch(text)
     if found is None:
         raise FunctionError(f"not a valid RFC3339 timestamp: {_timestamp_problem(text)}", arg_index)
     year, month, day, hour, minute, second = (int(found[group]) for group in range(1, 7))
-    fraction = found[7]
-    micros = int(fraction[1:7].ljust(6, "0")) if fraction else 0
     zone = found[8]
     offset = 0
     if zone != "Z":
@@ -47,10 +45,17 @@ def parse_timestamp(text: str, arg_index: int | None) -> datetime:
         offset = (hours * 60 + minutes) * (-1 if zone[0] == "-" else 1)
     try:
         tz = timezone(timedelta(minutes=offset)) if offset else UTC
-        return datetime(year, month, day, hour, minute, second, micros, tz)
+        return datetime(year, month, day, hour, minute, second, tzinfo=tz)
     except ValueError as error:
         reason = str(error).replace("day is out of range for month", "day out of range")
         raise FunctionError(f"not a valid RFC3339 timestamp: {reason}", arg_index) from None
+
+
+def nanosecond(text: str) -> int:
+    """The fraction of the second of a valid timestamp, in nanoseconds."""
+    found = _TIMESTAMP.fullmatch(text)
+    fraction = found[7] if found else None
+    return int(fraction[1:10].ljust(9, "0")) if fraction else 0
 
 
 _PARTS = (
@@ -94,21 +99,21 @@ def _formatdate(args: Sequence[Value], context: FunctionContext) -> Value:
     done: list[str] = []
     at = 0
     while at < len(text):
-        found = _TOKEN.match(text, at)
+        found = _PART.match(text, at)
         if found is None:  # only a quote that is never closed matches nothing
             raise FunctionError("unterminated literal '", 0)
-        token = found[0]
+        verb = found[0]
         at = found.end()
-        if token[0] == "'":
-            done.append(token[1:-1].replace("''", "'"))
+        if verb[0] == "'":
+            done.append("'" if verb == "''" else verb[1:-1].replace("''", "'"))
         elif found[1] is None:
-            done.append(token)
+            done.append(verb)
         else:
-            done.append(_date_part(token, moment))
+            done.append(_date_part(verb, moment))
     return string("".join(done))
 
 
-def _date_part(token: str, moment: datetime) -> str:
+def _date_part(verb: str, moment: datetime) -> str:
     hour12 = (moment.hour + 11) % 12 + 1
     utc = not moment.utcoffset()
     parts = {
@@ -137,13 +142,13 @@ def _date_part(token: str, moment: datetime) -> str:
         "ZZZZ": _offset_text(moment, ""),
         "ZZZZZ": _offset_text(moment, ":"),
     }
-    if token not in parts:
-        letter = token[0]
+    if verb not in parts:
+        letter = verb[0]
         known = [name for name in parts if name[0] == letter]
         if not known:
-            raise FunctionError(f'invalid date format verb "{token}": put literal text in single quotes', 0)
-        raise FunctionError(f'invalid date format verb "{token}": use one of {", ".join(known)}', 0)
-    return parts[token]
+            raise FunctionError(f'invalid date format verb "{verb}": put literal text in single quotes', 0)
+        raise FunctionError(f'invalid date format verb "{verb}": use one of {", ".join(known)}', 0)
+    return parts[verb]
 
 
 def parse_duration(text: str) -> int:
@@ -165,7 +170,7 @@ def parse_duration(text: str) -> int:
         total += int(found[1][:20] or 0) * _UNITS[unit]
         if fraction:
             total += int(fraction) * _UNITS[unit] // 10 ** len(fraction)
-        if total >= 2**63:
+        if total >= 2**63 and not (total == 2**63 and text[0] == "-"):
             raise FunctionError(f'time: invalid duration "{text}"')
         rest = rest[found.end() :]
     if not text or text in ("-", "+"):
@@ -176,16 +181,17 @@ def parse_duration(text: str) -> int:
 @function("timeadd", Parameter("timestamp", STRING), Parameter("duration", STRING), returns=STRING)
 def _timeadd(args: Sequence[Value], context: FunctionContext) -> Value:
     moment = parse_timestamp(args[0].data, None)
-    nanoseconds = parse_duration(args[1].data)
+    nanoseconds = parse_duration(args[1].data) + nanosecond(args[0].data)
     try:
-        return string(timestamp_text(moment + timedelta(microseconds=nanoseconds // 1000)))
+        return string(timestamp_text(moment + timedelta(seconds=nanoseconds // 10**9)))
     except OverflowError:
         raise FunctionError("the result is not a date between the years 1 and 9999") from None
 
 
 @function("timecmp", Parameter("timestamp_a", STRING), Parameter("timestamp_b", STRING), returns=NUMBER)
 def _timecmp(args: Sequence[Value], context: FunctionContext) -> Value:
-    a, b = parse_timestamp(args[0].data, 0), parse_timestamp(args[1].data, 1)
+    a = parse_timestamp(args[0].data, 0), nanosecond(args[0].data)
+    b = parse_timestamp(args[1].data, 1), nanosecond(args[1].data)
     return number((a > b) - (a < b))
 
 

@@ -146,6 +146,7 @@ def _jsonencode(args: Sequence[Value], context: FunctionContext) -> Value:
     given = args[0]
     if not given.is_wholly_known:
         return unknown(STRING, _beginning(given))
+    context.budget.spend(given.size)
     text = json_text(given)
     context.budget.check_size(len(text))
     return string(text)
@@ -169,7 +170,13 @@ class _Number(str):
     __slots__ = ()
 
 
-_decoder = json.JSONDecoder(parse_int=_Number, parse_float=_Number, strict=True)
+class _Members(list[tuple[str, Any]]):
+    """An object's members in order, before their names are compared."""
+
+    __slots__ = ()
+
+
+_decoder = json.JSONDecoder(parse_int=_Number, parse_float=_Number, strict=True, object_pairs_hook=_Members)
 
 
 @function("jsondecode", _STR)
@@ -207,12 +214,24 @@ def _from_json(data: Any, depth: int) -> Value:
         case str():
             # Half of a surrogate pair alone stands for no character; Go's decoder replaces it as well.
             return string(data.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
+        case _Members():
+            return _json_object(data, depth)
         case list():
             return tuple_([_from_json(item, depth + 1) for item in data])
-        case dict():
-            return object_({normalized(key): _from_json(item, depth + 1) for key, item in data.items()})
         case _:  # NaN and Infinity, which Python's reader takes
             raise FunctionError("invalid JSON: numbers are digits only")
+
+
+def _json_object(members: _Members, depth: int) -> Value:
+    """The last of several members of one name counts; all must be of one type."""
+    found: dict[str, Value] = {}
+    for key, item in members:
+        name = normalized(key)
+        value = _from_json(item, depth + 1)
+        if name in found and found[name].type is not value.type:
+            raise FunctionError(f'the JSON holds the property "{name}" twice, with different types')
+        found[name] = value
+    return object_(found)
 
 
 def _json_number(digits: str) -> Value:

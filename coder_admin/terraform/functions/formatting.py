@@ -15,7 +15,7 @@ from ..numbers import Float, Number
 from ..types import BOOL, DYNAMIC, NUMBER, STRING, ListType, SetType, TupleType, Type, list_type
 from ..values import NOT_NULL, Refinement, Value, list_of, string, to_text, unknown
 from .graphemes import grapheme_count, graphemes
-from .json_text import json_text
+from .json_text import json_string, json_text
 from .registry import FunctionContext, FunctionError, Parameter, function
 
 _VERB = re.compile(
@@ -140,14 +140,14 @@ def format_value(verb: Verb, value: Value) -> str:
     if value.data is None:
         raise _unsupported(verb, "null value cannot be formatted")
     if mode == "t":
-        return _padded(to_text(_as(verb, value, BOOL)), verb)
+        return to_text(_as(verb, value, BOOL))  # a width is not heeded, as in cty
     if mode in "bdoxXeEfgG":
         return _number(verb, _as(verb, value, NUMBER).data)
     if mode in "sq":
         text = str(_as(verb, value, STRING).data)
         if verb.precision is not None:
             text = "".join(list(graphemes(text))[: verb.precision])
-        return _padded(quoted(text) if mode == "q" else text, verb)
+        return _padded(json_string(text) if mode == "q" else text, verb)
     raise FunctionError(
         f'unsupported format verb {_quoted_char(mode)} in "{verb.raw}" at offset {verb.offset}'
     )
@@ -171,7 +171,7 @@ def _default(verb: Verb, value: Value) -> str:
     if value.type is STRING:
         return str(value.data)
     if value.type is NUMBER:
-        return _float_text(value.data, "g", verb.precision)
+        return _float_text(value.data, "g", None)
     return json_text(value)
 
 
@@ -196,7 +196,6 @@ def _number(verb: Verb, x: Number) -> str:
         negative, digits, prefix = whole < 0, _integer_digits(verb, abs(whole)), ""
         if verb.sharp:
             prefix = {"b": "0b", "o": "0", "x": "0x", "X": "0X"}.get(mode, "")
-            prefix = "" if mode == "o" and digits.startswith("0") else prefix
     else:
         text = _float_text(x, mode, verb.precision)
         negative, digits, prefix = text.startswith("-"), text.removeprefix("-").removeprefix("+"), ""

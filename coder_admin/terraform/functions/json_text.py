@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from ..numbers import format_number
+from ..numbers import Float, format_number
 from ..values import Value
+from .registry import FunctionError
 
 _ESCAPES = {
     '"': '\\"',
@@ -56,5 +57,7 @@ def _write(value: Value, parts: list[str]) -> None:
             parts.append(f"{',' if index else ''}{json_string(key)}:")
             _write(element, parts)
         parts.append("}")
+    elif isinstance(data, Float) and data.exponent is None:
+        raise FunctionError("JSON cannot hold an infinite number")
     else:
         parts.append(format_number(data))

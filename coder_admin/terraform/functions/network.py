@@ -40,7 +40,7 @@ def address_text(address: int, bits: int) -> str:
 def parse_network(text: str) -> Network:
     """`10.0.0.0/8` or `fd00::/56`; leading zeros in IPv4 are allowed and mean nothing."""
     head, slash, tail = text.partition("/")
-    digits = tail.isascii() and tail.isdecimal() and len(tail) <= 3 and (tail == "0" or tail[0] != "0")
+    digits = tail.isascii() and tail.isdecimal() and len(tail) <= 9
     if slash and digits:
         bits = 128 if ":" in head else 32
         length = int(tail)
@@ -94,32 +94,35 @@ def _cidrnetmask(args: Sequence[Value], context: FunctionContext) -> Value:
 def _cidrsubnet(args: Sequence[Value], context: FunctionContext) -> Value:
     newbits, netnum = _whole(args[1]), _whole(args[2])
     network = parse_network(args[0].data)
-    _check_newbits(newbits, 1)
     length = network.length + newbits
-    if length > network.bits:
+    if not 0 <= length <= network.bits:
         raise FunctionError(f"insufficient address space to extend prefix of {network.length} by {newbits}")
-    if not -(1 << newbits) <= netnum < 1 << newbits:
+    if netnum >= 1 << max(newbits, 0):
         raise FunctionError(f"prefix extension of {newbits} does not accommodate a subnet numbered {netnum}")
-    offset = netnum % (1 << newbits)
-    return string(Network(network.address | offset << (network.bits - length), length, network.bits).text())
+    shift = network.bits - length
+    # A negative number gives what Terraform's arithmetic gives, which is outside the network.
+    address = abs(network.address | netnum << shift) % (1 << network.bits)
+    return string(Network(address, length, network.bits).text())
 
 
-def _check_newbits(newbits: int, index: int, least: int = 0) -> None:
-    if newbits < least:
-        raise FunctionError(f"must extend prefix by at least {'one bit' if least else 'no bits'}", index)
-    if newbits > 128:
-        raise FunctionError("may not extend prefix by more than 128 bits", index)
+def _check_newbits(newbits: int, index: int) -> None:
+    if newbits < 1:
+        raise FunctionError("must extend prefix by at least one bit", index)
+    if newbits > 32:
+        raise FunctionError("may not extend prefix by more than 32 bits", index)
 
 
 @function("cidrsubnets", _PREFIX, variadic=Parameter("newbits", NUMBER), returns=list_type(STRING))
 def _cidrsubnets(args: Sequence[Value], context: FunctionContext) -> Value:
     network = parse_network(args[0].data)
+    if network.length == 0 and len(args) > 1:
+        raise FunctionError("a network that is the whole address space cannot be divided", 0)
     found: list[Value] = []
     end = network.address + (1 << network.host_bits)
     at = network.address
     for index, arg in enumerate(args[1:], 1):
         newbits = _whole(arg)
-        _check_newbits(newbits, index, 1)
+        _check_newbits(newbits, index)
         length = network.length + newbits
         if length > network.bits:
             kind = "IPv4" if network.bits == 32 else "IPv6"

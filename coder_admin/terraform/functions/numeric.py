@@ -28,17 +28,17 @@ _NUM = Parameter("num", NUMBER)
 @function("abs", _NUM, returns=NUMBER)
 def _abs(args: Sequence[Value], context: FunctionContext) -> Value:
     x: Number = args[0].data
-    return args[0] if numbers.compare(x, 0) >= 0 else number(numbers.negate(x))
+    return number(numbers.negate(x)) if numbers.is_negative(x) else args[0]
 
 
 @function("ceil", _NUM, returns=NUMBER)
 def _ceil(args: Sequence[Value], context: FunctionContext) -> Value:
-    return number(numbers.ceil(args[0].data))
+    return number(numbers.ceil(args[0].data) or 0)
 
 
 @function("floor", _NUM, returns=NUMBER)
 def _floor(args: Sequence[Value], context: FunctionContext) -> Value:
-    return number(numbers.floor(args[0].data))
+    return number(numbers.floor(args[0].data) or 0)
 
 
 @function("signum", _NUM, returns=NUMBER)
@@ -74,22 +74,65 @@ def _natural_log(x: float) -> float:
 
 def _divided(a: float, b: float) -> float:
     if b == 0:
-        return math.copysign(math.inf, a) * math.copysign(1.0, b)
+        return math.copysign(math.inf, a)
     return a / b
 
 
 @function("pow", _NUM, Parameter("power", NUMBER), returns=NUMBER)
 def _pow(args: Sequence[Value], context: FunctionContext) -> Value:
-    x, power = float(args[0].data), float(args[1].data)
     try:
-        result = math.pow(x, power)
+        return number(go_pow(float(args[0].data), float(args[1].data)))
+    except numbers.NumberError:
+        raise FunctionError("the power is not a number") from None
+
+
+def go_pow(x: float, y: float) -> float:
+    """x**y as Go computes it: by repeated squaring of the mantissa, so its last digit can differ from C's."""
+    if y == 0 or x == 1 or y == 1:
+        return x if y == 1 else 1.0
+    if x == 0 or math.isinf(x) or math.isinf(y) or (x < 0 and not y.is_integer()):
+        return _special_pow(x, y)
+    if abs(y) == 0.5:
+        return math.sqrt(x) if y > 0 else 1 / math.sqrt(x)
+    fraction, whole = math.modf(abs(y))
+    if whole >= 2**63:
+        return math.inf if (abs(x) > 1) == (y > 0) else 0.0
+    result, exponent = 1.0, 0
+    if fraction:
+        if fraction > 0.5:
+            fraction -= 1
+            whole += 1
+        result = math.exp(fraction * math.log(x))
+    mantissa, power = math.frexp(x)
+    steps = int(whole)
+    while steps and abs(power) < 1 << 40:
+        if steps & 1:
+            result *= mantissa
+            exponent += power
+        mantissa *= mantissa
+        power <<= 1
+        if mantissa < 0.5:
+            mantissa += mantissa
+            power -= 1
+        steps >>= 1
+    if steps:
+        exponent += power
+    if y < 0:
+        result, exponent = 1 / result, -exponent
+    try:
+        return math.ldexp(result, exponent)
     except OverflowError:
-        result = -math.inf if x < 0 and power % 2 == 1 else math.inf
-    except ValueError:
-        if x != 0:
-            raise FunctionError("the power is not a number") from None
-        result = math.inf
-    return number(result)
+        return math.copysign(math.inf, result)
+
+
+def _special_pow(x: float, y: float) -> float:
+    """The powers of zero and infinities; NaN for what has none."""
+    try:
+        return math.pow(x, y)
+    except OverflowError:
+        return math.inf
+    except ValueError:  # zero to a negative power, or a root of a negative number
+        return math.inf if x == 0 else math.nan
 
 
 @function("max", variadic=Parameter("numbers", NUMBER), returns=NUMBER)

@@ -5,6 +5,7 @@ RE2's running time is linear in the text, so no pattern that a template holds ca
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
@@ -18,6 +19,8 @@ from .registry import FunctionContext, FunctionError, Parameter, function
 _OPTIONS = re2.Options()
 _OPTIONS.log_errors = False
 _OPTIONS.max_mem = 16 << 20
+# RE2 in C++ has \C for any byte, Go's has not; and it would cut characters in two.
+_ANY_BYTE = re.compile(r"(?<!\\)(?:\\\\)*\\C")
 _PATTERN = Parameter("pattern", STRING)
 _SUBJECT = Parameter("string", STRING)
 
@@ -29,6 +32,8 @@ def _compile(pattern: str) -> Any:
 
 def compiled(pattern: str, arg_index: int | None) -> Any:
     """The compiled pattern. FunctionError, about that argument, when it is not valid."""
+    if _ANY_BYTE.search(pattern):
+        raise FunctionError("invalid regexp pattern: invalid escape sequence: \\C", arg_index)
     try:
         return _compile(pattern)
     except re2.error as error:

@@ -99,11 +99,11 @@ def _coalesce(args: Sequence[Value], context: FunctionContext) -> Value:
     of = unify([arg.type for arg in args], True)
     if of is None:
         raise FunctionError("all arguments must have the same type")
-    for index, arg in enumerate(args):
+    for arg in args:
         try:
             value = convert(arg, of)
-        except ConversionError as error:
-            raise FunctionError(str(error), index) from None
+        except ConversionError:
+            continue  # as if it were null, which is what cty does
         if not value.is_known:
             return unknown(of, NOT_NULL)
         if value.data is None or (of is STRING and value.data == ""):
@@ -122,10 +122,11 @@ def _coalescelist(args: Sequence[Value], context: FunctionContext) -> Value:
         raise FunctionError("at least one argument is required")
     types = {arg.type for arg in args}
     for arg in args:
+        if arg.is_known and not isinstance(arg.type, (ListType, TupleType)):
+            raise FunctionError("coalescelist arguments must be lists or tuples")
+    for arg in args:
         if not arg.is_known:
             return unknown(types.pop() if len(types) == 1 else DYNAMIC)
-        if (arg.data is None and arg.type is DYNAMIC) or not isinstance(arg.type, (ListType, TupleType)):
-            raise FunctionError("coalescelist arguments must be lists or tuples")
         if arg.data:
             return arg
     raise FunctionError("no non-null arguments, or all lists are empty")

@@ -18,7 +18,7 @@ def _common_type(args: Sequence[Value]) -> Type:
     """The set type that all arguments convert to; empty sets of no particular type do not count."""
     types = [arg.type for arg in args if not (arg.is_known and not arg.data and _is_open(arg.type))]
     of = unify(types or [args[0].type])
-    if of is None:
+    if of is None or (_is_open(of) and not all(map(_is_open, types))):
         raise FunctionError("given sets must all have compatible element types")
     return of
 

@@ -100,13 +100,14 @@ def _trimsuffix(args: Sequence[Value], context: FunctionContext) -> Value:
 @function("substr", _STR, Parameter("offset", NUMBER), Parameter("length", NUMBER), returns=STRING)
 def _substr(args: Sequence[Value], context: FunctionContext) -> Value:
     offset, length = int_argument(args, 1), int_argument(args, 2)
-    if length == 0:
+    if length == 0 and offset >= 0:
         return string("")
     clusters = list(graphemes(args[0].data))
     if offset < 0:
-        # further back than the text begins: from its beginning, as cty has it
+        # Further back than the text begins: from its beginning. A length of 0 then means all of the rest,
+        # which is an oddity of cty that templates may rely on.
         offset = max(0, offset + len(clusters))
-    end = len(clusters) if length < 0 else offset + length
+    end = len(clusters) if length <= 0 else offset + length
     return string("".join(clusters[offset:end]))
 
 

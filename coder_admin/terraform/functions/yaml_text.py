@@ -1,9 +1,13 @@
-"""yamlencode and yamldecode: YAML 1.2's core schema over libyaml's parser and emitter."""
+"""yamlencode and yamldecode over libyaml's parser and emitter, resolving plain scalars as go-cty-yaml does.
+
+That is YAML 1.2's numbers with YAML 1.1's bools (`yes`, `on`), timestamps and merge keys.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Any
 
 import yaml
@@ -18,13 +22,18 @@ _DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 _TAG = "tag:yaml.org,2002:"
 _MAX_DEPTH = 200
 _PLAIN: dict[str, Value] = {
-    **dict.fromkeys(("true", "True", "TRUE"), TRUE),
-    **dict.fromkeys(("false", "False", "FALSE"), FALSE),
+    **dict.fromkeys(["y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"], TRUE),
+    **dict.fromkeys(["n", "N", "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"], FALSE),
     **dict.fromkeys(("", "~", "null", "Null", "NULL"), NULL),
     **dict.fromkeys((".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF"), Value(NUMBER, POSITIVE_INFINITY)),
     **dict.fromkeys(("-.inf", "-.Inf", "-.INF"), Value(NUMBER, NEGATIVE_INFINITY)),
 }
 _DECIMAL = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?", re.ASCII)
+_DATE = re.compile(
+    r"(\d{4})-(\d{1,2})-(\d{1,2})"
+    r"(?:[Tt ](\d{1,2}):(\d{1,2}):(\d{1,2})(?:\.\d{1,9})?(?P<zone>Z|[+-]\d\d:\d\d)?)?",
+    re.ASCII,
+)
 _BASED = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+", re.ASCII)
 
 
@@ -53,8 +62,11 @@ class _Reader:
 
     def document(self) -> Value:
         next(self._events)  # the stream's beginning
-        if isinstance(next(self._events), yaml.StreamEndEvent):
-            return NULL
+        start = next(self._events)
+        if isinstance(start, yaml.StreamEndEvent):
+            raise FunctionError("the text holds no YAML document")
+        if start.version not in (None, (1, 1)):
+            raise FunctionError("found incompatible YAML document: only version 1.1 may be declared")
         value, _ = self._node(next(self._events), 0)
         next(self._events)  # the document's end
         if not isinstance(next(self._events), yaml.StreamEndEvent):
@@ -73,8 +85,10 @@ class _Reader:
         if isinstance(event, yaml.ScalarEvent):
             found = _scalar(event), 1
         elif isinstance(event, yaml.SequenceStartEvent):
+            _check_tag(event, "seq")
             found = self._sequence(depth)
         else:
+            _check_tag(event, "map")
             found = self._mapping(depth)
         self._context.budget.check_size(found[1])
         if anchor is not None:
@@ -116,7 +130,10 @@ class _Reader:
         return object_(merged | found), size
 
     def _key(self, event: Any, depth: int) -> str:
+        anchor = getattr(event, "anchor", None)
         value, _ = self._node(event, depth + 1)
+        if anchor is not None and not isinstance(event, yaml.AliasEvent):
+            del self._anchors[anchor]  # an anchor on a key names nothing
         if value.data is None:
             raise FunctionError("mapping key cannot be null")
         if not value.type.is_primitive:
@@ -124,37 +141,43 @@ class _Reader:
         return to_text(value)
 
 
+def _check_tag(event: Any, kind: str) -> None:
+    if event.tag not in (None, "!", _TAG + kind):
+        raise FunctionError(f'unsupported tag "{event.tag.replace(_TAG, "!!")}"')
+
+
 def _is_merge(event: Any) -> bool:
-    return isinstance(event, yaml.ScalarEvent) and event.value == "<<" and event.implicit[0]
+    return isinstance(event, yaml.ScalarEvent) and event.value == "<<" and event.tag is None
 
 
 def _merge(into: dict[str, Value], value: Value) -> None:
-    for source in value.data if isinstance(value.data, tuple) else (value,):
-        if not isinstance(source.data, dict):
-            raise FunctionError("cannot merge: the value must be a mapping or a sequence of mappings")
-        for key, element in source.data.items():
-            into.setdefault(key, element)
+    if not isinstance(value.data, dict):
+        raise FunctionError("cannot merge: the value of << must be a mapping")
+    into.update(value.data)
 
 
 def _scalar(event: Any) -> Value:
     text: str = event.value
     tag: str | None = event.tag
-    if tag is None or tag == "!":
-        return _resolved(text) if event.implicit[0] and tag is None else string(text)
+    plain = event.style in (None, "")
+    if tag is None:
+        return _resolved(text) if plain else string(text)
     if not tag.startswith(_TAG):
         raise FunctionError(f'unsupported tag "{tag}"')
-    return _tagged(tag.removeprefix(_TAG), text)
+    return _tagged(tag.removeprefix(_TAG), text, plain)
 
 
-def _tagged(tag: str, text: str) -> Value:
-    if tag in ("str", "binary", "timestamp"):
+def _tagged(tag: str, text: str, plain: bool) -> Value:
+    if tag in ("str", "binary"):
         return string(text)
-    value = _resolved(text)
+    if tag == "null":
+        return NULL
+    value = _resolved(text) if plain else string(text)
     fits = {
-        "int": value.type is NUMBER and isinstance(value.data, int),
-        "float": value.type is NUMBER,
-        "bool": value.type.kind == "bool",
-        "null": value.data is None,
+        "int": value.type is NUMBER or not plain,
+        "float": value.type is NUMBER or not plain,
+        "bool": value.type.kind == "bool" or not plain,
+        "timestamp": value.type is STRING,
     }
     if tag not in fits:
         raise FunctionError(f'unsupported tag "!!{tag}"')
@@ -172,7 +195,23 @@ def _resolved(text: str) -> Value:
         return Value(NUMBER, parse_number(text))
     if _BASED.fullmatch(text):
         return number(int(text[2:], 8 if text[1] == "o" else 16))
-    return string(text)
+    if text in (".nan", ".NaN", ".NAN"):
+        raise FunctionError("floating point NaN is not supported")
+    return string(_timestamp(text) or text)
+
+
+def _timestamp(text: str) -> str | None:
+    """A date or time that YAML 1.1 knows, in RFC 3339."""
+    found = _DATE.fullmatch(text)
+    if found is None:
+        return None
+    year, month, day, hour, minute, second = (int(part or 0) for part in found.groups()[:6])
+    try:
+        datetime(year, month, day, hour, minute, second)  # noqa: DTZ001 (only to check that it is a date)
+    except ValueError:
+        return None
+    zone = found["zone"] or "Z"
+    return f"{year:04d}-{month:02d}-{day:02d}T{hour:02d}:{minute:02d}:{second:02d}{zone}"
 
 
 @function("yamlencode", Parameter("value", DYNAMIC, null=True, unknown=True, dynamic=True), returns=STRING)
@@ -183,7 +222,7 @@ def _yamlencode(args: Sequence[Value], context: FunctionContext) -> Value:
     _emit(args[0], events)
     context.budget.check_size(len(events))
     events += [yaml.DocumentEndEvent(explicit=False), yaml.StreamEndEvent()]
-    text: str = yaml.emit(events, Dumper=_DUMPER, allow_unicode=True, width=2**31 - 1)
+    text: str = yaml.emit(events, Dumper=_DUMPER, allow_unicode=True, width=80)
     context.budget.check_size(len(text))
     return string(_ended(args[0], text))
 
@@ -191,7 +230,8 @@ def _yamlencode(args: Sequence[Value], context: FunctionContext) -> Value:
 def _ended(value: Value, text: str) -> str:
     """A document that is one plain scalar is closed by `...`, as Go's emitter does."""
     plain = not isinstance(value.data, (str, tuple, dict))
-    return text.removesuffix("...\n") + "...\n" if plain else text
+    body = text[:-4] if text.endswith("\n...\n") else text  # libyaml closes some texts as well, Go's does not
+    return body + "...\n" if plain else body
 
 
 def _emit(value: Value, events: list[Any]) -> None:

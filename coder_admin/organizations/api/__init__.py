@@ -1,0 +1,1 @@
+"""The REST views of users, logins, tokens, organizations, members and groups."""

@@ -1,0 +1,42 @@
+"""This room's part of `/api/v2`."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from .api import groups, organizations, sessions, users
+from .choices import UserStatus
+
+urlpatterns = [
+    path("users/first", sessions.FirstUserView.as_view()),
+    path("users/login", sessions.LoginView.as_view()),
+    path("users/logout", sessions.LogoutView.as_view()),
+    path("users/authmethods", sessions.AuthMethodsView.as_view()),
+    path("users/roles", users.SiteRolesView.as_view()),
+    path("users", users.UsersView.as_view()),
+    path("users/<str:user>", users.UserView.as_view()),
+    path("users/<str:user>/profile", users.ProfileView.as_view()),
+    path("users/<str:user>/password", users.PasswordView.as_view()),
+    path("users/<str:user>/status/suspend", users.StatusView.as_view(status=UserStatus.SUSPENDED)),
+    path("users/<str:user>/status/activate", users.StatusView.as_view(status=UserStatus.ACTIVE)),
+    path("users/<str:user>/roles", users.UserRolesView.as_view()),
+    path("users/<str:user>/organizations", users.UserOrganizationsView.as_view()),
+    path("users/<str:user>/organizations/<str:name>", users.UserOrganizationView.as_view()),
+    path("users/<str:user>/keys", sessions.KeysView.as_view()),
+    path("users/<str:user>/keys/tokens", sessions.TokensView.as_view()),
+    path("users/<str:user>/keys/tokens/<str:name>", sessions.TokenView.as_view()),
+    path("users/<str:user>/keys/<str:key>", sessions.KeyView.as_view()),
+    path("organizations", organizations.OrganizationsView.as_view()),
+    path("organizations/<str:organization>", organizations.OrganizationView.as_view()),
+    path("organizations/<str:organization>/members", organizations.MembersView.as_view()),
+    path("organizations/<str:organization>/paginated-members", organizations.PaginatedMembersView.as_view()),
+    path("organizations/<str:organization>/members/roles", organizations.OrganizationRolesView.as_view()),
+    path("organizations/<str:organization>/members/<str:user>", organizations.MemberView.as_view()),
+    path(
+        "organizations/<str:organization>/members/<str:user>/roles", organizations.MemberRolesView.as_view()
+    ),
+    path("organizations/<str:organization>/groups", groups.OrganizationGroupsView.as_view()),
+    path("organizations/<str:organization>/groups/<str:name>", groups.NamedGroupView.as_view()),
+    path("groups", groups.GroupsView.as_view()),
+    path("groups/<uuid:group>", groups.GroupView.as_view()),
+]

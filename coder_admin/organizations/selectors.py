@@ -1,0 +1,180 @@
+"""Reads: what a viewer may see of users, organizations, members, groups and tokens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.db.models import CharField, Count, Prefetch, Q, QuerySet
+from django.db.models.functions import Cast
+from django.utils import timezone
+
+from coder_admin.foundation.errors import Invalid, NotFound, Validation
+from coder_admin.foundation.search import parse_terms
+from rbac.django import may
+from rbac.model import Action, RbacObject, ResourceType, Subject
+from rbac.roles import DISPLAY_NAMES, IMPLIED_ROLES, ORG_ROLES, SITE_ROLES, may_hand_out
+
+from .choices import LoginType, UserStatus
+from .models import APIKey, CustomRole, Group, Organization, OrganizationMember, User
+from .resolution import as_uuid
+
+_USER_KEYS = ("search", "status", "role", "login_type")
+
+
+def users(viewer: Subject, query: str = "", *, include_system: bool = False) -> QuerySet[User]:
+    """Live users the viewer may read, by username. `query`: `status:`, `role:`, `login_type:` and words that
+    are part of a name, username or e-mail. Memberships are fetched along."""
+    rows = User.objects.live() if include_system else User.objects.people()
+    terms = parse_terms(query, keys=_USER_KEYS, default="search")
+    for words in terms.all("search"):
+        rows = rows.filter(
+            Q(username__icontains=words) | Q(email__icontains=words) | Q(name__icontains=words)
+        )
+    for key, allowed in (("status", UserStatus.values), ("login_type", LoginType.values)):
+        wanted = [value.lower() for value in terms.all(key)]
+        _refuse_unknown(key, wanted, allowed)
+        if wanted:
+            rows = rows.filter(**{f"{key}__in": wanted})
+    roles = [value.lower() for value in terms.all("role")]
+    _refuse_unknown("role", roles, SITE_ROLES)
+    for role in set(roles) - IMPLIED_ROLES:
+        # The stored list as text: SQLite has no containment test for JSON arrays.
+        rows = rows.annotate(roles_text=Cast("rbac_roles", CharField())).filter(
+            roles_text__contains=f'"{role}"'
+        )
+    return with_memberships(rows.visible_to(viewer)).order_by("username")
+
+
+def with_memberships(rows: QuerySet[User]) -> QuerySet[User]:
+    """The users with their memberships in live organizations, by one query more."""
+    live = OrganizationMember.objects.filter(organization__deleted=False).order_by("created_at")
+    return rows.prefetch_related(Prefetch("memberships", queryset=live, to_attr="live_memberships"))
+
+
+def _refuse_unknown(key: str, values: list[str], allowed: tuple[str, ...] | list[str]) -> None:
+    wrong = [value for value in values if value not in allowed]
+    if wrong:
+        raise Invalid(
+            "Invalid search query.",
+            validations=[
+                Validation(key, f'"{value}" is not one of {", ".join(allowed)}.') for value in wrong
+            ],
+        )
+
+
+def organizations(viewer: Subject) -> QuerySet[Organization]:
+    """Live organizations the viewer may read, by name."""
+    return Organization.objects.live().visible_to(viewer).order_by("name")
+
+
+def organizations_of(viewer: Subject, user: User) -> QuerySet[Organization]:
+    """Those of the viewer's visible organizations in which `user` is a member."""
+    return organizations(viewer).filter(members__user=user)
+
+
+def members(viewer: Subject, organization: Organization) -> QuerySet[OrganizationMember]:
+    """Memberships of people in the organization that the viewer may read, by username."""
+    return (
+        OrganizationMember.objects.people()
+        .filter(organization=organization)
+        .visible_to(viewer)
+        .select_related("user")
+        .order_by("user__username")
+    )
+
+
+def groups(viewer: Subject, organization: Organization | None = None) -> QuerySet[Group]:
+    """Groups the viewer may read (of one organization), with the count of their people."""
+    rows = Group.objects.filter(organization__deleted=False)
+    if organization is not None:
+        rows = rows.filter(organization=organization)
+    return _with_counts(rows.visible_to(viewer)).order_by("organization__name", "name")
+
+
+def group(viewer: Subject, group_id: UUID) -> Group:
+    """One group the viewer may read, else NotFound."""
+    found = groups(viewer).filter(id=group_id).first()
+    if found is None:
+        raise NotFound
+    return found
+
+
+def _with_counts(rows: QuerySet[Group]) -> QuerySet[Group]:
+    person = {"user__is_system": False, "user__deleted": False}
+    listed = Q(**{f"members__{path}": value for path, value in person.items()})
+    return rows.select_related("organization").annotate(listed_count=Count("members", filter=listed))
+
+
+def group_people(viewer: Subject, group: Group) -> QuerySet[User]:
+    """The people of a group: all members of the organization for Everyone, else those who were added. Who
+    may not read other members sees only themselves."""
+    rows = User.objects.people()
+    if group.is_everyone:
+        rows = rows.filter(memberships__organization_id=group.organization_id)
+    else:
+        rows = rows.filter(group_memberships__group=group)
+    everybody = RbacObject(ResourceType.GROUP_MEMBER, org=str(group.organization_id))
+    if not may(viewer, Action.READ, everybody):
+        rows = rows.filter(id=as_uuid(viewer.id)) if viewer.id else rows.none()
+    ordered: QuerySet[User] = rows.order_by("username")
+    return ordered
+
+
+@dataclass(frozen=True)
+class AssignableRole:
+    """A role as its chooser shows it."""
+
+    name: str
+    display_name: str
+    organization_id: str
+    assignable: bool
+    built_in: bool
+
+
+def site_roles(viewer: Subject) -> list[AssignableRole]:
+    """The site roles, with whether the viewer may hand them out."""
+    _require_read(viewer, RbacObject(ResourceType.ASSIGN_ROLE))
+    may_assign = may(viewer, Action.ASSIGN, RbacObject(ResourceType.ASSIGN_ROLE))
+    return [
+        AssignableRole(name, DISPLAY_NAMES[name], "", may_assign and may_hand_out(viewer.roles, name), True)
+        for name in SITE_ROLES
+        if name not in IMPLIED_ROLES
+    ]
+
+
+def organization_roles(viewer: Subject, organization: Organization) -> list[AssignableRole]:
+    """The built-in and custom roles of an organization, with whether the viewer may hand them out."""
+    org = str(organization.id)
+    obj = RbacObject(ResourceType.ASSIGN_ORG_ROLE, org=org)
+    _require_read(viewer, obj)
+    may_assign = may(viewer, Action.ASSIGN, obj)
+    custom = CustomRole.objects.filter(organization=organization).order_by("name")
+    names = [(name, DISPLAY_NAMES[name], True) for name in ORG_ROLES if name not in IMPLIED_ROLES]
+    names += [(row.name, row.display_name, False) for row in custom]
+    return [
+        AssignableRole(name, shown, org, may_assign and may_hand_out(viewer.roles, name, org), built_in)
+        for name, shown, built_in in names
+    ]
+
+
+def _require_read(viewer: Subject, obj: RbacObject) -> None:
+    if not may(viewer, Action.READ, obj):
+        raise NotFound
+
+
+def tokens(viewer: Subject, user: User | None = None) -> QuerySet[APIKey]:
+    """Live tokens (not sessions) the viewer may read, newest first."""
+    rows = APIKey.objects.filter(login_type=LoginType.TOKEN, expires_at__gt=timezone.now())
+    if user is not None:
+        rows = rows.filter(user=user)
+    return rows.visible_to(viewer).select_related("user").order_by("-created_at")
+
+
+def api_key(viewer: Subject, user: User, *, key_id: str = "", name: str = "") -> APIKey:
+    """One key of `user`, by id or by its token name; NotFound if absent or not readable."""
+    lookup = {"id": key_id} if key_id else {"token_name": name}
+    found = APIKey.objects.select_related("user").filter(user=user, **lookup).visible_to(viewer).first()
+    if found is None:
+        raise NotFound
+    return found

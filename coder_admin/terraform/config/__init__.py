@@ -1,0 +1,1 @@
+"""Modules: from files to declarations, and the tree of module calls."""

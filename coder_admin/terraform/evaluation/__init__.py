@@ -1,0 +1,1 @@
+"""Evaluation of a loaded tree of modules."""

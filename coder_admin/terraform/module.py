@@ -1,0 +1,175 @@
+"""A loaded module, and the two calls that the rest of the product uses: load_module and evaluate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from coder_admin.terraform.cache import BoundedCache
+from coder_admin.terraform.config.declarations import ModuleCall, Output, Resource, Variable
+from coder_admin.terraform.config.loader import Loader, ModuleNode
+from coder_admin.terraform.config.tfvars import read_tfvars
+from coder_admin.terraform.diagnostics import Diagnostic, DiagnosticError, error, warning
+from coder_admin.terraform.evaluation.evaluator import Evaluator
+from coder_admin.terraform.evaluation.inputs import parse_text
+from coder_admin.terraform.evaluation.result import Evaluation
+from coder_admin.terraform.filesystem import FileSystem, OutsideModuleError
+from coder_admin.terraform.graph import Graph, Node, build_graph
+from coder_admin.terraform.model import EvalContext, Provider
+from coder_admin.terraform.values import Value, normalized
+
+
+class Module:
+    """A root module with its child modules, parsed and compiled. Immutable; safe to share among threads.
+
+    diagnostics: everything that is wrong with the files, cycles included.
+    """
+
+    def __init__(
+        self, files: FileSystem, node: ModuleNode, graph: Graph, diagnostics: list[Diagnostic]
+    ) -> None:
+        self.files = files
+        self.node = node
+        self.graph = graph
+        self.diagnostics = diagnostics
+        self.file_variables, problems = read_tfvars(files, node.config.directory)
+        self.diagnostics = [*diagnostics, *problems]
+
+    @property
+    def variables(self) -> Mapping[str, Variable]:
+        return self.node.config.variables
+
+    @property
+    def outputs(self) -> Mapping[str, Output]:
+        return self.node.config.outputs
+
+    @property
+    def module_calls(self) -> Mapping[str, ModuleCall]:
+        return self.node.config.calls
+
+    @property
+    def resources(self) -> list[Resource]:
+        """Resource and data blocks of all modules, parents first, in source order."""
+        return [resource for node in self.node.walk() for resource in node.config.resources.values()]
+
+
+_GRAPHS: BoundedCache[tuple[str, ...], tuple[ModuleNode, Graph, list[Diagnostic]]] = BoundedCache(
+    8 * 1024 * 1024
+)
+
+
+def load_module(files: FileSystem, root: str = ".") -> Module:
+    """Read the module in directory `root` of the files, and the modules that it calls. Never raises on bad
+    templates: see the module's diagnostics."""
+    try:
+        loader = Loader(files, root)
+    except OutsideModuleError as problem:
+        loader = Loader(files, ".")
+        loader.diagnostics.append(error("Unreadable module directory", f"{problem}."))
+    node = loader.load()
+    problems = list(loader.diagnostics)
+    key = (loader.root, *loader.fingerprint, *(str(problem) for problem in problems))
+
+    def make() -> tuple[ModuleNode, Graph, list[Diagnostic]]:
+        graph = build_graph(node)
+        found: list[Diagnostic] = []
+        configs = {id(module.config): module.config for module in node.walk()}
+        for config in configs.values():
+            found += config.diagnostics
+        found += problems
+        found += _call_problems(node)
+        return node, graph, [*found, *graph.diagnostics]
+
+    cached, graph, diagnostics = _GRAPHS.get_or_make(key, make, lambda made: 200 * len(made[1].nodes) + 200)
+    return Module(files, cached, graph, diagnostics)
+
+
+def _call_problems(root: ModuleNode) -> list[Diagnostic]:
+    """Arguments of module calls that the called module does not know, or needs and does not get."""
+    found: list[Diagnostic] = []
+    for node in root.walk():
+        call = node.call
+        if call is None:
+            continue
+        for name, where in call.argument_ranges.items():
+            if name not in node.config.variables:
+                found.append(
+                    error("Unsupported argument", f'An argument named "{name}" is not expected here.', where)
+                )
+        for variable in node.config.variables.values():
+            if variable.required and variable.name not in call.arguments:
+                found.append(
+                    error(
+                        "Missing required argument",
+                        f'The argument "{variable.name}" is required, but no definition was found.',
+                        call.range,
+                    )
+                )
+    return found
+
+
+def evaluate(
+    module: Module,
+    *,
+    variables: Mapping[str, Value | str] | None = None,
+    provider: Provider | None = None,
+    context: EvalContext | None = None,
+    targets: Iterable[str] | None = None,
+) -> Evaluation:
+    """Evaluate a module. Never raises on bad templates: see the evaluation's diagnostics.
+
+    variables: of the root module; a str is read as on Terraform's command line (for types that are no
+    primitive, as an expression). They win over terraform.tfvars and *.auto.tfvars.
+    targets: labels of graph nodes (`output.x`, `data.t.n`, `module.a.local.y`); only they and what
+    they depend on are evaluated.
+    """
+    diagnostics: list[Diagnostic] = list(module.diagnostics)
+    given: dict[str, Value] = {}
+    for name, value in module.file_variables.items():
+        if name in module.variables:
+            given[name] = value
+        else:
+            diagnostics.append(
+                warning(
+                    "Value for undeclared variable",
+                    f'The root module does not declare a variable named "{name}" but a value was found '
+                    f"in a .tfvars "
+                    "file.",
+                )
+            )
+    for name, raw in (variables or {}).items():
+        variable = module.variables.get(normalized(name))
+        if variable is None:
+            diagnostics.append(
+                error(
+                    "Value for undeclared variable",
+                    f'A variable named "{name}" was assigned a value, but the root module does not declare a '
+                    "variable of that name.",
+                )
+            )
+            continue
+        try:
+            given[variable.name] = parse_text(variable, raw) if isinstance(raw, str) else raw
+        except DiagnosticError as problem:
+            diagnostics.append(problem.diagnostic)
+    evaluator = Evaluator(
+        module.node,
+        module.graph,
+        module.files,
+        variables=given,
+        provider=provider,
+        context=context or EvalContext(),
+    )
+    evaluator.run(None if targets is None else _wanted(module.graph, targets))
+    return evaluator.result(diagnostics)
+
+
+def _wanted(graph: Graph, targets: Iterable[str]) -> set[Node]:
+    names = set(targets)
+    stack = [node for node in graph.nodes if node.label in names]
+    found: set[Node] = set()
+    while stack:
+        node = stack.pop()
+        if node not in found:
+            found.add(node)
+            stack.extend(node.depends_on)
+    return found
