@@ -65,18 +65,3 @@ def recorded_events() -> Iterator[list[tuple[str, dict[str, Any]]]]:
     undo = events.subscribe("", lambda topic, event: seen.append((topic, dict(event))))
     yield seen
     undo()
-
-
-@pytest.fixture(autouse=True)
-def _plain_values(monkeypatch: pytest.MonkeyPatch) -> None:
-    from types import SimpleNamespace
-
-    from coder_admin.workspaces import builder
-
-    monkeypatch.setattr(
-        builder,
-        "resolver",
-        SimpleNamespace(
-            resolve=lambda **call: SimpleNamespace(values={**call["request"], **call["preset"]}, tags={})
-        ),
-    )

@@ -46,6 +46,7 @@ def pool() -> list[tuple[str, str]]:
 def test_an_empty_pool_is_filled_once() -> None:
     template = world.template()
     preset = world.preset(template.active_version, 3)
+    template.active_version.parameters.create(name="size", default_value="small")
     preset.parameters.create(name="size", value="large")
     assert done(reconcile_once(), created=3)
     assert done(reconcile_once())
@@ -62,6 +63,7 @@ def test_an_empty_pool_is_filled_once() -> None:
         assert (build.build_number, build.reason, build.prebuild_stage) == (1, "initiator", "create")
         assert build.initiator_id == build.job.initiator_id == PREBUILDS_USER_ID
         assert build.template_version_preset_id == preset.id
+        assert list(build.parameters.values_list("name", "value")) == [("size", "large")]
         assert build.job.priority == JobPriority.PREBUILD
 
 
@@ -236,9 +238,10 @@ def test_a_prebuild_that_was_claimed_meanwhile_is_left_alone(orchestrator: Subje
     template = world.template()
     preset = world.preset(template.active_version)
     row = Prebuild(preset, template.active_version, owner=world.person().id).save()
-    with leadership() as lead, pytest.raises(provision.Superseded):
+    with leadership() as lead:
         assert lead is not None
-        provision.delete_prebuild(actor=orchestrator, lead=lead, workspace_id=str(row.pk))
+        with pytest.raises(provision.Superseded):
+            provision.delete_prebuild(actor=orchestrator, lead=lead, workspace_id=str(row.pk))
     assert row.builds.count() == 1
 
 
@@ -246,9 +249,10 @@ def test_nothing_is_created_for_a_version_replaced_meanwhile(orchestrator: Subje
     template = world.template()
     preset = world.preset(template.active_version)
     world.promote(template, world.version(template, "v2"))
-    with leadership() as lead, pytest.raises(provision.Superseded):
+    with leadership() as lead:
         assert lead is not None
-        provision.create_prebuild(actor=orchestrator, lead=lead, preset_id=str(preset.id))
+        with pytest.raises(provision.Superseded):
+            provision.create_prebuild(actor=orchestrator, lead=lead, preset_id=str(preset.id))
     assert not Workspace.objects.exists()
 
 
