@@ -66,9 +66,18 @@ def addresses(here: World) -> dict[str, str]:
 
 
 EVERYBODY = {
-    "overview", "overview part", "search", "inbox", "inbox latest", "inbox count", "workspaces", "templates", "prebuilds",
-    "people", "groups",
-}  # fmt: skip
+    "overview",
+    "overview part",
+    "search",
+    "inbox",
+    "inbox latest",
+    "inbox count",
+    "workspaces",
+    "templates",
+    "prebuilds",
+    "people",
+    "groups",
+}
 FORBIDDEN_TO_MEMBERS = {"new template", "new version"}
 HIDDEN_FROM_MEMBERS = {"jobs", "admin"}
 
@@ -83,7 +92,9 @@ def status(client: Client, address: str) -> int:
 
 def test_an_owner_gets_every_page(here: World, client_of: ClientOf) -> None:
     client = client_of(here.owner)
-    assert {name: status(client, url) for name, url in addresses(here).items()} == dict.fromkeys(addresses(here), 200)
+    assert {name: status(client, url) for name, url in addresses(here).items()} == dict.fromkeys(
+        addresses(here), 200
+    )
 
 
 def test_a_member_gets_what_a_member_may_see(here: World, client_of: ClientOf) -> None:
@@ -132,13 +143,29 @@ def test_pages_of_an_empty_deployment_say_what_to_do_next(db: None, client_of: C
 
 
 @pytest.mark.parametrize(
-    "name", ["overview", "workspaces", "templates", "prebuilds", "people", "groups", "jobs", "inbox", "template", "preset", "workspace builds", "versions"]
-)  # fmt: skip
+    "name",
+    [
+        "overview",
+        "workspaces",
+        "templates",
+        "prebuilds",
+        "people",
+        "groups",
+        "jobs",
+        "inbox",
+        "template",
+        "preset",
+        "workspace builds",
+        "versions",
+    ],
+)
 def test_the_price_of_a_list_does_not_grow(here: World, client_of: ClientOf, name: str) -> None:
     client = client_of(here.owner)
     url = addresses(here)[name]
     client.get(url)
-    with CaptureQueriesContext(connection, ) as few:
+    with CaptureQueriesContext(
+        connection,
+    ) as few:
         client.get(url)
     _grow(here)
     with CaptureQueriesContext(connection) as many:
@@ -167,12 +194,21 @@ def _grow(here: World) -> None:
 def test_the_longest_names_are_drawn_whole(here: World, client_of: ClientOf) -> None:
     user = person(LONG)
     template = template_of(here.owner, LONG, display_name=LONG_LABEL)
-    row = Workspace.objects.create(owner=user, organization=template.organization, template=template, name=LONG)
+    row = Workspace.objects.create(
+        owner=user, organization=template.organization, template=template, name=LONG
+    )
     version = template.active_version
     assert version is not None
     pools.add_build(row, version, pools.preset(version, 3, "p" * 256), initiator=user.pk)
     client = client_of(here.owner)
-    for url in ("/", "/workspaces", f"/@{LONG}/{LONG}", "/templates", f"/templates/coder/{LONG}", "/prebuilds"):
+    for url in (
+        "/",
+        "/workspaces",
+        f"/@{LONG}/{LONG}",
+        "/templates",
+        f"/templates/coder/{LONG}",
+        "/prebuilds",
+    ):
         text = client.get(url).content.decode()
         assert LONG in text or LONG_LABEL in text, url
 
