@@ -7,7 +7,7 @@ import uuid
 from typing import Any
 
 from coder_admin.terraform.types import DYNAMIC, STRING, map_type
-from coder_admin.terraform.values import DYNAMIC_UNKNOWN, Value
+from coder_admin.terraform.values import Value, unknown
 
 from ..resource import Call, ResourceType
 from ..schema import Schema, computed, optional
@@ -39,7 +39,7 @@ class TerraformData(ResourceType):
             return planned
         if planned["input"].is_null:
             return {**planned, "output": planned["input"]}
-        return {**planned, "output": DYNAMIC_UNKNOWN}
+        return {**planned, "output": unknown(planned["input"].type)}
 
     def create(self, call: Call) -> dict[str, Any]:
         return {"id": str(uuid.uuid4()), "output": call.planned["input"]}
