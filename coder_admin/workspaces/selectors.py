@@ -31,7 +31,6 @@ from .querysets import AgentQuerySet, BuildQuerySet, WorkspaceQuerySet
 from .search import WorkspaceQuery
 from .statuses import WorkspaceStatus, status_q
 
-
 MAXIMUM_TIMEOUTS = 100
 
 
@@ -205,8 +204,8 @@ def creation_source(
         )
         template = version.template if version is not None else None
     else:
-        rows = Template.objects.select_related("organization", "active_version")
-        template = rows.filter(pk=template_id, deleted=False).first()
+        rows = Template.objects.select_related("organization", "active_version").filter(deleted=False)
+        template = rows.filter(pk=template_id).first() if template_id is not None else None
     if template is None or template.deleted or not may(viewer, Action.READ, template):
         raise NotFound
     if organization_id is None or organization_id == template.organization_id:

@@ -57,7 +57,7 @@ def test_the_manifest_is_all_it_needs(world: World, agent: WorkspaceAgent) -> No
     assert found["apps"][0]["slug"] == "code"
 
 
-@pytest.mark.parametrize("token", ["", "nonsense", str(uuid.uuid4())])
+@pytest.mark.parametrize("token", ["", "nonsense", "0f6d1c3e-0000-4000-8000-000000000000"])
 def test_wrong_tokens_are_401(agent: WorkspaceAgent, token: str) -> None:
     for path in ("manifest", "reinit"):
         assert as_agent(token).get(f"{ME}/{path}").status_code == 401
