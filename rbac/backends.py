@@ -13,6 +13,20 @@ from rbac.model import LEGAL_ACTIONS, Action, RbacObject, ResourceType
 from rbac.policy import allowed
 
 _VERBS = {"add": Action.CREATE, "view": Action.READ, "change": Action.UPDATE, "delete": Action.DELETE}
+# Types whose rows have an owner (section 1.2): of these, something may be one's own.
+_OWNED = frozenset(
+    {
+        ResourceType.API_KEY,
+        ResourceType.FILE,
+        ResourceType.GROUP_MEMBER,
+        ResourceType.INBOX_NOTIFICATION,
+        ResourceType.NOTIFICATION_PREFERENCE,
+        ResourceType.ORGANIZATION_MEMBER,
+        ResourceType.USER,
+        ResourceType.WORKSPACE,
+        ResourceType.WORKSPACE_DORMANT,
+    }
+)
 
 
 class PolicyBackend(BaseBackend):
@@ -50,8 +64,9 @@ class PolicyBackend(BaseBackend):
         subject = subject_for(user_obj)
         if obj is not None:
             return isinstance(obj, Authorizable) and may(subject, action, obj)
-        return allowed(subject, action, RbacObject(type_)) or allowed(
-            subject, action, RbacObject(type_, any_org=True, owner=subject.id)
+        owner = subject.id if type_ in _OWNED else ""
+        return allowed(subject, action, RbacObject(type_, owner=owner)) or allowed(
+            subject, action, RbacObject(type_, any_org=True, owner=owner)
         )
 
     def has_module_perms(self, user_obj: Any, app_label: str) -> bool:
@@ -74,7 +89,8 @@ def resolve_permission(perm: str) -> tuple[ResourceType, Action] | None:
     type_: ResourceType | None = getattr(model, "rbac_type", None)
     if type_ is None:
         return None
-    action = _VERBS.get(verb) or (Action(verb) if verb in Action else None)
-    if action is None or action not in LEGAL_ACTIONS[type_]:
+    try:
+        action = _VERBS.get(verb) or Action(verb)
+    except ValueError:
         return None
-    return type_, action
+    return (type_, action) if action in LEGAL_ACTIONS[type_] else None

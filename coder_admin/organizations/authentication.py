@@ -31,8 +31,8 @@ def token_text(request: HttpRequest | Request) -> str:
 
 
 def user_of(request: HttpRequest) -> User | None:
-    """Who asks outside of the REST views (metrics, streams, sockets' handshakes): the user of the token, under
-    its scope, else of the browser session; None for nobody and for a wrong token."""
+    """Who asks outside of the REST views (metrics, streams, handshakes of sockets): the user of the token,
+    under its scope, else of the browser session; None for nobody and for a wrong token."""
     text = token_text(request)
     if text:
         key = authenticate_token(text)

@@ -55,8 +55,6 @@ class User(AbstractBaseUser, PermissionsMixin):
     updated_at = models.DateTimeField(auto_now=True)
     last_seen_at = models.DateTimeField(null=True, blank=True)
 
-    is_superuser = False  # the column is dropped: no flag opens anything
-
     USERNAME_FIELD = "username"
     EMAIL_FIELD = "email"
     REQUIRED_FIELDS: ClassVar[list[str]] = ["email"]
@@ -82,6 +80,11 @@ class User(AbstractBaseUser, PermissionsMixin):
     def is_active(self) -> bool:  # type: ignore[override]
         """May log in: not suspended, not deleted, not a system user."""
         return self.status != UserStatus.SUSPENDED and not self.deleted and not self.is_system
+
+    @property
+    def is_superuser(self) -> bool:  # type: ignore[override]
+        """Never: Django would ask nobody else. The column is dropped, so no flag opens anything."""
+        return False
 
     @property
     def is_staff(self) -> bool:

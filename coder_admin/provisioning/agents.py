@@ -1,9 +1,9 @@
 """The processes of agents on this machine: one per ``coder_agent`` of a running workspace.
 
 Each agent leads a process group of its own and gets an environment that holds only what it needs; no secret
-of the server is in it. It never outlives the process that started it: its standard input is a pipe whose other
-end this process holds, so the kernel tells it of our end however we end. (A parent death signal would not
-do: Linux sends it when the *thread* that started the child ends, and jobs run on short-lived threads.)
+of the server is in it. It never outlives the process that started it: its standard input is a pipe whose
+other end this process holds, so the kernel tells it of our end however we end. (A parent death signal would
+not do: Linux sends it when the *thread* that started the child ends, and jobs run on short-lived threads.)
 
 An agent that dies without having been asked is started again, after a pause that grows with each death.
 """

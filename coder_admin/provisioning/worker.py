@@ -35,12 +35,28 @@ log = structlog.get_logger(__name__)
 CANCEL_POLL = 1.0  # seconds; a cancel from another process is noticed this late at most
 
 _start_hooks: list[Callable[[], object]] = []
+_stop_hooks: list[Callable[[], object]] = []
 
 
 def on_start(hook: Callable[[], object]) -> None:
     """Run ``hook`` once when a worker of this process starts (agents of running workspaces come back)."""
     if hook not in _start_hooks:
         _start_hooks.append(hook)
+
+
+def on_stop(hook: Callable[[], object]) -> None:
+    """Run ``hook`` once when a worker of this process has stopped (no agent outlives it)."""
+    if hook not in _stop_hooks:
+        _stop_hooks.append(hook)
+
+
+def _call(hooks: list[Callable[[], object]]) -> None:
+    """Every hook, whatever the others do."""
+    for hook in hooks:
+        try:
+            hook()
+        except Exception:
+            log.exception("worker hook failed", hook=getattr(hook, "__qualname__", repr(hook)))
 
 
 class Worker:
@@ -79,11 +95,7 @@ class Worker:
         """Register and begin; returns at once. Raises when the database cannot be reached."""
         registration = daemons.Registration(self.name, self.tags, self.concurrency)
         self.id = daemons.register(registration, now=timezone.now())
-        for hook in _start_hooks:
-            try:
-                hook()
-            except Exception:
-                log.exception("start hook failed", hook=getattr(hook, "__qualname__", repr(hook)))
+        _call(_start_hooks)
         self._undo = [
             wake.listen(self._on_nudge),
             events.subscribe("job:", self._on_job_event),
@@ -109,8 +121,7 @@ class Worker:
             self._wake.notify_all()
         if not interrupt:
             self._wait_idle(grace)
-        for context in list(self._running.values()):
-            context.interrupt()
+        self.interrupt()
         done = self._wait_idle(grace if interrupt else 5.0)
         for undo in self._undo:
             undo()
@@ -120,10 +131,16 @@ class Worker:
         self._flusher.stop()
         for thread in self._threads:
             thread.join(timeout=5)
+        _call(_stop_hooks)
         with suppress(Exception):
             daemons.gone(self.id)
         log.info("worker stopped", worker=self.name, left=len(self._running))
         return done
+
+    def interrupt(self) -> None:
+        """Ask running jobs to stop where they can; they go back to the queue."""
+        for context in list(self._running.values()):
+            context.interrupt()
 
     def __enter__(self) -> Worker:
         self.start()

@@ -42,7 +42,11 @@ from .types import (
 SENSITIVE: Final = 1
 EPHEMERAL: Final = 2
 
-_UNKNOWN_INSIDE: Final = 1 << 8  # a flag beside the marks in Value._deep
+# Value._deep packs what a walk through the value finds: marks, this flag, the depth and the size.
+_UNKNOWN_INSIDE: Final = 1 << 8
+_FLAGS: Final = 0xFFFF
+_DEPTH_SHIFT: Final = 16
+_SIZE_SHIFT: Final = 48
 
 
 @final
@@ -142,21 +146,42 @@ class Value:
         """The marks of the value and of everything in it."""
         return self._look_inside() & 0xFF
 
+    @property
+    def size(self) -> int:
+        """How many values this one consists of, itself included; one that stands in two places counts twice.
+
+        Values share their parts, so a few lines of a template can stand for 2**100 of them: whoever walks
+        through a value checks this first (it is computed once per value).
+        """
+        return self._look_inside() >> _SIZE_SHIFT
+
+    @property
+    def depth(self) -> int:
+        """How deep the value is nested; 0 for a primitive."""
+        return (self._look_inside() >> _DEPTH_SHIFT) & 0xFFFFFFFF
+
     def _look_inside(self) -> int:
         deep = self._deep
         if deep >= 0:
             return deep
         data = self.data
-        deep = self.marks
         kind = type(data)
-        if kind is tuple:
-            for element in data:
-                deep |= element._look_inside()
-        elif kind is dict:
-            for element in data.values():
-                deep |= element._look_inside()
-        elif kind is Refinement:
-            deep |= _UNKNOWN_INSIDE
+        if kind is tuple or kind is dict:
+            flags, depth, size = self.marks, 0, 1
+            for element in data if kind is tuple else data.values():
+                found = element._deep
+                if found < 0:
+                    found = element._look_inside()
+                flags |= found & _FLAGS
+                size += found >> _SIZE_SHIFT
+                below = (found >> _DEPTH_SHIFT) & 0xFFFFFFFF
+                if below >= depth:
+                    depth = below + 1
+            deep = flags | depth << _DEPTH_SHIFT | size << _SIZE_SHIFT
+        else:
+            deep = self.marks | 1 << _SIZE_SHIFT
+            if kind is Refinement:
+                deep |= _UNKNOWN_INSIDE
         self._deep = deep
         return deep
 

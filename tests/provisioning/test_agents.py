@@ -107,7 +107,7 @@ def test_several_agents_end_together_and_only_those_of_the_workspace(make: Make,
 def test_an_agent_that_will_not_end_is_killed_with_all_it_started(make: Make, tmp_path: Path) -> None:
     supervisor = make(STUBBORN)
     supervisor.sync("w", [spec(tmp_path)])
-    eventually(lambda: output(tmp_path).strip())
+    eventually(lambda: output(tmp_path).endswith("\n"))
     script = int(output(tmp_path))
     pid = supervisor.running()["w/main"]
     assert alive(script)
@@ -125,7 +125,7 @@ def test_scripts_of_a_killed_agent_end_with_its_workspace(make: Make, tmp_path: 
     """
     supervisor = make(program)
     supervisor.sync("w", [spec(tmp_path)])
-    eventually(lambda: output(tmp_path).strip())
+    eventually(lambda: output(tmp_path).endswith("\n"))
     script = int(output(tmp_path))
     os.kill(supervisor.running()["w/main"], signal.SIGKILL)
     eventually(lambda: not supervisor.running())
@@ -169,7 +169,7 @@ def test_an_agent_outlives_the_thread_but_not_the_process_that_started_it(tmp_pa
     try:
         assert parent.stdout is not None
         pid = int(parent.stdout.readline())
-        eventually(lambda: "serving" in output(tmp_path))
+        eventually(lambda: output(tmp_path) == "serving t1\n")
         assert alive(pid)
         parent.send_signal(signal.SIGKILL)
         parent.wait()

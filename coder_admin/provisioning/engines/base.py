@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -174,6 +175,16 @@ class ResourceResult:
 
 
 @dataclass(frozen=True)
+class Step:
+    """One operation that an apply finished; for the job's timings."""
+
+    resource: str  # address
+    action: str  # create, update or delete
+    started_at: datetime
+    ended_at: datetime
+
+
+@dataclass(frozen=True)
 class ApplyResult:
     """What is there after an apply. ``state`` is to be kept also when ``error`` is set or it was canceled."""
 
@@ -182,6 +193,7 @@ class ApplyResult:
     error: str | None = None
     canceled: bool = False
     outputs: Mapping[str, Any] = field(default_factory=dict)
+    steps: tuple[Step, ...] = ()
 
 
 class Engine(Protocol):

@@ -146,6 +146,7 @@ def _jsonencode(args: Sequence[Value], context: FunctionContext) -> Value:
     given = args[0]
     if not given.is_wholly_known:
         return unknown(STRING, _beginning(given))
+    context.budget.spend(given.size)
     text = json_text(given)
     context.budget.check_size(len(text))
     return string(text)

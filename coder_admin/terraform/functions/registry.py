@@ -56,6 +56,8 @@ class _DefaultBudget:
 
 
 MAX_SIZE = 8 * 1024 * 1024
+MAX_NODES = 1_000_000
+MAX_DEPTH = 300
 
 RenderTemplate = Callable[[str, str, Mapping[str, Value]], Value]
 
@@ -197,6 +199,8 @@ def call(function: Function, args: Sequence[Value], context: FunctionContext) ->
         parameter = params[index] if index < fixed else function.variadic
         if parameter is None:  # check_arity has refused it
             break
+        if given.size > MAX_NODES or given.depth > MAX_DEPTH:
+            raise FunctionError(_too_large(given), index)
         value = _fitted(given, parameter, index)
         if not parameter.marked and value.deep_marks:
             marks |= value.deep_marks
@@ -212,6 +216,12 @@ def call(function: Function, args: Sequence[Value], context: FunctionContext) ->
     else:
         result = function.call(ready, context)
     return result.with_marks(marks) if marks else result
+
+
+def _too_large(value: Value) -> str:
+    if value.depth > MAX_DEPTH:
+        return f"the value is nested more than {MAX_DEPTH} levels deep"
+    return f"the value consists of more than {MAX_NODES} parts"
 
 
 def _fitted(value: Value, parameter: Parameter, index: int) -> Value:

@@ -13,7 +13,7 @@ from typing import Final
 from coder_admin.terraform import BlockContent, Diagnostic, Range
 from coder_admin.terraform.convert import ConversionError, convert
 from coder_admin.terraform.diagnostics import Severity
-from coder_admin.terraform.types import DYNAMIC, STRING, Type, list_type, object_type
+from coder_admin.terraform.types import DYNAMIC, STRING, ObjectType, Type, list_type, object_type
 from coder_admin.terraform.values import SENSITIVE, Value, list_of, null, object_, unknown
 
 META_ARGUMENTS: Final = frozenset({"count", "for_each", "provider", "depends_on", "lifecycle"})
@@ -59,7 +59,7 @@ class Schema:
     lenient: bool = False
 
     @property
-    def type(self) -> Type:
+    def type(self) -> ObjectType:
         """The object type of an instance's value."""
         return _object_type(self.attributes, self.blocks)
 
@@ -163,7 +163,7 @@ def _attribute(
                 )
             )
             return unknown(attribute.type)
-        value = attribute.default or null(attribute.type)
+        value = null(attribute.type) if attribute.default is None else attribute.default
         return value if written is None else value.with_marks(written.marks)
     try:
         value = convert(written, attribute.type)
@@ -212,7 +212,7 @@ def _error(summary: str, detail: str, where: Range | None) -> Diagnostic:
     return Diagnostic("error", summary, detail, where, "schema")
 
 
-def _object_type(attributes: Mapping[str, Attribute], blocks: Mapping[str, Nested]) -> Type:
+def _object_type(attributes: Mapping[str, Attribute], blocks: Mapping[str, Nested]) -> ObjectType:
     parts = {name: a.type for name, a in attributes.items()}
     parts |= {name: list_type(_object_type(b.attributes, b.blocks)) for name, b in blocks.items()}
     return object_type(parts)

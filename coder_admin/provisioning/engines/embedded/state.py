@@ -50,6 +50,7 @@ class Resource:
     sensitive: tuple[tuple[Step, ...], ...] = ()
     dependencies: tuple[str, ...] = ()
     create_before_destroy: bool = False
+    prevent_destroy: bool = False
     triggers: Mapping[str, str] = field(default_factory=dict)
     deposed: tuple[Deposed, ...] = ()
 
@@ -121,6 +122,7 @@ def _resource_json(resource: Resource) -> dict[str, Any]:
         "sensitive": [list(path) for path in resource.sensitive],
         "dependencies": list(resource.dependencies),
         "create_before_destroy": resource.create_before_destroy,
+        "prevent_destroy": resource.prevent_destroy,
         "triggers": dict(resource.triggers),
         "deposed": [
             {"id": d.id, "attributes": d.attributes, "dependencies": list(d.dependencies)}
@@ -170,6 +172,7 @@ def _resource(entry: Mapping[str, Any]) -> Resource:
         sensitive=tuple(tuple(path) for path in entry["sensitive"]),
         dependencies=tuple(entry["dependencies"]),
         create_before_destroy=entry["create_before_destroy"],
+        prevent_destroy=entry["prevent_destroy"],
         triggers=entry["triggers"],
         deposed=tuple(Deposed(d["id"], d["attributes"], tuple(d["dependencies"])) for d in entry["deposed"]),
     )

@@ -1,0 +1,50 @@
+"""The engines that build workspaces, and which one this deployment uses."""
+
+from __future__ import annotations
+
+from .base import (
+    AgentMetadataResult,
+    AgentResult,
+    ApplyResult,
+    AppResult,
+    Engine,
+    EngineError,
+    EngineRequest,
+    LogFunction,
+    MetadataItem,
+    Plan,
+    ResourceResult,
+    ScriptResult,
+    Step,
+    WorkspaceMetadata,
+)
+
+__all__ = [
+    "AgentMetadataResult",
+    "AgentResult",
+    "AppResult",
+    "ApplyResult",
+    "Engine",
+    "EngineError",
+    "EngineRequest",
+    "LogFunction",
+    "MetadataItem",
+    "Plan",
+    "ResourceResult",
+    "ScriptResult",
+    "Step",
+    "WorkspaceMetadata",
+    "engine_named",
+]
+
+NAMES = ("embedded",)
+
+
+def engine_named(name: str) -> Engine:
+    """The engine that the setting CODER_ADMIN_ENGINE names; EngineError for an unknown name."""
+    if name == "embedded":
+        from .embedded.engine import EmbeddedEngine
+
+        return EmbeddedEngine()
+    known = ", ".join(NAMES)
+    raise EngineError(f'There is no engine "{name}". Set CODER_ADMIN_ENGINE to one of: {known}.')
