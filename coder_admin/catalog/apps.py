@@ -8,11 +8,14 @@ class CatalogConfig(AppConfig):
     label = "catalog"
 
     def ready(self) -> None:
-        """An organization with live templates cannot be deleted."""
+        """Who manages a template may read its files; an organization with live templates stays."""
+        from coder_admin.files.selectors import register_granter
         from coder_admin.organizations.dependents import register_organization_dependents
 
         from .models import Template
+        from .selectors import may_read_file
 
+        register_granter(may_read_file)
         register_organization_dependents(
             "templates", lambda org: Template.objects.filter(organization_id=org, deleted=False).count()
         )

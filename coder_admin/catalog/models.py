@@ -19,6 +19,7 @@ from rbac.grants import AclTables
 from rbac.model import RbacObject, ResourceType
 
 from .choices import FormType, ParameterType, PrebuildStatus
+from .managers import TemplateQuerySet, TemplateVersionQuerySet
 
 
 class Template(models.Model):
@@ -54,6 +55,8 @@ class Template(models.Model):
     time_til_dormant_autodelete_ms = models.PositiveBigIntegerField(default=0)
     require_active_version = models.BooleanField(default=False)
     use_classic_parameter_flow = models.BooleanField(default=False)
+
+    objects = TemplateQuerySet.as_manager()
 
     class Meta:
         ordering = ("name",)
@@ -152,6 +155,8 @@ class TemplateVersion(models.Model):
         default=list, blank=True
     )  # what a start would create: [{type, name, agents}]
     diagnostics = models.JSONField(default=list, blank=True)  # warnings of the import, with file and line
+
+    objects = TemplateVersionQuerySet.as_manager()
 
     class Meta:
         ordering = ("-created_at",)

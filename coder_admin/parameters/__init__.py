@@ -1,0 +1,1 @@
+"""Dynamic parameters: what a template asks, rendered for one owner and one set of inputs."""

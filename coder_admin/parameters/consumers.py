@@ -1,0 +1,141 @@
+"""The websocket of dynamic parameters (reference dynamic-parameters 2).
+
+Receiving and rendering run side by side: while a render is under way, newer requests replace the one that
+waits, and the newest is answered with its id. Rendering happens on threads, the loop only moves frames.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from typing import Any
+from urllib.parse import parse_qs
+from uuid import UUID
+
+import structlog
+from channels.db import database_sync_to_async
+from channels.generic.websocket import AsyncWebsocketConsumer
+
+from coder_admin.catalog.selectors import version_get
+from coder_admin.foundation.errors import Invalid, NotAuthenticated, ServiceError
+from coder_admin.parameters.form import FormSession
+from coder_admin.parameters.model import Wire
+from coder_admin.parameters.protocol import (
+    GOING_AWAY,
+    IDLE_SECONDS,
+    MAX_FRAME_BYTES,
+    TOO_BIG,
+    FormRequest,
+    FrameError,
+    parse_frame,
+)
+from coder_admin.parameters.renderer import prepare
+from rbac.django import subject_for
+
+log = structlog.get_logger(__name__)
+
+
+class ParametersConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels has no types
+    """``/api/v2/templateversions/{version}/dynamic-parameters?user_id=``."""
+
+    idle_seconds: float = IDLE_SECONDS
+
+    async def connect(self) -> None:
+        self._session: FormSession | None = None
+        self._worker: asyncio.Task[None] | None = None
+        self._waiting: FormRequest | FrameError | None = None
+        self._wake = asyncio.Event()
+        try:
+            self._session = await database_sync_to_async(self._open)()
+        except ServiceError as refusal:
+            await self._refuse(refusal)
+            return
+        except Exception:
+            log.exception("dynamic parameters could not be prepared")
+            await self._refuse(ServiceError("Internal error fetching template version data."))
+            return
+        await self.accept()
+        self._worker = asyncio.create_task(self._work(self._session))
+
+    def _open(self) -> FormSession:
+        user = self.scope.get("user")
+        if user is None or not user.is_authenticated:
+            raise NotAuthenticated("You are signed out or your session has expired. Please sign in again.")
+        viewer = subject_for(user)
+        owner_id = _owner_id(self.scope, default=user.id)
+        version = version_get(viewer=viewer, version_id=self.scope["url_route"]["kwargs"]["version"])
+        return FormSession(renderer=prepare(version), viewer=viewer, owner_id=owner_id)
+
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        if len((text_data or "").encode()) > MAX_FRAME_BYTES or len(bytes_data or b"") > MAX_FRAME_BYTES:
+            await self.close(TOO_BIG)
+            return
+        try:
+            self._waiting = parse_frame(text_data)
+        except FrameError as problem:
+            # What a person typed weighs more than a complaint about a broken frame.
+            if not isinstance(self._waiting, FormRequest):
+                self._waiting = problem
+        self._wake.set()
+
+    async def disconnect(self, code: int) -> None:
+        if self._worker is not None:
+            self._worker.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._worker
+        if self._session is not None:
+            self._session.close()
+
+    async def _work(self, session: FormSession) -> None:
+        """Answer until nobody has asked for half an hour."""
+        try:
+            await self._answer(session.first)
+            while True:
+                try:
+                    await asyncio.wait_for(self._wake.wait(), self.idle_seconds)
+                except TimeoutError:
+                    await self.close(GOING_AWAY)
+                    return
+                self._wake.clear()
+                waiting, self._waiting = self._waiting, None
+                if isinstance(waiting, FormRequest):
+                    await self._answer(session.answer, waiting)
+                elif waiting is not None:
+                    await self._answer(session.complain, waiting)
+        except asyncio.CancelledError:
+            raise
+        except Exception:
+            log.exception("dynamic parameters stopped")
+            await self.close(GOING_AWAY)
+
+    async def _answer(self, render: Any, *arguments: Any) -> None:
+        body: Wire = await database_sync_to_async(render)(*arguments)
+        await self.send(text_data=json.dumps(body, ensure_ascii=False, separators=(",", ":")))
+
+    async def _refuse(self, refusal: ServiceError) -> None:
+        """Answer before the upgrade with status and body where the server can, else just refuse."""
+        if "websocket.http.response" not in self.scope.get("extensions", {}):
+            await self.close()
+            return
+        body: dict[str, Any] = {"message": refusal.message}
+        if refusal.detail:
+            body["detail"] = refusal.detail
+        if refusal.validations:
+            body["validations"] = [{"field": v.field, "detail": v.detail} for v in refusal.validations]
+        headers = [(b"content-type", b"application/json")]
+        start = {"type": "websocket.http.response.start", "status": refusal.status, "headers": headers}
+        await self.base_send(start)
+        await self.base_send({"type": "websocket.http.response.body", "body": json.dumps(body).encode()})
+
+
+def _owner_id(scope: Any, *, default: UUID) -> UUID:
+    """``user_id`` of the address; absent, empty and ``me`` are the caller. Raises Invalid."""
+    query = parse_qs(scope.get("query_string", b"").decode("utf-8", "replace"))
+    text = query.get("user_id", [""])[0]
+    if text in ("", "me"):
+        return default
+    try:
+        return UUID(text)
+    except ValueError as problem:
+        raise Invalid("Invalid user_id query parameter", detail=str(problem)) from None

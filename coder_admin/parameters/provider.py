@@ -1,0 +1,131 @@
+"""The values that a render gives to Coder's own blocks and to data sources (reference 4.2, 4.4, 4.7)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from coder_admin.parameters.owner import DEFAULT_OWNER, Owner
+from coder_admin.parameters.plan import EMPTY_PLAN, PlanData, merged
+from coder_admin.parameters.reading import has_value, is_text
+from coder_admin.terraform import BlockContent, Instance
+from coder_admin.terraform.types import BOOL, NUMBER, STRING, Type
+from coder_admin.terraform.values import Value, boolean, object_, string, to_text, tuple_, unknown
+
+_PARAMETER_TEXTS = {
+    "display_name": string(""),
+    "description": string(""),
+    "type": string("string"),
+    "form_type": string(""),
+    "styling": string("{}"),
+    "icon": string(""),
+}
+_WORKSPACE: dict[str, Type] = {
+    "access_port": NUMBER,
+    "access_url": STRING,
+    "id": STRING,
+    "is_prebuild": BOOL,
+    "is_prebuild_claim": BOOL,
+    "name": STRING,
+    "prebuild_count": NUMBER,
+    "start_count": NUMBER,
+    "template_id": STRING,
+    "template_name": STRING,
+    "template_version": STRING,
+    "transition": STRING,
+}
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What is known of the workspace before there is one; the rest of ``coder_workspace`` is unknown."""
+
+    access_url: str = ""
+    template_id: str = ""
+    template_name: str = ""
+    template_version: str = ""
+
+    def value(self) -> Value:
+        known = {name: string(text) for name, text in vars(self).items() if text}
+        return object_({name: known.get(name, unknown(kind)) for name, kind in _WORKSPACE.items()})
+
+
+NOTHING_KNOWN = Surroundings()
+
+
+@dataclass(frozen=True)
+class FormProvider:
+    """Answers for one render: the inputs decide parameters, the owner and the plan the rest."""
+
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    owner: Owner = DEFAULT_OWNER
+    plan: PlanData = EMPTY_PLAN
+    surroundings: Surroundings = NOTHING_KNOWN
+
+    def data(self, instance: Instance) -> Value | None:
+        match instance.type:
+            case "coder_parameter":
+                return parameter_object(instance, self.inputs)
+            case "coder_workspace_owner":
+                return self.owner.value
+            case "coder_workspace":
+                return self.surroundings.value()
+        if instance.type.startswith("coder_"):
+            return None
+        # Without plan data a data source is only what its block says; asking for more is an error that
+        # try() and can() catch, as authors rely on.
+        written = _written(instance.config)
+        planned = self.plan.of(instance.module_path, instance.type, instance.name, instance.key)
+        return merged(written, planned) if planned is not None else written
+
+    def resource(self, instance: Instance) -> Value | None:
+        return None
+
+
+def _written(content: BlockContent) -> Value:
+    values = dict(content.attributes)
+    for kind in {block.type for block in content.blocks}:
+        values.setdefault(kind, tuple_([_written(block.content) for block in content.of_type(kind)]))
+    return object_(values)
+
+
+def parameter_object(instance: Instance, inputs: Mapping[str, str]) -> Value:
+    """What references to a ``coder_parameter`` see. ``value`` is always text, as in Terraform; it is not
+    there at all while a required parameter has no input, so that try() finds its fallback."""
+    content = instance.config
+    default = content.attributes.get("default")
+    values: dict[str, Value] = {**_PARAMETER_TEXTS, **content.attributes}
+    values["id"] = unknown(STRING)
+    values["optional"] = boolean(default is not None and not default.is_null)
+    values["option"] = tuple_([_option(block.content) for block in content.of_type("option")])
+    values["validation"] = tuple_([_written(block.content) for block in content.of_type("validation")])
+    if "value" not in content.attributes:
+        value = effective_value(content, inputs)
+        if value is not None:
+            values["value"] = value
+    return object_(values)
+
+
+def effective_value(content: BlockContent, inputs: Mapping[str, str]) -> Value | None:
+    """Input, else default as text; unknown while unresolved; None when there is neither (4.2)."""
+    name, default = content.attributes.get("name"), content.attributes.get("default")
+    if name is None or not has_value(name) or name.type is not STRING:
+        return unknown(STRING)
+    given = inputs.get(to_text(name))
+    if given is not None:
+        return string(given)
+    if default is None or default.is_null:
+        return None
+    return string(to_text(default)).with_marks(default.deep_marks) if is_text(default) else unknown(STRING)
+
+
+def _option(content: BlockContent) -> Value:
+    empty = string("")
+    given = {name: content.attributes.get(name, empty) for name in ("name", "value", "description", "icon")}
+    return object_({name: _as_text(value) for name, value in given.items()})
+
+
+def _as_text(value: Value) -> Value:
+    if is_text(value):
+        return string(to_text(value)).with_marks(value.deep_marks)
+    return value if value.is_null else unknown(STRING)

@@ -1,0 +1,235 @@
+"""Rendering a template's form: files, owner and inputs in, parameters with their values out (reference 4).
+
+Compiling is done once for a template's files, whoever opens its form; a render evaluates and reads. Nothing
+raises for a template that is wrong: what is wrong is a diagnostic at the parameter, preset or top level.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+
+from coder_admin.catalog.imports import ImportedPreset, ImportedSchedule, preset_problems
+from coder_admin.parameters.blocks import UnreadableBlockError, duplicate_notes, read_parameter
+from coder_admin.parameters.model import (
+    Note,
+    Output,
+    Preset,
+    PreviewParameter,
+    Severity,
+    Variable,
+    error,
+)
+from coder_admin.parameters.owner import DEFAULT_OWNER, Owner
+from coder_admin.parameters.plan import EMPTY_PLAN, PlanData, PlanError, read_plan
+from coder_admin.parameters.presets import read_preset, with_single_default
+from coder_admin.parameters.provider import NOTHING_KNOWN, FormProvider, Surroundings
+from coder_admin.parameters.reading import PRIMITIVES
+from coder_admin.parameters.tags import read_tags
+from coder_admin.parameters.variables import stray_tfvars
+from coder_admin.terraform import (
+    Diagnostic,
+    Evaluation,
+    FileSystem,
+    Instance,
+    Module,
+    Value,
+    evaluate,
+    load_module,
+    to_python,
+    to_text,
+)
+from coder_admin.terraform.types import constraint_text
+
+log = structlog.get_logger(__name__)
+
+MODULE_NOT_LOADED = "module_not_loaded"
+_FORM_TYPES = frozenset({"coder_parameter", "coder_workspace_preset", "coder_workspace_tags"})
+
+
+@dataclass(frozen=True)
+class Template:
+    """A template's files, compiled, with what does not change between renders."""
+
+    module: Module
+    variables: Mapping[str, Value] = field(default_factory=dict)
+    plan: PlanData = EMPTY_PLAN
+    notes: tuple[Note, ...] = ()
+    complete: bool = True
+    broken: bool = False
+    """Nothing can be rendered at all; ``notes`` say why."""
+
+
+def compile_template(
+    files: FileSystem, *, plan: Any = None, variables: Mapping[str, Value] | None = None
+) -> Template:
+    """Read and compile. ``plan`` is the import's plan as JSON, ``variables`` the server's values."""
+    module = load_module(files)
+    notes = [as_note(diagnostic) for diagnostic in module.diagnostics]
+    notes += stray_tfvars(files)
+    try:
+        data = read_plan(plan)
+    except PlanError as problem:
+        summary = "Parsing plan JSON"
+        return Template(
+            module, notes=(error(summary, f"{problem}. Import the template again."),), broken=True
+        )
+    if (
+        not module.variables
+        and not module.resources
+        and any(n.summary == "No configuration files" for n in notes)
+    ):
+        return Template(module, notes=tuple(notes), broken=True)
+    complete = not any(note.code == MODULE_NOT_LOADED for note in notes)
+    return Template(module, dict(variables or {}), data, tuple(notes), complete)
+
+
+def as_note(diagnostic: Diagnostic) -> Note:
+    """The language's diagnostic as a form shows it."""
+    severity = Severity.ERROR if diagnostic.is_error else Severity.WARNING
+    if diagnostic.code == "module":
+        summary = "Module not loaded. Did you run `terraform init`?"
+        place = f" ({diagnostic.range})" if diagnostic.range else ""
+        return Note(Severity.WARNING, summary, diagnostic.detail + place, MODULE_NOT_LOADED, diagnostic.range)
+    detail = f"{diagnostic.range}: {diagnostic.detail}" if diagnostic.range else diagnostic.detail
+    return Note(severity, diagnostic.summary, detail, diagnostic.code, diagnostic.range)
+
+
+class Renderer:
+    """Renders one template again and again, keeping what the next render can reuse. Not for two threads."""
+
+    def __init__(self, template: Template, surroundings: Surroundings = NOTHING_KNOWN) -> None:
+        self._template = template
+        self._surroundings = surroundings
+
+    def render(self, owner: Owner = DEFAULT_OWNER, inputs: Mapping[str, str] | None = None) -> Output:
+        """The form for one owner and one set of inputs. Never raises for what a template holds."""
+        template = self._template
+        if template.broken:
+            return Output(diagnostics=template.notes, complete=False)
+        provider = FormProvider(inputs or {}, owner, template.plan, self._surroundings)
+        try:
+            evaluation = evaluate(template.module, variables=template.variables, provider=provider)
+        except Exception:
+            log.exception("evaluation crashed")
+            detail = "The template could not be evaluated. The server's log has the reason."
+            return Output(
+                diagnostics=(*template.notes, error("Evaluate terraform files", detail)), complete=False
+            )
+        return read_output(template, evaluation, inputs or {})
+
+
+def read_output(template: Template, evaluation: Evaluation, inputs: Mapping[str, str]) -> Output:
+    """Parameters, presets, tags and variables of one evaluation."""
+    by_type: dict[str, list[Instance]] = {kind: [] for kind in _FORM_TYPES}
+    for instance in evaluation.instances:
+        if instance.mode == "data" and instance.type in by_type:
+            by_type[instance.type].append(instance)
+    notes = list(template.notes)
+    notes += [as_note(item) for item in evaluation.diagnostics if item.code in ("budget", "cycle")]
+    parameters, unreadable = _read_parameters(by_type["coder_parameter"], inputs)
+    notes += unreadable
+    tags, unknown_tags, tag_notes = read_tags(by_type["coder_workspace_tags"])
+    notes += tag_notes
+    return Output(
+        parameters=parameters,
+        presets=_read_presets(by_type["coder_workspace_preset"]),
+        tags=tags,
+        unknown_tags=tuple(unknown_tags),
+        variables=read_variables(template.module),
+        diagnostics=tuple(notes),
+        complete=template.complete,
+    )
+
+
+def _read_parameters(
+    instances: Iterable[Instance], inputs: Mapping[str, str]
+) -> tuple[tuple[PreviewParameter, ...], list[Note]]:
+    found: list[PreviewParameter] = []
+    addresses: list[str] = []
+    notes: list[Note] = []
+    for instance in instances:
+        try:
+            found.append(read_parameter(instance, inputs))
+            addresses.append(instance.address)
+        except UnreadableBlockError as unreadable:
+            notes.append(unreadable.note)
+    notes += duplicate_notes(found, addresses)
+    return tuple(sorted(found, key=_order)), notes
+
+
+def _order(parameter: PreviewParameter) -> tuple[int, bytes]:
+    """By ``order``, then by name in byte order (4.10)."""
+    return parameter.order, parameter.name.encode("utf-8", "surrogatepass")
+
+
+def _read_presets(instances: Sequence[Instance]) -> tuple[Preset, ...]:
+    presets = with_single_default([_with_prebuild_rules(read_preset(instance)) for instance in instances])
+    seen: dict[str, Preset] = {}
+    result = []
+    for preset in presets:
+        if preset.name and preset.name in seen:
+            detail = f'More than one preset is called "{preset.name}": rename one of them.'
+            result.append(preset.noting(error("Duplicate preset name", detail, range=preset.range)))
+        else:
+            seen[preset.name] = preset
+            result.append(preset)
+    return tuple(result)
+
+
+def _with_prebuild_rules(preset: Preset) -> Preset:
+    """The preset judged by the rooms that registered themselves for it (overlapping schedules)."""
+    if preset.errors:
+        return preset
+    problems = preset_problems(as_imported(preset))
+    return preset.noting(*(error(problem, range=preset.range) for problem in problems))
+
+
+def as_imported(preset: Preset) -> ImportedPreset:
+    """The preset as it is stored."""
+    prebuilds = preset.prebuilds
+    return ImportedPreset(
+        name=preset.name,
+        parameters=preset.parameters,
+        default=preset.default,
+        description=preset.description,
+        icon=preset.icon,
+        instances=prebuilds.instances if prebuilds else None,
+        ttl=prebuilds.ttl if prebuilds else 0,
+        timezone=prebuilds.timezone if prebuilds else "",
+        schedules=tuple(ImportedSchedule(s.cron, s.instances) for s in prebuilds.schedules)
+        if prebuilds
+        else (),
+    )
+
+
+def read_variables(module: Module) -> tuple[Variable, ...]:
+    """The root module's variables, sorted by name."""
+    return tuple(
+        Variable(
+            name=name,
+            type=constraint_text(declared.type),
+            default=_plain(declared.default),
+            default_text=_text(declared.default),
+            has_default=declared.default is not None,
+            description=declared.description,
+            nullable=declared.nullable,
+            sensitive=declared.sensitive,
+        )
+        for name, declared in sorted(module.variables.items())
+    )
+
+
+def _text(value: Value | None) -> str:
+    """A default as text: plain for strings, numbers and bools, JSON for the rest."""
+    if value is None or value.is_null or not value.is_wholly_known:
+        return ""
+    return to_text(value) if value.type in PRIMITIVES else json.dumps(to_python(value))
+
+
+def _plain(value: Value | None) -> Any:
+    return None if value is None else to_python(value, None)

@@ -1,0 +1,70 @@
+"""``POST /files`` and ``GET /files/{id}`` (notifications-agents-provisioning.md section 5)."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+import zipfile
+from collections.abc import Callable
+
+import pytest
+from rest_framework.test import APIClient
+
+from coder_admin.files import api
+from coder_admin.files.archives import Limits
+from coder_admin.files.models import File
+from coder_admin.organizations.models import User
+from tests.catalog.factories import make_file, tar_of, zip_of
+
+pytestmark = pytest.mark.django_db
+Login = Callable[[User], APIClient]
+URL = "/api/v2/files"
+
+
+def test_upload_and_download(admin: User, login: Login) -> None:
+    client = login(admin)
+    answer = client.post(URL, zip_of({"main.tf": "# a\n"}), content_type="application/zip")
+    assert answer.status_code == 201
+    file_id = answer.json()["hash"]
+    again = client.post(URL, zip_of({"main.tf": "# a\n"}), content_type="application/zip")
+    assert (again.status_code, again.json()["hash"]) == (200, file_id)
+    tar = client.get(f"{URL}/{file_id}")
+    assert tar.headers["Content-Type"] == "application/x-tar"
+    with tarfile.open(fileobj=io.BytesIO(tar.content)) as archive:
+        assert archive.getnames() == ["main.tf"]
+    packed = client.get(f"{URL}/{file_id}?format=zip")
+    assert packed.headers["Content-Type"] == "application/zip"
+    with zipfile.ZipFile(io.BytesIO(packed.content)) as zipped:
+        assert zipped.read("main.tf") == b"# a\n"
+
+
+def test_refusals(admin: User, stranger: User, login: Login) -> None:
+    client = login(admin)
+    assert client.post(URL, b"x", content_type="text/plain").status_code == 400
+    broken = client.post(URL, b"PK nothing", content_type="application/zip")
+    assert broken.status_code == 400
+    assert "pack it again" in broken.json()["detail"]
+    unsafe = client.post(URL, tar_of({"../up.tf": ""}), content_type="application/x-tar")
+    assert unsafe.status_code == 400
+    assert '"../up.tf"' in unsafe.json()["detail"]
+    assert File.objects.filter(created_by=admin).count() == 0
+    file = make_file(admin)
+    assert client.get(f"{URL}/no-uuid").status_code == 400
+    assert client.get(f"{URL}/{file.id}?format=rar").status_code == 400
+    assert login(stranger).get(f"{URL}/{file.id}").status_code == 404
+    assert client.get(f"{URL}/00000000-0000-4000-8000-000000000000").status_code == 404
+    assert APIClient().get(f"{URL}/{file.id}").status_code == 401
+    assert APIClient().post(URL, b"", content_type="application/x-tar").status_code == 401
+
+
+def test_body_above_the_limit_is_413(admin: User, login: Login, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api, "DEFAULT_LIMITS", Limits(packed=1000))
+    answer = login(admin).post(URL, tar_of({"main.tf": "x" * 2000}), content_type="application/x-tar")
+    assert answer.status_code == 413
+    assert answer.json()["message"] == "The file is too large."
+
+
+def test_uploads_are_limited_to_twelve_a_minute(admin: User, login: Login) -> None:
+    client = login(admin)
+    codes = [client.post(URL, b"", content_type="text/plain").status_code for _ in range(13)]
+    assert codes == [400] * 12 + [429]
