@@ -49,6 +49,7 @@ class Application:
     say: Callable[[str], None]
     parts: list[tuple[str, Part]] = field(default_factory=list)
     password: str | None = None
+    address: str = ""
     started: float = field(default_factory=time.monotonic)
 
     def run(self) -> None:
