@@ -216,29 +216,35 @@ def _pending(scope: Scope) -> Iterable[PendingCount]:
 
 
 def _failures(scope: Scope, lookback_start: datetime, config: Config) -> Iterable[FailedBuild]:
-    """Failed starts in the pools that are recent or rank within the hard limit."""
+    """Failed starts in the pools that are recent or rank within the hard limit.
+
+    Only presets with a failure are ranked; in a healthy deployment there is nothing to sort.
+    """
+    preset = "latest_build__template_version_preset"
+    starts = querying.unclaimed().filter(
+        scope.of("template"),
+        latest_build__transition=Transition.START,
+        latest_build__template_version=F("template__active_version"),
+        **{f"{preset}__desired_instances__isnull": False},
+    )
+    failed = starts.filter(latest_build__job__job_status=JobStatus.FAILED)
     newest_first = Window(
         RowNumber(),
-        partition_by="template_version_preset",
-        order_by=(F("created_at").desc(), F("id").desc()),
+        partition_by=preset,
+        order_by=(F("latest_build__created_at").desc(), F("latest_build").desc()),
     )
+    is_failed = Q(latest_build__job__job_status=JobStatus.FAILED)
     rows = (
-        WorkspaceBuild.objects.filter(
-            scope.of("workspace__template"),
-            latest_of__owner=PREBUILDS_USER_ID,
-            transition=Transition.START,
-            template_version_preset__desired_instances__isnull=False,
-            template_version=F("workspace__template__active_version"),
-        )
+        starts.filter(**{f"{preset}__in": failed.order_by().values(preset)})
         .annotate(rank=newest_first)
         # One disjunction with the rank in each branch: whatever is not tied to a rank would move below the
         # window, which would then rank failed builds only.
         .filter(
-            Q(rank__lte=config.failure_hard_limit, job__job_status=JobStatus.FAILED)
-            | Q(rank__gte=1, job__job_status=JobStatus.FAILED, created_at__gte=lookback_start)
+            Q(is_failed, rank__lte=config.failure_hard_limit)
+            | Q(is_failed, rank__gte=1, latest_build__created_at__gte=lookback_start)
         )
         .order_by()
-        .values_list("template_version_preset", "rank", "created_at", "workspace__template__deleted")
+        .values_list(preset, "rank", "latest_build__created_at", "template__deleted")
     )
     for preset_id, rank, created_at, deleted in rows:
         yield FailedBuild(str(preset_id), rank, created_at, deleted)

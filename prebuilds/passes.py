@@ -14,7 +14,6 @@ from datetime import datetime, timedelta
 from functools import partial
 
 import structlog
-from django.db import DatabaseError
 from django.utils import timezone
 
 from coder_admin.foundation.errors import ServiceError
@@ -181,16 +180,19 @@ class _Pass:
             step()
         except provision.Superseded as change:
             log.info("nothing to do any more", action=what, because=str(change), **names(part.preset))
+        except LeadLost:
+            raise
         except ServiceError as error:
             self._failed(part, what, error)
+            log.error("action refused", action=what, error=str(error), **names(part.preset))
             return error
-        except DatabaseError as error:
+        except Exception as error:
             self._failed(part, what, error)
+            log.exception("action failed", action=what, **names(part.preset))
         return None
 
     def _failed(self, part: PresetSnapshot, what: str, error: Exception) -> None:
         self.stats.errors.append(f"{part.preset.name}: {what}: {error}")
-        log.error("action failed", action=what, error=str(error), **names(part.preset))
 
     def _cancel(self, part: PresetSnapshot) -> None:
         count = provision.cancel_pending(actor=self.actor, lead=self.lead, preset_id=part.preset.id)

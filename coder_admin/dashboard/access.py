@@ -23,4 +23,6 @@ def may_pause_prebuilds(viewer: Subject) -> bool:
 
 def may_create_for_others(viewer: Subject, organization_id: str) -> bool:
     """Whether the viewer may create workspaces of other people in that organization."""
-    return allowed(viewer, Action.CREATE, RbacObject(ResourceType.WORKSPACE, org=organization_id, owner="somebody else"))
+    return allowed(
+        viewer, Action.CREATE, RbacObject(ResourceType.WORKSPACE, org=organization_id, owner="somebody else")
+    )

@@ -30,7 +30,7 @@ BAD_MESSAGE: Final = 1007
 GOING_AWAY: Final = 1001
 
 
-class LiveConsumer(AsyncJsonWebsocketConsumer):
+class LiveConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]  # channels has no types
     """The events of the topics that a page shows, as far as its reader may see them."""
 
     async def connect(self) -> None:
@@ -53,7 +53,9 @@ class LiveConsumer(AsyncJsonWebsocketConsumer):
             await self.channel_layer.group_discard(group_name(topic), self.channel_name)
         self.topics.clear()
 
-    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None, **kwargs: Any) -> None:
+    async def receive(
+        self, text_data: str | None = None, bytes_data: bytes | None = None, **kwargs: Any
+    ) -> None:
         """Only JSON objects of bounded size are read; anything else ends the connection with a reason."""
         if text_data is None:
             await self.close(BAD_MESSAGE, "Send JSON text.")
@@ -71,13 +73,17 @@ class LiveConsumer(AsyncJsonWebsocketConsumer):
         kind = content.get("type") if isinstance(content, dict) else None
         topics = content.get("topics") if isinstance(content, dict) else None
         if not isinstance(topics, list) or not all(isinstance(topic, str) for topic in topics):
-            await self.send_json({"type": "error", "message": 'Send {"type": "subscribe", "topics": ["kind:id"]}.'})
+            await self.send_json(
+                {"type": "error", "message": 'Send {"type": "subscribe", "topics": ["kind:id"]}.'}
+            )
         elif kind == "subscribe":
             await self._subscribe(topics)
         elif kind == "unsubscribe":
             await self._unsubscribe(topics)
         else:
-            await self.send_json({"type": "error", "message": 'The type must be "subscribe" or "unsubscribe".'})
+            await self.send_json(
+                {"type": "error", "message": 'The type must be "subscribe" or "unsubscribe".'}
+            )
 
     async def _subscribe(self, topics: list[str]) -> None:
         room = MAX_TOPICS - len(self.topics)
@@ -98,7 +104,7 @@ class LiveConsumer(AsyncJsonWebsocketConsumer):
             await self.channel_layer.group_discard(group_name(topic), self.channel_name)
             self.topics.discard(topic)
 
-    @database_sync_to_async
+    @database_sync_to_async  # type: ignore[untyped-decorator]  # channels has no types
     def _authorise(self, topics: list[str]) -> Answer:
         # The user is read anew: roles may have changed since the page was opened.
         return authorise(subject_for(current_user(self.user_id)), topics)

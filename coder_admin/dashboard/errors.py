@@ -16,7 +16,9 @@ def _for_api(request: HttpRequest) -> bool:
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """400: the request itself is broken."""
     if _for_api(request):
-        return JsonResponse({"message": "The request cannot be read.", "detail": "", "validations": []}, status=400)
+        return JsonResponse(
+            {"message": "The request cannot be read.", "detail": "", "validations": []}, status=400
+        )
     return draw_error(request, 400, text="The address or the form was incomplete.")
 
 
@@ -47,7 +49,7 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
         request,
         403,
         text="This form is no longer valid.",
-        detail="Go back, reload the page and send it again. If that does not help, allow cookies for this address.",
+        detail="Go back, reload the page and send it again. If that does not help, allow cookies here.",
     )
 
 
@@ -59,6 +61,6 @@ def server_error(request: HttpRequest) -> HttpResponse:
             {"message": "Internal error.", "detail": "See the server's log.", "validations": []}, status=500
         )
     try:
-        return render(None, "500.html", {"request_id": request_id}, status=500)  # type: ignore[arg-type]
+        return render(None, "500.html", {"request_id": request_id}, status=500)
     except Exception:
         return HttpResponse(render_to_string("500.html", {}), status=500)

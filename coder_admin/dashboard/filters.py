@@ -71,7 +71,11 @@ def _quoted(word: str) -> str:
     if not any(character in word for character in " \t\"'\\"):
         return word
     key, colon, value = word.partition(":")
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"') if colon else word.replace("\\", "\\\\").replace('"', '\\"')
+    escaped = (
+        value.replace("\\", "\\\\").replace('"', '\\"')
+        if colon
+        else word.replace("\\", "\\\\").replace('"', '\\"')
+    )
     return f'{key}:"{escaped}"' if colon else f'"{escaped}"'
 
 
@@ -101,8 +105,9 @@ def merged(query: QueryDict, keys: Sequence[str]) -> str | None:
         return None
     text = query.get("filter", "")[:LONGEST]
     for key in sent:
-        if query[key] != query.get(f"was.{key}", ""):
-            text = with_value(text, key, query[key])
+        chosen = query.get(key, "")
+        if chosen != query.get(f"was.{key}", ""):
+            text = with_value(text, key, chosen)
     return text
 
 

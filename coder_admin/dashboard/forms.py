@@ -45,7 +45,7 @@ class TemplateUploadForm(forms.Form):
     archive = forms.FileField(
         label="Archive", widget=forms.FileInput(attrs={"class": "input", "accept": ".tar,.zip"})
     )
-    organization = forms.ChoiceField(label="Organization", widget=forms.Select(attrs={"class": "select"}))
+    organization = forms.ChoiceField(label="Organization")
     name = forms.CharField(
         label="Name",
         max_length=32,
@@ -65,9 +65,9 @@ class TemplateUploadForm(forms.Form):
     def __init__(self, *args: object, organizations: Sequence[Organization], **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
         choices = [(str(row.pk), row.display_name or row.name) for row in organizations]
-        field = self.fields["organization"]
-        assert isinstance(field, forms.ChoiceField)
-        field.choices = choices
+        self.fields["organization"] = forms.ChoiceField(
+            label="Organization", widget=forms.Select(attrs={"class": "select"}), choices=choices
+        )
         if len(choices) == 1:
             self.initial["organization"] = choices[0][0]
 

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.utils.http import url_has_allowed_host_and_scheme
 
@@ -28,8 +29,8 @@ class ViewerRequest(HttpRequest):
     viewer: Subject
 
 
-View = Callable[Concatenate[ViewerRequest, P], HttpResponse]
-RawView = Callable[Concatenate[HttpRequest, P], HttpResponse]
+View = Callable[Concatenate[ViewerRequest, P], HttpResponseBase]
+RawView = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
 
 TITLES = {
     400: "This request cannot be read",
@@ -47,7 +48,7 @@ def page(view: View[P]) -> RawView[P]:
     """A page for people who are signed in. A service's refusal is drawn in the shell with its status."""
 
     @wraps(view)
-    def with_viewer(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+    def with_viewer(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
         known = cast(ViewerRequest, request)
         known.viewer = subject_for(request.user)
         try:
@@ -62,7 +63,7 @@ def command(view: View[P]) -> RawView[P]:
     """A POST that does one thing and goes back to a page; a refusal becomes a message there."""
 
     @wraps(view)
-    def with_viewer(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+    def with_viewer(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
         known = cast(ViewerRequest, request)
@@ -92,7 +93,12 @@ def refusal(request: HttpRequest, error: ServiceError) -> HttpResponse:
 
 def draw_error(request: HttpRequest, status: int, *, text: str = "", detail: str = "") -> HttpResponse:
     """An error page; a fragment for htmx is not wanted, so the shell is always drawn."""
-    context = {"status": status, "title": TITLES.get(status, "This did not work"), "text": text, "detail": detail}
+    context = {
+        "status": status,
+        "title": TITLES.get(status, "This did not work"),
+        "text": text,
+        "detail": detail,
+    }
     return render(request, "dashboard/error.html", context, status=status)
 
 
@@ -109,7 +115,7 @@ def back(request: HttpRequest, default: str = "/") -> str:
 def wants_fragment(request: HttpRequest) -> bool:
     """Whether htmx asks for a part of the page (and not because the browser goes back in history)."""
     htmx = getattr(request, "htmx", None)
-    return bool(htmx) and not htmx.history_restore_request and not htmx.boosted
+    return htmx is not None and bool(htmx) and not htmx.history_restore_request and not htmx.boosted
 
 
 def draw(request: HttpRequest, template: str, context: dict[str, object], *, part: str = "") -> HttpResponse:

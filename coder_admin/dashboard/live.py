@@ -73,6 +73,6 @@ MAX_LIST_TOPICS = 50
 
 
 def topics_of_lists(viewer: Subject, *kinds: str) -> str:
-    """The `data-live` of a list over organizations: each kind for each organization the viewer is in or may read."""
+    """The `data-live` of a list over organizations: each kind for each readable organization."""
     organizations = selectors.organizations_to_follow(viewer, MAX_LIST_TOPICS)
     return " ".join(f"{kind}:{organization}" for organization in organizations for kind in kinds)

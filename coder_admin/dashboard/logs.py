@@ -79,7 +79,9 @@ def excerpt(request: HttpRequest, rows: QuerySet[Any], log: Log) -> Excerpt:
     lines = lines[:most][::-1]
     before = rows.filter(id__lt=lines[0].id).count() if more and lines else 0
     earlier = f"{request.path}?lines=all" if more and most < WHOLE else ""
-    return Excerpt(log=log, lines=lines, start=before + 1, after=lines[-1].id if lines else 0, earlier=earlier)
+    return Excerpt(
+        log=log, lines=lines, start=before + 1, after=lines[-1].id if lines else 0, earlier=earlier
+    )
 
 
 def further(request: HttpRequest, rows: QuerySet[Any], *, done: bool) -> HttpResponse:

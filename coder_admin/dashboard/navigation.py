@@ -44,9 +44,15 @@ _MAIN = (
     _Place("Prebuilds", "prebuilds", "dashboard:prebuilds", ("/prebuilds",)),
 )
 _DEPLOYMENT = (
-    _Place("People", "people", "dashboard:people", ("/people",), (Action.READ, ResourceType.ORGANIZATION_MEMBER)),
     _Place(
-        "Provisioner jobs", "jobs", "dashboard:jobs", ("/provisioner-jobs",), (Action.READ, ResourceType.PROVISIONER_JOBS)
+        "People", "people", "dashboard:people", ("/people",), (Action.READ, ResourceType.ORGANIZATION_MEMBER)
+    ),
+    _Place(
+        "Provisioner jobs",
+        "jobs",
+        "dashboard:jobs",
+        ("/provisioner-jobs",),
+        (Action.READ, ResourceType.PROVISIONER_JOBS),
     ),
 )
 
@@ -65,7 +71,9 @@ def _entry(place: _Place, path: str, query: str) -> Entry:
     return Entry(place.label, place.icon, url + query, current)
 
 
-def sections(viewer: Subject, path: str, *, organization: str = "", admin: bool = False) -> tuple[Section, ...]:
+def sections(
+    viewer: Subject, path: str, *, organization: str = "", admin: bool = False
+) -> tuple[Section, ...]:
     """The rail for `viewer` on the page at `path`; list pages keep the chosen organization."""
     if not viewer.id:
         return ()

@@ -165,7 +165,7 @@ def read_inputs(post: QueryDict) -> dict[str, str]:
     values: dict[str, str] = {}
     for key in list(post)[: MAX_INPUTS * 2]:
         if key.startswith(PREFIX) and not key.endswith((":list", ":lines")):
-            values[key.removeprefix(PREFIX)] = post[key]
+            values[key.removeprefix(PREFIX)] = str(post[key])
     for key in list(post)[: MAX_INPUTS * 2]:
         if key.startswith(PREFIX) and key.endswith(":list"):
             field = key.removesuffix(":list")
@@ -191,4 +191,8 @@ def _collected(text: str) -> dict[str, str]:
 
 def prefilled(query: QueryDict) -> dict[str, str]:
     """`?param.NAME=VALUE` of an address."""
-    return {key.removeprefix(PREFIX): query[key] for key in list(query)[:MAX_INPUTS] if key.startswith(PREFIX)}
+    return {
+        key.removeprefix(PREFIX): str(query[key])
+        for key in list(query)[:MAX_INPUTS]
+        if key.startswith(PREFIX)
+    }

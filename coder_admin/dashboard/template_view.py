@@ -61,19 +61,22 @@ class VersionView:
 
     @property
     def url(self) -> str:
-        return reverse("dashboard:version", args=(self.template.organization.name, self.template.name, self.row.name))
+        return reverse(
+            "dashboard:version", args=(self.template.organization.name, self.template.name, self.row.name)
+        )
 
     @property
     def files_url(self) -> str:
         return reverse(
-            "dashboard:version-files", args=(self.template.organization.name, self.template.name, self.row.name)
+            "dashboard:version-files",
+            args=(self.template.organization.name, self.template.name, self.row.name),
         )
 
 
 def version_state(version: TemplateVersion, template: Template) -> str:
     """What a version is to its template."""
     if version.job.job_status != JobStatus.SUCCEEDED:
-        return version.job.job_status
+        return str(version.job.job_status)
     if template.active_version_id == version.pk:
         return "active"
     return "archived" if version.archived else "ready"
@@ -97,7 +100,7 @@ def _import_state(version: TemplateVersion) -> str:
         "running": "being imported",
         "failed": "not usable: its import failed",
         "canceled": "not usable: its import was canceled",
-    }.get(version.job.job_status, version.job.job_status)
+    }.get(version.job.job_status, str(version.job.job_status))
 
 
 def version_sentence(version: TemplateVersion, template: Template) -> str:

@@ -6,7 +6,21 @@ from django.urls import path, register_converter
 from django.views.decorators.csrf import ensure_csrf_cookie
 
 from .converters import UserNameConverter
-from .views import builds, create, inbox, jobs, overview, people, prebuilds, presets, search, session, templates, versions, workspaces
+from .views import (
+    builds,
+    create,
+    inbox,
+    jobs,
+    overview,
+    people,
+    prebuilds,
+    presets,
+    search,
+    session,
+    templates,
+    versions,
+    workspaces,
+)
 
 register_converter(UserNameConverter, "username")
 

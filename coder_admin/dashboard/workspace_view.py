@@ -23,7 +23,8 @@ SETTLED = frozenset(
     {WorkspaceStatus.RUNNING, WorkspaceStatus.STOPPED, WorkspaceStatus.FAILED, WorkspaceStatus.CANCELED}
 )
 LINK_SCHEMES = frozenset(
-    "http https vscode vscode-insiders cursor windsurf zed ssh jetbrains jetbrains-gateway".split()
+    {"http", "https", "ssh", "vscode", "vscode-insiders", "cursor", "windsurf", "zed", "jetbrains"}
+    | {"jetbrains-gateway"}
 )
 """Schemes that an external app may open; a template must not put a script into the page."""
 
@@ -108,7 +109,9 @@ def status_of(build: WorkspaceBuild | None) -> str:
     return workspace_status(build.transition, build.job.job_status) if build else WorkspaceStatus.PENDING
 
 
-def workspace_view(viewer: Subject, row: Workspace, *, build_count: int = 0, parameter_count: int = 0) -> WorkspaceView:
+def workspace_view(
+    viewer: Subject, row: Workspace, *, build_count: int = 0, parameter_count: int = 0
+) -> WorkspaceView:
     """Needs the row as `with_latest_build` loads it; asks the database nothing."""
     build = row.latest_build
     status = WorkspaceStatus.DELETED if row.deleted else status_of(build)
@@ -146,7 +149,13 @@ def _offers(viewer: Subject, row: Workspace, status: WorkspaceStatus, *, outdate
     if status is not WorkspaceStatus.RUNNING and may(viewer, Action.START, row):
         yield Offer("start", "Start", "play", url("start"), tone="primary")
     if outdated and may(viewer, Action.UPDATE, row) and may(viewer, Action.START, row):
-        yield Offer("update", "Update", "refresh", url("update"), tone="" if status is WorkspaceStatus.STOPPED else "primary")
+        yield Offer(
+            "update",
+            "Update",
+            "refresh",
+            url("update"),
+            tone="" if status is WorkspaceStatus.STOPPED else "primary",
+        )
 
 
 def sentence(view: WorkspaceView, now: datetime) -> str:

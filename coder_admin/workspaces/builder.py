@@ -20,6 +20,7 @@ from coder_admin.catalog.models import TemplateVersion, TemplateVersionPreset
 from coder_admin.foundation import events
 from coder_admin.foundation.errors import Conflict, Forbidden, Invalid, NotAcceptable, NotFound, Validation
 from coder_admin.organizations.models import PREBUILDS_USER_ID
+from coder_admin.parameters.resolving import resolve
 from coder_admin.provisioning.choices import ACTIVE_STATUSES, JobStatus, JobType
 from coder_admin.provisioning.services import job_create
 from rbac import allowed
@@ -28,7 +29,6 @@ from rbac.model import Action, RbacObject, ResourceType, Subject
 
 from .choices import BuildReason, PrebuildStage, Transition
 from .models import Workspace, WorkspaceBuild, WorkspaceBuildParameter
-from .resolving import resolve_build
 
 NUMBER_ATTEMPTS = 3
 ACTIVE_BUILD = "A workspace build is already active."
@@ -266,16 +266,16 @@ def _inputs(
     previous = dict(last.parameters.values_list("name", "value")) if last is not None else {}
     values, tags = dict(previous), dict[str, str](last.job.tags if last is not None else {})
     if request.transition is not Transition.DELETE:
-        resolved = resolve_build(
-            workspace=request.workspace,
+        resolved = resolve(
             version=request.version,
+            owner_id=request.workspace.owner_id,
             transition=request.transition.value,
             first_build=last is None,
             previous=previous,
             request=parameters,
             preset=_preset_values(request.preset),
         )
-        values, tags = dict(resolved.parameters), dict(resolved.tags)
+        values, tags = dict(resolved.values), dict(resolved.tags)
     carried = None
     if not request.orphan and last is not None and last.provisioner_state is not None:
         carried = bytes(last.provisioner_state)

@@ -9,7 +9,7 @@ from functools import reduce
 from operator import or_
 
 from django.conf import settings
-from django.db.models import DurationField, Exists, ExpressionWrapper, F, OuterRef, Q, QuerySet, Value
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
 from coder_admin.catalog.models import Template, TemplateVersion
 from coder_admin.foundation.errors import Forbidden, Invalid, NotFound, ServiceError, Validation
@@ -30,6 +30,8 @@ from .models import (
 from .querysets import AgentQuerySet, BuildQuerySet, WorkspaceQuerySet
 from .search import WorkspaceQuery
 from .statuses import WorkspaceStatus, status_q
+
+MAXIMUM_TIMEOUTS = 100
 
 
 class Gone(ServiceError):
@@ -100,22 +102,30 @@ def _has_agent(state: str, now: datetime) -> Q:
     waiting = Q(first_connected_at__isnull=True) | Q(last_connected_at__isnull=True)
     left = Q(disconnected_at__isnull=False, disconnected_at__gte=F("last_connected_at"))
     silent = Q(last_connected_at__lt=now - inactive_after())
-    late = Q(connection_timeout_seconds__gt=0, age__gt=F("limit"))
+    late = _late(now)
     conditions = {
         AgentConnection.TIMEOUT: waiting & late,
         AgentConnection.CONNECTING: waiting & ~late,
         AgentConnection.DISCONNECTED: ~waiting & (left | silent),
-        AgentConnection.CONNECTED: ~waiting & ~silent & (Q(disconnected_at__isnull=True) | ~left),
+        AgentConnection.CONNECTED: ~waiting & ~silent & ~left,
     }
-    rows = WorkspaceAgent.objects.filter(
-        resource__workspace_build=OuterRef("latest_build"), deleted=False
-    ).annotate(
-        age=ExpressionWrapper(Value(now) - F("created_at"), output_field=DurationField()),
-        limit=ExpressionWrapper(
-            F("connection_timeout_seconds") * Value(timedelta(seconds=1)), output_field=DurationField()
-        ),
-    )
+    rows = WorkspaceAgent.objects.filter(resource__workspace_build=OuterRef("latest_build"), deleted=False)
     return Q(Exists(rows.filter(conditions[AgentConnection(state)])))
+
+
+def _late(now: datetime) -> Q:
+    """Created longer ago than its own timeout. SQLite cannot multiply a column into a duration, so the
+    few timeouts that templates use are asked for first."""
+    seconds = WorkspaceAgent.objects.filter(connection_timeout_seconds__gt=0).order_by()
+    found = seconds.values_list("connection_timeout_seconds", flat=True).distinct()[:MAXIMUM_TIMEOUTS]
+    return reduce(
+        or_,
+        (
+            Q(connection_timeout_seconds=value, created_at__lt=now - timedelta(seconds=value))
+            for value in found
+        ),
+        Q(pk__in=[]),
+    )
 
 
 def inactive_after() -> timedelta:
@@ -194,8 +204,8 @@ def creation_source(
         )
         template = version.template if version is not None else None
     else:
-        rows = Template.objects.select_related("organization", "active_version")
-        template = rows.filter(pk=template_id, deleted=False).first()
+        rows = Template.objects.select_related("organization", "active_version").filter(deleted=False)
+        template = rows.filter(pk=template_id).first() if template_id is not None else None
     if template is None or template.deleted or not may(viewer, Action.READ, template):
         raise NotFound
     if organization_id is None or organization_id == template.organization_id:

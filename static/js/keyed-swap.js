@@ -21,6 +21,7 @@ function clean(element) {
     if (part.getAttribute("class") === "") part.removeAttribute("class");
   }
   for (const time of copy.querySelectorAll("time[data-relative]")) time.textContent = "";
+  for (const token of copy.querySelectorAll("input[name=csrfmiddlewaretoken]")) token.removeAttribute("value");
   for (const menu of copy.querySelectorAll("[data-placed]")) { menu.removeAttribute("data-placed"); menu.removeAttribute("style"); }
   return copy;
 }

@@ -82,7 +82,9 @@ class World:
 
 
 def person(name: str, *, roles: tuple[str, ...] = (), member: bool = True) -> User:
-    user = User.objects.create_user(name, f"{name}@example.com", PASSWORD, rbac_roles=list(roles), name=name.title())
+    user = User.objects.create_user(
+        name, f"{name}@example.com", PASSWORD, rbac_roles=list(roles), name=name.title()
+    )
     if member:
         OrganizationMember.objects.create(organization=pools.organization(), user=user)
     return user
@@ -109,23 +111,42 @@ def template_of(owner: User, name: str = "go-service", **fields: Any) -> Templat
     row = pools.template(name, description="Go, with a database beside it", **fields)
     version = row.active_version
     assert version is not None
-    version.job.file = archive({"main.tf": TEMPLATE, "README.md": b"# Go service\n", "logo.png": b"\x89PNG\0"}, owner)
+    version.job.file = archive(
+        {"main.tf": TEMPLATE, "README.md": b"# Go service\n", "logo.png": b"\x89PNG\0"}, owner
+    )
     version.job.save()
     TemplateVersionParameter.objects.create(
-        template_version=version, name="region", display_name="Region", type="string", form_type="radio",
-        default_value="eu", options=[
+        template_version=version,
+        name="region",
+        display_name="Region",
+        type="string",
+        form_type="radio",
+        default_value="eu",
+        options=[
             {"name": "Europe", "value": "eu", "description": "", "icon": ""},
             {"name": "America", "value": "us", "description": "", "icon": ""},
         ],
     )
     TemplateVersionParameter.objects.create(
-        template_version=version, name="size", display_name="Size", type="number", form_type="input",
-        default_value="4", mutable=True, validation_min=1, validation_max=8, display_order=1,
+        template_version=version,
+        name="size",
+        display_name="Size",
+        type="number",
+        form_type="input",
+        default_value="4",
+        mutable=True,
+        validation_min=1,
+        validation_max=8,
+        display_order=1,
     )
-    TemplateVersionVariable.objects.create(template_version=version, name="secret", sensitive=True, value="hush-hush")
+    TemplateVersionVariable.objects.create(
+        template_version=version, name="secret", sensitive=True, value="hush-hush"
+    )
     for number in range(30):
         ProvisionerJobLog.objects.create(
-            job=version.job, stage="Parsing" if number < 10 else "Planning", output=f"line {number}",
+            job=version.job,
+            stage="Parsing" if number < 10 else "Planning",
+            output=f"line {number}",
             level="warn" if number == 20 else "info",
         )
     everyone_may_use(row)
@@ -142,7 +163,9 @@ def world() -> World:
     template = template_of(owner)
     version = template.active_version
     assert version is not None
-    large = pools.preset(version, 4, "Large", is_default=True, description="8 cores", scheduling_timezone="Europe/Berlin")
+    large = pools.preset(
+        version, 4, "Large", is_default=True, description="8 cores", scheduling_timezone="Europe/Berlin"
+    )
     TemplateVersionPresetParameter.objects.create(template_version_preset=large, name="size", value="8")
     TemplateVersionPresetPrebuildSchedule.objects.create(
         preset=large, cron_expression="* 8-18 * * 1-5", desired_instances=6, position=0
@@ -158,7 +181,11 @@ def world() -> World:
     pools.preset(version, None, "Only values")
     for kind in ("claim", "claim", "miss"):
         PrebuildEvent.objects.create(
-            kind=kind, organization=template.organization, template=template, preset=large, preset_name="Large"
+            kind=kind,
+            organization=template.organization,
+            template=template,
+            preset=large,
+            preset_name="Large",
         )
     workspace = Workspace.objects.create(
         owner=member, organization=template.organization, template=template, name="dev-1"
@@ -167,21 +194,28 @@ def world() -> World:
     WorkspaceBuildParameter.objects.create(workspace_build=build, name="size", value="8")
     for number in range(40):
         ProvisionerJobLog.objects.create(
-            job=build.job, stage="Planning" if number < 12 else "Applying", output=f"null_resource.box: step {number}",
+            job=build.job,
+            stage="Planning" if number < 12 else "Applying",
+            output=f"null_resource.box: step {number}",
             level="error" if number == 30 else "debug" if number == 5 else "info",
         )
     agent = WorkspaceAgent.objects.get(resource__workspace_build=build)
     source = WorkspaceAgentLogSource.objects.create(agent=agent, display_name="Startup")
     for number in range(5):
         WorkspaceAgentLog.objects.create(agent=agent, log_source=source, output=f"agent line {number}")
-    failed = Workspace.objects.create(owner=member, organization=template.organization, template=template, name="broken")
+    failed = Workspace.objects.create(
+        owner=member, organization=template.organization, template=template, name="broken"
+    )
     pools.add_build(failed, version, status="failed", initiator=member.pk)
     for number in range(3):
         InboxNotification.objects.create(
-            user=owner, template_id=uuid.uuid4(), title="There is a problem creating prebuilt workspaces",
+            user=owner,
+            template_id=uuid.uuid4(),
+            title="There is a problem creating prebuilt workspaces",
             content=f"The number of failed attempts for **go-service** has hit the limit. ({number})",
             actions=[{"label": "View template version", "url": "/templates/coder/go-service/versions/v1"}],
-            created_at=now - timedelta(minutes=number), read_at=now if number == 2 else None,
+            created_at=now - timedelta(minutes=number),
+            read_at=now if number == 2 else None,
         )
     pools.worker()
     return World(owner, member, stranger, template, version, large.pk, workspace, agent)

@@ -152,6 +152,8 @@ def add_build(
         job=job(status, by=initiator, at=at),
         created_at=at,
     )
+    build.job.input = {"workspace_build_id": str(build.id)}
+    build.job.save()
     row.latest_build = build
     row.save()
     if agents:

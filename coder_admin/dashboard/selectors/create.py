@@ -19,7 +19,9 @@ MAX_OWNERS = 200
 
 def owners(viewer: Subject, template: Template) -> list[User]:
     """People of the template's organization that the viewer may read."""
-    rows = OrganizationMember.objects.people().visible_to(viewer).filter(organization=template.organization_id)
+    rows = (
+        OrganizationMember.objects.people().visible_to(viewer).filter(organization=template.organization_id)
+    )
     rows = rows.select_related("user").order_by("user__username")[:MAX_OWNERS]
     return [row.user for row in rows]
 

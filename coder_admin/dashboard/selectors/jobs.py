@@ -96,7 +96,9 @@ def job_rows(jobs: Sequence[ProvisionerJob]) -> list[JobRow]:
         subject, url = _subject(with_subjects.get(job.pk, job))
         place = positions.get(job.pk)
         rows.append(
-            JobRow(job, subject, url, position=place.position if place else 0, queue=place.size if place else 0)
+            JobRow(
+                job, subject, url, position=place.position if place else 0, queue=place.size if place else 0
+            )
         )
     return rows
 
@@ -133,10 +135,13 @@ def daemons(viewer: Subject, now: datetime) -> list[DaemonRow]:
     if not allowed(viewer, Action.READ, RbacObject(ResourceType.PROVISIONER_DAEMON, any_org=True)):
         return []
     busy = set(
-        ProvisionerJob.objects.filter(worker__isnull=False, completed_at=None).values_list("worker", flat=True)
+        ProvisionerJob.objects.filter(worker__isnull=False, completed_at=None).values_list(
+            "worker", flat=True
+        )
     )
     alive = set(provisioning.alive_daemons(now=now).values_list("pk", flat=True))
     rows = ProvisionerDaemon.objects.order_by("-last_seen_at")[:MAX_DAEMONS]
     return [
-        DaemonRow(row, "offline" if row.pk not in alive else "busy" if row.pk in busy else "idle") for row in rows
+        DaemonRow(row, "offline" if row.pk not in alive else "busy" if row.pk in busy else "idle")
+        for row in rows
     ]

@@ -28,7 +28,8 @@ def organizations_to_follow(viewer: Subject, most: int) -> list[uuid.UUID]:
 
 def current_user(user_id: uuid.UUID) -> User | None:
     """The user as it is now, not as it was when a connection began."""
-    return User.objects.filter(pk=user_id).first()
+    found: User | None = User.objects.filter(pk=user_id).first()
+    return found
 
 
 def readable_workspaces(viewer: Subject, ids: Ids) -> Ids:
@@ -58,7 +59,7 @@ def readable_agents(viewer: Subject, ids: Ids) -> Ids:
     """Agents of readable workspaces."""
     workspaces = Workspace.objects.visible_to(viewer).values("pk")
     return set(
-        WorkspaceAgent.objects.filter(resource__workspace_build__workspace__in=workspaces, pk__in=ids).values_list(
-            "pk", flat=True
-        )
+        WorkspaceAgent.objects.filter(
+            resource__workspace_build__workspace__in=workspaces, pk__in=ids
+        ).values_list("pk", flat=True)
     )

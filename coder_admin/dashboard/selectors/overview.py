@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Count, Q
+from django.db.models import Count, Q, QuerySet
 from django.urls import reverse
 
 from coder_admin.catalog.models import Template
@@ -87,7 +87,8 @@ class Overview:
         if bad:
             return f"{bad} of {self.total} pools need a look." if self.total > 1 else "The pool needs a look."
         if filling:
-            return f"{filling} of {self.total} pools {'is' if filling == 1 else 'are'} filling, nothing needs a person."
+            verb = "is" if filling == 1 else "are"
+            return f"{filling} of {self.total} pools {verb} filling, nothing needs a person."
         return "All pools are as wanted." if self.total > 1 else "The pool is as wanted."
 
 
@@ -101,7 +102,9 @@ def overview(viewer: Subject, now: datetime, *, organization: str = "") -> Overv
         total=Count("pk"),
         running=Count(
             "pk",
-            filter=Q(latest_build__transition=Transition.START, latest_build__job__job_status=JobStatus.SUCCEEDED),
+            filter=Q(
+                latest_build__transition=Transition.START, latest_build__job__job_status=JobStatus.SUCCEEDED
+            ),
         ),
     )
     shown = worst + healthy
@@ -119,12 +122,12 @@ def overview(viewer: Subject, now: datetime, *, organization: str = "") -> Overv
     )
 
 
-def _own_scope(viewer: Subject, organization: str) -> object:
+def _own_scope(viewer: Subject, organization: str) -> QuerySet[Workspace]:
     rows = Workspace.objects.visible_to(viewer).live()
     return rows.filter(organization__name=organization) if organization else rows
 
 
-def _builds(viewer: Subject, organization: str) -> object:
+def _builds(viewer: Subject, organization: str) -> QuerySet[WorkspaceBuild]:
     rows = WorkspaceBuild.objects.visible_to(viewer).select_related(
         "workspace__owner", "workspace__template", "initiator", "job", "template_version_preset"
     )
@@ -132,7 +135,9 @@ def _builds(viewer: Subject, organization: str) -> object:
 
 
 def _url(build: WorkspaceBuild) -> str:
-    return reverse("dashboard:build", args=(build.workspace.owner.username, build.workspace.name, build.build_number))
+    return reverse(
+        "dashboard:build", args=(build.workspace.owner.username, build.workspace.name, build.build_number)
+    )
 
 
 def _attention(viewer: Subject, cards: Sequence[PoolCard], now: datetime, organization: str) -> list[Item]:
@@ -182,7 +187,7 @@ def _recent(viewer: Subject, organization: str) -> list[Item]:
         Item(
             key=str(build.pk),
             title=_recent_title(build),
-            text=f"{build.workspace.template.label}, build {build.build_number}, by {build.initiator.username}",
+            text=f"{build.workspace.template.label}, build {build.build_number}, {build.initiator.username}",
             url=_url(build),
             at=build.created_at,
             status=build.job.job_status,

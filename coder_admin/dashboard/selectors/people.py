@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
@@ -54,5 +56,6 @@ def groups(viewer: Subject, organization: str) -> QuerySet[Group]:
     )
 
 
-def _counted(rows: QuerySet[GroupMember] | QuerySet[OrganizationMember], key: str) -> QuerySet[object]:
-    return rows.order_by().values(key).annotate(number=Count("pk")).values("number")
+def _counted(rows: QuerySet[Any, Any], key: str) -> QuerySet[Any, Any]:
+    counted: QuerySet[Any, Any] = rows.order_by().values(key).annotate(number=Count("pk")).values("number")
+    return counted

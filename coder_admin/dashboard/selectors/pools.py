@@ -1,4 +1,4 @@
-"""Pools of the templates that a viewer may read, as cards; a fixed number of queries whatever their number."""
+"""Pools of the templates that a viewer may read, as cards; a fixed number of queries."""
 
 from __future__ import annotations
 
@@ -73,7 +73,9 @@ def _names(pool: PoolStatus, row: Mapping[str, str], *, several: bool) -> Names:
         template_label=row["display_name"] or row["name"],
         template_url=reverse("dashboard:template", args=place),
         version_name=preset.template_version_name,
-        organization_label=(row["organization__display_name"] or row["organization__name"]) if several else "",
+        organization_label=(row["organization__display_name"] or row["organization__name"])
+        if several
+        else "",
     )
 
 

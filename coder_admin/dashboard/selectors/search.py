@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass
 
 from django.db.models import F, Q
@@ -60,7 +61,7 @@ def _workspaces(viewer: Subject, query: str) -> list[Result]:
     elif query:
         rows = rows.filter(name__icontains=query)
     else:
-        rows = rows.filter(owner_id=viewer.id)
+        rows = rows.filter(owner_id=uuid.UUID(viewer.id))
     return [
         Result(
             f"{row.owner.username}/{row.name}",
@@ -77,7 +78,10 @@ def _templates(viewer: Subject, query: str) -> list[Result]:
     rows = rows.filter(Q(name__icontains=query) | Q(display_name__icontains=query)).order_by("name")[:MOST]
     return [
         Result(
-            row.label, row.organization.name, reverse("dashboard:template", args=(row.organization.name, row.name)), "templates"
+            row.label,
+            row.organization.name,
+            reverse("dashboard:template", args=(row.organization.name, row.name)),
+            "templates",
         )
         for row in rows
     ]
@@ -99,8 +103,14 @@ def _presets(viewer: Subject, query: str) -> list[Result]:
 
 
 def _people(viewer: Subject, query: str) -> list[Result]:
-    rows = User.objects.people().visible_to(viewer).filter(Q(username__icontains=query) | Q(name__icontains=query))
+    rows = (
+        User.objects.people()
+        .visible_to(viewer)
+        .filter(Q(username__icontains=query) | Q(name__icontains=query))
+    )
     return [
-        Result(row.username, row.name, f"{reverse('dashboard:workspaces')}?filter=owner:{row.username}", "people")
+        Result(
+            row.username, row.name, f"{reverse('dashboard:workspaces')}?filter=owner:{row.username}", "people"
+        )
         for row in rows.order_by("username")[:MOST]
     ]

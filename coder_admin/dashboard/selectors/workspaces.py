@@ -43,7 +43,11 @@ def template_choices(viewer: Subject) -> list[tuple[str, str]]:
 def workspace_of(viewer: Subject, owner: str, name: str) -> Workspace:
     """The owner's workspace of that name, or the last deleted one. Raises NotFound."""
     rows = Workspace.objects.visible_to(viewer).with_latest_build().filter(name__iexact=name)
-    rows = rows.filter(owner_id=viewer.id) if owner == "me" else rows.filter(owner__username__iexact=owner)
+    rows = (
+        rows.filter(owner_id=uuid.UUID(viewer.id))
+        if owner == "me"
+        else rows.filter(owner__username__iexact=owner)
+    )
     found = rows.order_by("deleted", "-created_at").first()
     if found is None:
         raise NotFound
@@ -71,7 +75,12 @@ def build_of(workspace: Workspace, number: int) -> WorkspaceBuild:
     found = (
         WorkspaceBuild.objects.filter(workspace=workspace, build_number=number)
         .select_related(
-            "job__worker", "template_version", "template_version_preset", "initiator", "workspace__template", "workspace__owner"
+            "job__worker",
+            "template_version",
+            "template_version_preset",
+            "initiator",
+            "workspace__template",
+            "workspace__owner",
         )
         .first()
     )
@@ -122,7 +131,8 @@ def values(build: WorkspaceBuild | None) -> list[Value]:
     if build is None:
         return []
     declared = {
-        row.name: row for row in TemplateVersionParameter.objects.filter(template_version=build.template_version_id)
+        row.name: row
+        for row in TemplateVersionParameter.objects.filter(template_version=build.template_version_id)
     }
     order = {name: number for number, name in enumerate(declared)}
     found = []

@@ -55,7 +55,7 @@ STEPS = ((60, 1, "s"), (3600, 60, "min"), (86400, 3600, "h"), (float("inf"), 864
 
 
 def short_duration(seconds: float) -> str:
-    """A length of time in its largest whole unit, with the next one where it matters: 90 s is `1 min 30 s`."""
+    """A length of time in its largest whole unit, with the next one: 90 s is `1 min 30 s`."""
     total = int(abs(seconds))
     if total < 60:
         return f"{total} s"
@@ -106,7 +106,10 @@ def exact(moment: datetime | None, pattern: str = "j M Y, H:i", otherwise: str =
         return otherwise
     local = timezone.localtime(moment)
     return format_html(
-        '<time datetime="{}">{} {}</time>', moment.isoformat(), date_format(local, pattern), local.tzname() or ""
+        '<time datetime="{}">{} {}</time>',
+        moment.isoformat(),
+        date_format(local, pattern),
+        local.tzname() or "",
     )
 
 

@@ -54,13 +54,17 @@ def create(request: ViewerRequest, organization: str, template: str) -> HttpResp
             detail="It is deprecated." if row.deprecated else "None of its versions is active.",
         )
     offered = presets(version)
-    owners = selectors.owners(request.viewer, row) if may_create_for_others(request.viewer, str(row.organization_id)) else []
+    owners = (
+        selectors.owners(request.viewer, row)
+        if may_create_for_others(request.viewer, str(row.organization_id))
+        else []
+    )
     form = _read(request, offered, owners)
     if request.method == "POST" and request.POST.get("action", "create") == "create":
         made = _create(request, form, row)
         if made:
             return made
-    return _draw(request, form, row, version, offered, owners)
+    return _draw(request, form, template=row, version=version, offered=offered, owners=owners)
 
 
 def _read(request: ViewerRequest, offered: Presets, owners: list[User]) -> _Form:
@@ -94,12 +98,15 @@ def _create(request: ViewerRequest, form: _Form, template: Template) -> HttpResp
         form.refused = {wrong.field: wrong.detail for wrong in error.validations}
         form.errors = [" ".join(filter(None, (error.message, error.detail)))]
         return None
-    return HttpResponseRedirect(reverse("dashboard:workspace", args=(workspace.owner.username, workspace.name)))
+    return HttpResponseRedirect(
+        reverse("dashboard:workspace", args=(workspace.owner.username, workspace.name))
+    )
 
 
 def _draw(
     request: ViewerRequest,
     form: _Form,
+    *,
     template: Template,
     version: TemplateVersion,
     offered: Presets,
@@ -124,7 +131,9 @@ def _draw(
         "pooled": any(one.desired_instances is not None for one in offered),
         "fields": fields(parameters, form.inputs, show_errors=form.tried, refused=form.refused),
         "diagnostics": answer.get("diagnostics") or [],
-        "preset_values": {str(one.pk): {row.name: row.value for row in one.parameters.all()} for one in offered},
+        "preset_values": {
+            str(one.pk): {row.name: row.value for row in one.parameters.all()} for one in offered
+        },
         "prefill": _prefill(form),
         "socket_url": f"/api/v2/templateversions/{version.pk}/dynamic-parameters?user_id={owner.pk}",
     }

@@ -15,9 +15,8 @@ from coder_admin.dashboard.http import ViewerRequest, back, command, draw, page
 from coder_admin.foundation.errors import NotFound
 from coder_admin.foundation.pagination import page_of
 from coder_admin.notifications import services
-from coder_admin.notifications.selectors import InboxFilter, ReadStatus
+from coder_admin.notifications.selectors import InboxFilter, ReadStatus, inbox_get
 from coder_admin.notifications.selectors import inbox as inbox_rows
-from coder_admin.notifications.selectors import inbox_get
 
 IN_POPOVER = 10
 

@@ -41,7 +41,14 @@ def jobs(request: ViewerRequest) -> HttpResponse:
     found = page_of(request.GET, rows)
     now = timezone.now()
     items = [
-        {"job": row.job, "url": row.url, "subject": row.subject, "position": row.position, "queue": row.queue, "took": took_seconds(row.job, now)}
+        {
+            "job": row.job,
+            "url": row.url,
+            "subject": row.subject,
+            "position": row.position,
+            "queue": row.queue,
+            "took": took_seconds(row.job, now),
+        }
         for row in selectors.job_rows(found.items)
     ]
     waiting, running = selectors.queue_counts(request.viewer, kept["organization"])
@@ -58,7 +65,9 @@ def jobs(request: ViewerRequest) -> HttpResponse:
             hint="Keys: status, type, initiator.",
             errors=errors,
             pickers=(
-                Picker("status", "Status", tuple(Option(key, look.label) for key, look in LOOKS["job"].items())),
+                Picker(
+                    "status", "Status", tuple(Option(key, look.label) for key, look in LOOKS["job"].items())
+                ),
                 Picker("type", "Type", TYPES),
             ),
         ),

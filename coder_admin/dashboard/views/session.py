@@ -53,7 +53,12 @@ def sign_in(request: HttpRequest) -> HttpResponse:
             login(request, user)
             return HttpResponseRedirect(_target(request))
         form.add_error(None, "Username or password is wrong. Both are case-sensitive except the username.")
-    return render(request, "session/sign_in.html", {"form": form, "next": _target(request)}, status=401 if form.errors else 200)
+    return render(
+        request,
+        "session/sign_in.html",
+        {"form": form, "next": _target(request)},
+        status=401 if form.errors else 200,
+    )
 
 
 def sign_out(request: HttpRequest) -> HttpResponse:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 
 from django.contrib import messages
 from django.db import transaction
@@ -23,6 +24,7 @@ from coder_admin.dashboard.template_view import TemplateView, template_sentence
 from coder_admin.files.services import file_store
 from coder_admin.foundation.errors import Forbidden, Invalid, NotFound, ServiceError
 from coder_admin.foundation.pagination import Page, page_of
+from coder_admin.organizations.models import Organization
 from rbac.django import may
 from rbac.model import Action
 
@@ -44,8 +46,10 @@ def templates(request: ViewerRequest) -> HttpResponse:
         errors = [wrong.detail for wrong in error.validations] or [error.message]
         rows = selectors.template_list(request.viewer, "", "").none()
     found = page_of(request.GET, rows)
+    counts = selectors.list_counts(request.viewer, found.items)
     items = [
-        TemplateView(row, workspace_count=row.workspace_count, preset_count=row.preset_count) for row in found.items
+        TemplateView(row, preset_count=counts[row.pk][0], workspace_count=counts[row.pk][1])
+        for row in found.items
     ]
     context: dict[str, object] = {
         "page": Page(items=items, count=found.count, limit=found.limit, offset=found.offset),
@@ -62,7 +66,7 @@ def _filters(request: ViewerRequest, text: str, kept: dict[str, str], errors: li
         text=text,
         kept=kept,
         placeholder="Part of a name, or author:me",
-        hint="Words look in the name; key:value narrows. Keys: author, deprecated, exact_name, name, organization.",
+        hint="Words look in the name; keys: author, deprecated, exact_name, name, organization.",
         errors=errors,
         pickers=(Picker("deprecated", "Deprecated", states),),
     )
@@ -130,14 +134,18 @@ def new(request: ViewerRequest) -> HttpResponse:
             messages.success(request, f"{row.label} was uploaded. Its import has begun.")
             version = row.active_version
             name = version.name if version else ""
-            return HttpResponseRedirect(reverse("dashboard:version", args=(row.organization.name, row.name, name)))
+            return HttpResponseRedirect(
+                reverse("dashboard:version", args=(row.organization.name, row.name, name))
+            )
     return render(request, "catalog/new.html", {"form": form}, status=400 if form.errors else 200)
 
 
 @transaction.atomic
-def _create(request: ViewerRequest, form: TemplateUploadForm, organizations: list[object]) -> Template:
+def _create(
+    request: ViewerRequest, form: TemplateUploadForm, organizations: Sequence[Organization]
+) -> Template:
     data = form.cleaned_data
-    organization = next(row for row in organizations if str(getattr(row, "pk", "")) == data["organization"])
+    organization = next(row for row in organizations if str(row.pk) == data["organization"])
     upload = data["archive"]
     file, _ = file_store(actor=request.viewer, data=upload.read(), content_type=content_type_of(upload.name))
     version = version_services.template_version_create(
@@ -175,5 +183,3 @@ def delete(request: ViewerRequest, organization: str, template: str) -> HttpResp
 def place_of(template: Template) -> tuple[str, str]:
     """The address part of a template."""
     return template.organization.name, template.name
-
-

@@ -124,7 +124,9 @@ def new(request: ViewerRequest, organization: str, template: str) -> HttpRespons
             add_refusal(form, error)
         else:
             messages.success(request, f"Version {version.name} was uploaded. Its import has begun.")
-            return HttpResponseRedirect(reverse("dashboard:version", args=(organization, template, version.name)))
+            return HttpResponseRedirect(
+                reverse("dashboard:version", args=(organization, template, version.name))
+            )
     context = shown(request, row)
     context["form"] = form
     return render(request, "catalog/new.html", context, status=400 if form.errors else 200)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable, Mapping
 
 from django.contrib import messages
 from django.http import HttpResponse, HttpResponseBase, HttpResponseRedirect
@@ -17,12 +18,18 @@ from coder_admin.dashboard.live import topics_of_lists
 from coder_admin.dashboard.logs import Log, excerpt, further, whole
 from coder_admin.dashboard.selectors import workspaces as selectors
 from coder_admin.dashboard.statuses import LOOKS
-from coder_admin.dashboard.workspace_view import AgentView, WorkspaceView, agent_view, sentence, workspace_view
+from coder_admin.dashboard.workspace_view import (
+    AgentView,
+    WorkspaceView,
+    agent_view,
+    sentence,
+    workspace_view,
+)
 from coder_admin.foundation.errors import Invalid, NotFound
 from coder_admin.foundation.pagination import Page, page_of
 from coder_admin.workspaces import selectors as rooms
 from coder_admin.workspaces import services
-from coder_admin.workspaces.models import Workspace, WorkspaceAgent
+from coder_admin.workspaces.models import Workspace, WorkspaceAgent, WorkspaceBuild
 from coder_admin.workspaces.search import KEYS
 
 PICKERS = ("owner", "status", "template")
@@ -115,7 +122,9 @@ def _version_url(workspace: Workspace) -> str:
     if workspace.latest_build is None:
         return ""
     version = workspace.latest_build.template_version
-    return reverse("dashboard:version", args=(workspace.organization.name, workspace.template.name, version.name))
+    return reverse(
+        "dashboard:version", args=(workspace.organization.name, workspace.template.name, version.name)
+    )
 
 
 def _failure(view: WorkspaceView) -> dict[str, str] | None:
@@ -129,7 +138,9 @@ def _failure(view: WorkspaceView) -> dict[str, str] | None:
     }
 
 
-def _agent(request: ViewerRequest, view: WorkspaceView, agent: WorkspaceAgent, *, with_log: bool) -> AgentView:
+def _agent(
+    request: ViewerRequest, view: WorkspaceView, agent: WorkspaceAgent, *, with_log: bool
+) -> AgentView:
     if not with_log:
         return agent_view(agent, timezone.now())
     place = (view.owner.username, view.name, agent.pk)
@@ -187,7 +198,7 @@ def _with_counts(request: ViewerRequest, workspace: Workspace) -> WorkspaceView:
     return workspace_view(request.viewer, workspace, build_count=builds, parameter_count=values)
 
 
-COMMANDS = {
+COMMANDS: Mapping[str, Callable[..., WorkspaceBuild]] = {
     "start": services.workspace_start,
     "stop": services.workspace_stop,
     "delete": services.workspace_delete,

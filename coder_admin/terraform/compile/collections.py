@@ -186,6 +186,11 @@ class _Filter:
                 "Invalid 'for' condition", f"The 'if' clause value is invalid: {problem}."
             ) from None
 
+    def probe(self, env: Env, slot: int) -> None:
+        """Find what is wrong with the clause whatever the element, where there is no element."""
+        env.slots[slot] = env.slots[slot + 1] = DYNAMIC_UNKNOWN
+        self(env)
+
 
 def _for_tuple(head: _Head, value: Run) -> Run:
     collection, site, slot, test = head.collection, head.site, head.slot, head.test
@@ -199,6 +204,8 @@ def _for_tuple(head: _Head, value: Run) -> Run:
         known = True
         slots = env.slots
         spend = env.meter.spend
+        if test is not None and not source.data:
+            test.probe(env, slot)
         for key, element in elements_of(source):
             spend(1)
             slots[slot], slots[slot + 1] = key, element
@@ -229,6 +236,8 @@ def _for_object(head: _Head, key_code: Run, key_site: Site, value: Run, *, group
         known = True
         slots = env.slots
         spend = env.meter.spend
+        if test is not None and not source.data:
+            test.probe(env, slot)
         for item_key, element in elements_of(source):
             spend(1)
             slots[slot], slots[slot + 1] = item_key, element

@@ -197,11 +197,13 @@ def _number(verb: Verb, x: Number) -> str:
         if verb.sharp:
             prefix = {"b": "0b", "o": "0", "x": "0x", "X": "0X"}.get(mode, "")
     else:
+        if isinstance(x, Float) and x.exponent is None:
+            return _padded(numbers.format_number(x), verb)
         text = _float_text(x, mode, verb.precision)
         negative, digits, prefix = text.startswith("-"), text.removeprefix("-").removeprefix("+"), ""
     sign = "-" if negative else "+" if verb.plus else " " if verb.space else ""
     width = verb.width or 0
-    if verb.zero and not digits.startswith("Inf") and (verb.precision is None or mode not in "bdoxX"):
+    if verb.zero and (verb.precision is None or mode not in "bdoxX"):
         digits = digits.rjust(width - len(sign) - len(prefix), "0")
     text = sign + prefix + digits
     return text.ljust(width) if verb.minus else text.rjust(width)
