@@ -15,6 +15,7 @@ from coder_admin.dashboard.forms import VersionUploadForm, add_refusal, content_
 from coder_admin.dashboard.http import ViewerRequest, command, draw, page
 from coder_admin.dashboard.logs import Log, excerpt
 from coder_admin.dashboard.selectors import templates as selectors
+from coder_admin.dashboard.selectors.jobs import job_lines
 from coder_admin.dashboard.template_view import VersionView, version_sentence, version_state
 from coder_admin.files.services import file_store
 from coder_admin.foundation.errors import NotFound, ServiceError
@@ -71,7 +72,7 @@ def detail(request: ViewerRequest, organization: str, template: str, version: st
         done=found.job.completed_at is not None,
     )
     context |= {
-        "log": excerpt(request, catalog.import_logs(version=found), log),
+        "log": excerpt(request, job_lines(found.job), log),
         "sentence": version_sentence(found, row),
     }
     return draw(request, "catalog/version.html", context)
