@@ -1,4 +1,4 @@
-"""Websockets: each room brings its routes; the origin must be one of ours."""
+"""Websockets: each room brings its routes; who opens one is known before its consumer runs."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
-from channels.auth import AuthMiddlewareStack
 from channels.routing import ProtocolTypeRouter, URLRouter
-from channels.security.websocket import AllowedHostsOriginValidator
+
+from coder_admin.organizations.sockets import socket_authentication
 
 ROOMS = (
     "coder_admin.notifications",
@@ -30,5 +30,5 @@ def websocket_routes() -> list[Any]:
 
 def application_with(http: Any) -> ProtocolTypeRouter:
     """The whole application around Django's HTTP handler."""
-    websocket = AllowedHostsOriginValidator(AuthMiddlewareStack(URLRouter(websocket_routes())))
+    websocket = socket_authentication(URLRouter(websocket_routes()))
     return ProtocolTypeRouter({"http": http, "websocket": websocket})

@@ -14,6 +14,7 @@ from rest_framework.views import APIView
 from coder_admin.foundation.pagination import page_of
 from rbac.django import subject_for
 from rbac.model import Subject
+from rbac.openapi import ApiSchema
 
 M = TypeVar("M", bound=Model)
 
@@ -33,6 +34,7 @@ class ApiView(ActorMixin, APIView):
     """A view that wants a logged-in caller (the default permission) and calls one service or selector."""
 
     request: Request
+    schema = ApiSchema()
 
     def parse(self, serializer: type[BaseSerializer[Any]]) -> dict[str, Any]:
         """The request's body as `serializer` validates it; its errors become one 400 with validations."""

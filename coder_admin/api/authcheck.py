@@ -59,7 +59,9 @@ class AuthCheckView(ApiView):
     """Answers `{name: bool}` for `{checks: {name: {object, action}}}`; an object that does not exist is
     answered like one that may not be touched."""
 
-    @extend_schema(request=ChecksIn, responses={200: serializers.DictField(child=serializers.BooleanField())})
+    @extend_schema(
+        request=ChecksIn, responses={200: {"type": "object", "additionalProperties": {"type": "boolean"}}}
+    )
     def post(self, request: Request) -> Response:
         checks = self.parse(ChecksIn)["checks"]
         if len(checks) > MAXIMUM_CHECKS:

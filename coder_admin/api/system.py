@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from functools import cache
+from typing import Any
+
 from django.conf import settings
+from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.utils import extend_schema
 from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerSplitView
 from rest_framework.permissions import AllowAny
@@ -43,7 +47,21 @@ class UnknownRouteView(PublicApiView):
         )
 
 
-openapi = SpectacularJSONAPIView.as_view(permission_classes=[AllowAny], authentication_classes=[])
+class KeptSchemaGenerator(SchemaGenerator):
+    """The document is the same for everybody and takes a while to make, so each process makes it once."""
+
+    def get_schema(self, request: Request | None = None, public: bool = False) -> Any:
+        return _kept_schema()
+
+
+@cache
+def _kept_schema() -> Any:
+    return SchemaGenerator().get_schema(public=True)  # type: ignore[no-untyped-call]
+
+
+openapi = SpectacularJSONAPIView.as_view(
+    permission_classes=[AllowAny], authentication_classes=[], generator_class=KeptSchemaGenerator
+)
 """The OpenAPI document; it tells addresses and shapes, no data."""
 
 docs = SpectacularSwaggerSplitView.as_view(

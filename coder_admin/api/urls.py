@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from django.urls import URLPattern, URLResolver, include, path, re_path
 
 from .authcheck import AuthCheckView
+from .csp import CspReportView
 from .system import BuildInfoView, UnknownRouteView, openapi
 
 ROOMS = (
@@ -22,6 +23,7 @@ ROOMS = (
 )
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    path("csp/reports", CspReportView.as_view()),
     path("buildinfo", BuildInfoView.as_view()),
     path("authcheck", AuthCheckView.as_view()),
     path("openapi.json", openapi, name="openapi"),

@@ -16,6 +16,7 @@ urlpatterns = [
     path("users", users.UsersView.as_view()),
     path("users/<str:user>", users.UserView.as_view()),
     path("users/<str:user>/profile", users.ProfileView.as_view()),
+    path("users/<str:user>/appearance", users.AppearanceView.as_view()),
     path("users/<str:user>/password", users.PasswordView.as_view()),
     path("users/<str:user>/status/suspend", users.StatusView.as_view(status=UserStatus.SUSPENDED)),
     path("users/<str:user>/status/activate", users.StatusView.as_view(status=UserStatus.ACTIVE)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.http import HttpRequest
@@ -16,27 +17,38 @@ from rbac.model import SCOPE_ALL, SCOPES
 from .models import APIKey, User
 from .services import authenticate_token
 
-__all__ = ["TOKEN_HEADER", "SessionAuthentication", "TokenAuthentication", "token_text", "user_of"]
+__all__ = ["TOKEN_HEADER", "SessionAuthentication", "TokenAuthentication", "user_of", "user_of_token"]
 
 TOKEN_HEADER = "Coder-Session-Token"  # noqa: S105 - the header's name
 
 
-def token_text(request: HttpRequest | Request) -> str:
-    """The token a request carries in `Coder-Session-Token` or `Authorization: Bearer`, or nothing."""
-    given = request.headers.get(TOKEN_HEADER, "")
+def token_of_headers(headers: Mapping[str, str]) -> str:
+    """The token in `Coder-Session-Token` or `Authorization: Bearer`, or nothing. Names in lower case, or a
+    mapping that ignores case."""
+    given = headers.get(TOKEN_HEADER.lower(), "")
     if given:
-        return str(given).strip()
-    kind, _, value = request.headers.get("Authorization", "").partition(" ")
+        return given.strip()
+    kind, _, value = headers.get("authorization", "").partition(" ")
     return value.strip() if kind.lower() == "bearer" else ""
 
 
+def token_text(request: HttpRequest | Request) -> str:
+    """The token that a request carries, or nothing."""
+    return token_of_headers(request.headers)
+
+
+def user_of_token(text: str) -> User | None:
+    """The user of a live token, under its scope; None for a wrong one."""
+    key = authenticate_token(text)
+    return None if key is None else _within_scope(key)
+
+
 def user_of(request: HttpRequest) -> User | None:
-    """Who asks outside of the REST views (metrics, streams, handshakes of sockets): the user of the token,
-    under its scope, else of the browser session; None for nobody and for a wrong token."""
+    """Who asks outside of the REST views (metrics, streams): the user of the token, under its scope, else of
+    the browser session; None for nobody and for a wrong token."""
     text = token_text(request)
     if text:
-        key = authenticate_token(text)
-        return None if key is None else _within_scope(key)
+        return user_of_token(text)
     user = getattr(request, "user", None)
     return user if isinstance(user, User) else None
 

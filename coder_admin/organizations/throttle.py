@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from django.core.cache import cache
-
+from coder_admin.foundation.counters import count_hit, forget_hits, hits
 from coder_admin.foundation.errors import TooManyRequests
 
 WINDOW_SECONDS = 60
@@ -33,7 +32,7 @@ class Attempt:
     def refuse_if_too_many(self) -> None:
         """Raise TooManyRequests when the last minute saw too many failures."""
         for key, maximum in self._keys():
-            if cache.get(key, 0) >= maximum:
+            if hits(key) >= maximum:
                 raise TooManyRequests(
                     "Too many failed attempts to log in.",
                     detail=f"Wait {WINDOW_SECONDS} seconds, then try again.",
@@ -42,12 +41,8 @@ class Attempt:
     def failed(self) -> None:
         """Count a failure; the count ends a minute after its first."""
         for key, _ in self._keys():
-            if not cache.add(key, 1, WINDOW_SECONDS):
-                try:
-                    cache.incr(key)
-                except ValueError:  # it expired between the two calls
-                    cache.set(key, 1, WINDOW_SECONDS)
+            count_hit(key, seconds=WINDOW_SECONDS)
 
     def succeeded(self) -> None:
         """Forget the account's failures."""
-        cache.delete(self._keys()[0][0])
+        forget_hits(self._keys()[0][0])

@@ -54,6 +54,8 @@ class Float:
     def __float__(self) -> float:
         if self.exponent is None:
             return math.copysign(math.inf, self.mantissa)
+        if not self.mantissa:
+            return -0.0
         try:
             if self.exponent >= 0:
                 return float(self.mantissa << self.exponent)
@@ -241,6 +243,10 @@ def compare(a: Number, b: Number) -> int:
 def add(a: Number, b: Number) -> Number:
     if isinstance(a, int) and isinstance(b, int):
         return from_int(a + b)
+    if _infinite(a) or _infinite(b):
+        if _infinite(a) and _infinite(b) and a != b:
+            raise NumberError("can't add infinities of opposite signs")
+        return a if _infinite(a) else b
     ma, ea, pa = _parts(a)
     mb, eb, pb = _parts(b)
     if a is NEGATIVE_ZERO and b is NEGATIVE_ZERO:
@@ -260,13 +266,17 @@ def negate(a: Number) -> Number:
 def subtract(a: Number, b: Number) -> Number:
     if isinstance(a, int) and isinstance(b, int):
         return from_int(a - b)
-    return add(a, negate(b)) if b else a
+    return add(a, negate(b))
 
 
 def multiply(a: Number, b: Number) -> Number:
     """cty computes products with 512 bits whatever the operands carry."""
     if isinstance(a, int) and isinstance(b, int):
         return from_int(a * b) if a and b else _zero(a, b)
+    if _infinite(a) or _infinite(b):
+        if not (a and b):
+            raise NumberError("can't multiply zero by infinity")
+        return _infinity(is_negative(a) != is_negative(b))
     if not (a and b):
         return _zero(a, b)
     ma, ea, pa = _parts(a)
@@ -274,6 +284,14 @@ def multiply(a: Number, b: Number) -> Number:
     product = _rounded(ma * mb, ea + eb, PRECISION)
     needed = (product.mantissa if isinstance(product, Float) else product).bit_length()
     return _rounded(*_parts(product)[:2], max(pa, pb, min(needed, PRECISION)))
+
+
+def _infinite(a: Number) -> bool:
+    return isinstance(a, Float) and a.exponent is None
+
+
+def _infinity(negative: bool) -> Number:
+    return NEGATIVE_INFINITY if negative else POSITIVE_INFINITY
 
 
 def _zero(a: Number, b: Number) -> Number:
@@ -287,10 +305,12 @@ def is_negative(a: Number) -> bool:
 
 
 def divide(a: Number, b: Number) -> Number:
-    """NumberError for a division by zero."""
-    if b == 0:
-        raise NumberError("division by zero")
-    if not a:
+    """Something over zero is infinite; NumberError for zero over zero and infinity over infinity."""
+    if (not a and not b) or (_infinite(a) and _infinite(b)):
+        raise NumberError("can't divide zero by zero or infinity by infinity")
+    if not b or _infinite(a):
+        return _infinity(is_negative(a) != is_negative(b))
+    if not a or _infinite(b):
         return _zero(a, b)
     if isinstance(a, int) and isinstance(b, int) and a % b == 0:
         return a // b
@@ -305,13 +325,15 @@ def divide(a: Number, b: Number) -> Number:
 
 
 def modulo(a: Number, b: Number) -> Number:
-    """The remainder with the sign of `a` (Go's, not Python's). NumberError for a zero `b`."""
-    if b == 0:
-        raise NumberError("division by zero")
+    """The remainder with the sign of `a` (Go's, not Python's); of a division by zero, `a` itself."""
+    if not b:
+        return a
+    if _infinite(a) or _infinite(b):
+        raise NumberError("can't divide infinity, nor by it, with a remainder")
     if isinstance(a, int) and isinstance(b, int):
         rest = abs(a) % abs(b)
         return -rest if a < 0 else rest
-    quotient = truncate(divide(a, b))
+    quotient = truncate(divide(a, b)) or 0
     return subtract(a, multiply(quotient, b))
 
 

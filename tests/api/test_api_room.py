@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import os
+import re
+import uuid
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.core.cache import cache
+from django.core.management import call_command
 from django.http import Http404
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 from rest_framework import exceptions, serializers
 from rest_framework.permissions import AllowAny
+from structlog.testing import capture_logs
 
 from coder_admin.api.errors import handle_exception
 from coder_admin.foundation.errors import Conflict, Validation
@@ -20,6 +27,7 @@ from tests.people import client, default_organization, json_of, organization, ow
 # Who may be called without login, because the view says so itself. A new entry needs a good reason.
 PUBLIC = {
     "BuildInfoView",
+    "CspReportView",
     "FirstUserView",
     "LoginView",
     "AuthMethodsView",
@@ -27,6 +35,8 @@ PUBLIC = {
     "SpectacularJSONAPIView",
     "SpectacularSwaggerSplitView",
 }
+
+SAMPLE = {"uuid": str(uuid.uuid4()), "int": "1"}
 
 
 def views() -> Iterator[tuple[str, Any]]:
@@ -51,6 +61,46 @@ def test_every_api_view_wants_a_login_unless_listed() -> None:
         if AllowAny in options.get("permission_classes", cls.permission_classes):
             public.add(cls.__name__)
     assert public == PUBLIC
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("method", ["get", "post", "put", "patch", "delete"])
+def test_nobody_and_a_wrong_token_get_401_from_every_route(method: str) -> None:
+    """Generated from the URL configuration, so that a new route cannot be forgotten."""
+    nobody, wrong = client(), client()
+    wrong.credentials(HTTP_CODER_SESSION_TOKEN="wrong")
+    seen = 0
+    for path, view in views():
+        if getattr(view, "cls", None) is None or view.cls.__name__ in PUBLIC:
+            continue
+        url = "/" + re.sub(r"<(\w+):\w+>", lambda m: SAMPLE.get(m[1], "x"), path)
+        for http in (nobody, wrong):
+            response = getattr(http, method)(url, {}, format="json")
+            assert response.status_code == 401, (method, url, response.status_code)
+            assert set(json_of(response)) == {"message", "detail", "validations"}
+        seen += 1
+    assert seen > 30
+
+
+@pytest.mark.django_db
+def test_policy_reports_are_logged_shortly_and_not_without_end() -> None:
+    cache.clear()
+    http = Client()
+    body = {"csp-report": {"blocked-uri": "https://evil.example/" + "x" * 900, "other": "secret"}}
+    with capture_logs() as logs:
+        answer = http.post("/api/v2/csp/reports", json.dumps(body), content_type="application/csp-report")
+    assert answer.status_code == 200
+    [entry] = [e for e in logs if e["event"] == "content security policy violated"]
+    assert len(entry["blocked_uri"]) == 300
+    assert "secret" not in str(entry)
+    for wrong in ("[]", "7", '{"csp-report": 7}', "{}"):
+        sent = http.post("/api/v2/csp/reports", wrong, content_type="application/csp-report")
+        assert sent.status_code == 200
+    codes = {
+        http.post("/api/v2/csp/reports", "{}", content_type="application/json").status_code for _ in range(70)
+    }
+    assert codes == {200, 429}
+    cache.clear()
 
 
 @pytest.mark.django_db
@@ -116,6 +166,19 @@ def test_openapi_names_every_route_of_identity() -> None:
     document = client().get("/api/v2/openapi.json").json()
     assert "/api/v2/users/{user}/keys/tokens" in document["paths"]
     assert "SessionToken" in document["components"]["securitySchemes"]
+
+
+@pytest.mark.django_db
+def test_openapi_describes_every_operation_once_without_complaint() -> None:
+    call_command("spectacular", "--validate", "--fail-on-warn", "--file", os.devnull)
+    document = client().get("/api/v2/openapi.json").json()
+    operations = [
+        operation["operationId"]
+        for methods in document["paths"].values()
+        for method, operation in methods.items()
+        if method in ("get", "post", "put", "patch", "delete")
+    ]
+    assert len(operations) == len(set(operations))
 
 
 @pytest.mark.django_db

@@ -224,6 +224,18 @@ def test_profile_is_ones_own_business_and_names_stay_unique() -> None:
     assert reader.put(f"{URL}/users/bob/profile", {"username": "x"}, format="json").status_code == 403
 
 
+def test_appearance_is_kept_for_oneself_only() -> None:
+    ada = person("ada")
+    http = client(ada)
+    url = f"{URL}/users/me/appearance"
+    assert http.put(url, {"theme_preference": "dark"}, format="json").status_code == 200
+    assert http.get(f"{URL}/users/me").json()["theme_preference"] == "dark"
+    assert http.put(url, {"theme_preference": "pink"}, format="json").status_code == 400
+    auditor = client(person("viewer", roles=["auditor"]))
+    refused = auditor.put(f"{URL}/users/ada/appearance", {"theme_preference": "dark"}, format="json")
+    assert refused.status_code == 403
+
+
 @pytest.mark.parametrize(
     ("actor_role", "given", "status"),
     [

@@ -117,6 +117,10 @@ class ProfileIn(serializers.Serializer[Any]):
     name = serializers.CharField(max_length=400, required=False, allow_blank=True)
 
 
+class AppearanceIn(serializers.Serializer[Any]):
+    theme_preference = serializers.CharField(max_length=16, help_text="auto, light or dark")
+
+
 class PasswordIn(serializers.Serializer[Any]):
     old_password = serializers.CharField(
         max_length=1000, required=False, allow_blank=True, trim_whitespace=False, default=""

@@ -14,6 +14,7 @@ from ..models import User
 from ..resolution import resolve_organization
 from .base import IdentityView
 from .serializers import (
+    AppearanceIn,
     AssignableRoleOut,
     OrganizationOut,
     PasswordIn,
@@ -79,6 +80,16 @@ class ProfileView(IdentityView):
             self.actor, user=row, username=data["username"], name=data.get("name", row.name)
         )
         return Response(present(row))
+
+
+class AppearanceView(IdentityView):
+    """How the pages look to a user."""
+
+    @extend_schema(request=AppearanceIn, responses={200: AppearanceIn})
+    def put(self, request: Request, user: str) -> Response:
+        theme = self.parse(AppearanceIn)["theme_preference"]
+        services.user_appearance_set(self.actor, user=self.user(user), theme=theme)
+        return Response({"theme_preference": theme})
 
 
 class PasswordView(IdentityView):

@@ -8,6 +8,7 @@ from .members import insert_membership, member_add, member_remove, member_roles_
 from .organizations import organization_create, organization_delete, organization_update
 from .sessions import check_login, login, logout
 from .users import (
+    user_appearance_set,
     user_create,
     user_delete,
     user_password_set,
@@ -37,6 +38,7 @@ __all__ = [
     "organization_delete",
     "organization_update",
     "token_create",
+    "user_appearance_set",
     "user_create",
     "user_delete",
     "user_password_set",

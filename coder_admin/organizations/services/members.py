@@ -24,8 +24,7 @@ _TRACKED = Tracked(track=("user_id", "organization_id", "roles"))
 def member_add(
     actor: Subject, *, organization: Organization, user: User, roles: Iterable[str] = ()
 ) -> OrganizationMember:
-    """Make `user` a member, with `roles` there. Invalid when already one; system users join by services of
-    their own rooms."""
+    """Make `user` a member, with `roles` there. Invalid when already one."""
     obj = RbacObject(
         ResourceType.ORGANIZATION_MEMBER, id=str(user.id), org=str(organization.id), owner=str(user.id)
     )

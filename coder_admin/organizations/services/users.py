@@ -23,6 +23,8 @@ from ..names import display_problem, email_problem, refuse_problems, slug_proble
 from .members import member_add
 from .roles import check_hand_out, checked_roles
 
+THEMES = ("auto", "light", "dark")
+
 _TRACKED = Tracked(
     track=("username", "name", "email", "status", "rbac_roles", "login_type", "deleted"), secret=("password",)
 )
@@ -125,6 +127,16 @@ def user_profile_update(actor: Subject, *, user: User, username: str, name: str)
     except IntegrityError as error:
         raise _taken("username") from error
     _audit_change(actor, user, before)
+    return user
+
+
+@transaction.atomic
+def user_appearance_set(actor: Subject, *, user: User, theme: str) -> User:
+    """How the pages look to this user; no fact that anybody audits."""
+    require(actor, Action.UPDATE_PERSONAL, user)
+    refuse_problems((("theme_preference", "" if theme in THEMES else f"must be one of {', '.join(THEMES)}"),))
+    user.theme_preference = "" if theme == "auto" else theme
+    user.save(update_fields=["theme_preference", "updated_at"])
     return user
 
 

@@ -14,14 +14,15 @@ from coder_admin.terraform.compile import calls, collections, templates
 from coder_admin.terraform.compile.core import Compiled, Reference, Resolver, Run, Site, StaticProblem
 from coder_admin.terraform.diagnostics import Diagnostic, DiagnosticError, error
 from coder_admin.terraform.environment import BudgetError, Env
-from coder_admin.terraform.numbers import parse_number
+from coder_admin.terraform.numbers import Float, NumberError, parse_number
 from coder_admin.terraform.operators import Refused
 from coder_admin.terraform.syntax import tokens as t
 from coder_admin.terraform.syntax import tree
 from coder_admin.terraform.syntax.source import SourceText
-from coder_admin.terraform.types import BOOL, NUMBER
-from coder_admin.terraform.values import DYNAMIC_UNKNOWN, NULL, Value, boolean, string
+from coder_admin.terraform.types import BOOL, NUMBER, STRING
+from coder_admin.terraform.values import DYNAMIC_UNKNOWN, NULL, Value, boolean, string, unknown
 
+UNKNOWN_STRING = unknown(STRING)
 _EQUALITY = (t.EQUAL_OP, t.NOT_EQUAL)
 _ORDERING = (t.LESS, t.LESS_EQUAL, t.GREATER, t.GREATER_EQUAL)
 
@@ -100,7 +101,15 @@ class Compiler:
         return self.constant(NULL if value is None else boolean(value))
 
     def number(self, node: tree.NumberLiteral) -> Run:
-        return self.constant(Value(NUMBER, parse_number(node.text)))
+        return self.constant(Value(NUMBER, self.number_of(node)))
+
+    def number_of(self, node: tree.NumberLiteral) -> int | Float:
+        try:
+            return parse_number(node.text)
+        except NumberError as found:
+            where = self.source.range(node.start, node.end)
+            self.problems.append(error("Invalid number literal", f"{found}.", where))
+            return 0
 
     def traversal(self, node: tree.Traversal) -> Run:
         slot = self.slots.get(node.root)
@@ -136,7 +145,7 @@ class Compiler:
             elif isinstance(step.key, str):
                 path.append(("", string(step.key)))
             else:
-                path.append(("", Value(NUMBER, parse_number(step.key.text))))
+                path.append(("", Value(NUMBER, self.number_of(step.key))))
 
         def run(env: Env) -> Value:
             value = base(env)
@@ -239,17 +248,18 @@ class Compiler:
 
     def conditional(self, node: tree.Conditional) -> Run:
         branches = [
-            (self.compile(test), self.compile(value), self.site_of(test)) for test, value in node.branches
+            (self.compile(test), self.compile(value), _failed_value(value), self.site_of(test))
+            for test, value in node.branches
         ]
         branches.reverse()
-        otherwise = self.compile(node.otherwise)
+        otherwise, failed_otherwise = self.compile(node.otherwise), _failed_value(node.otherwise)
         site = self.site_of(node)
 
         def run(env: Env) -> Value:
             """Both sides are evaluated, as Terraform does: the result's type depends on both."""
-            result, problem = attempt(otherwise, env)
-            for test_code, value_code, test_site in branches:
-                value, value_problem = attempt(value_code, env)
+            result, problem = attempt(otherwise, env, failed_otherwise)
+            for test_code, value_code, failed_value, test_site in branches:
+                value, value_problem = attempt(value_code, env, failed_value)
                 test, test_problem = attempt(test_code, env)
                 try:
                     test = operators.condition(test)
@@ -283,14 +293,19 @@ class Compiler:
         return self.slot(self.item_slots[id(node)])
 
 
-def attempt(code: Run, env: Env) -> tuple[Value, DiagnosticError | None]:
+def _failed_value(node: tree.Node) -> Value:
+    """What stands for a side of a conditional that fails: a template is a string even then."""
+    return UNKNOWN_STRING if isinstance(node, tree.Template) else DYNAMIC_UNKNOWN
+
+
+def attempt(code: Run, env: Env, failed: Value = DYNAMIC_UNKNOWN) -> tuple[Value, DiagnosticError | None]:
     """The value, or an unknown one and what went wrong. What the budget says is not caught."""
     try:
         return code(env), None
     except BudgetError:
         raise
     except DiagnosticError as problem:
-        return DYNAMIC_UNKNOWN, problem
+        return failed, problem
 
 
 _METHODS: dict[type[tree.Node], Callable[[Compiler, Any], Run]] = {

@@ -11,6 +11,7 @@ import posixpath
 import re
 from collections.abc import Callable, Sequence
 
+from ..convert import ConversionError, convert
 from ..types import BOOL, DYNAMIC, STRING, set_type
 from ..values import Value, boolean, set_of, string, unknown
 from .encoding import decode_utf8
@@ -155,7 +156,11 @@ def _templatestring(args: Sequence[Value], context: FunctionContext) -> Value:
     if not args[1].is_known:
         return unknown(DYNAMIC).with_marks(args[1].marks)
     text: str = args[0].data
-    return _rendered("templatestring", text, "<templatestring argument>", args[1], context)
+    result = _rendered("templatestring", text, "<templatestring argument>", args[1], context)
+    try:
+        return convert(result, STRING)
+    except ConversionError as error:
+        raise FunctionError(f"the template's result is no text: {error}") from None
 
 
 def _rendered(name: str, text: str, filename: str, variables: Value, context: FunctionContext) -> Value:

@@ -11,7 +11,7 @@ from functools import lru_cache
 from .. import numbers
 from ..convert import ConversionError, convert
 from ..gotext import exact_decimal, general, quoted
-from ..numbers import Float, Number
+from ..numbers import NEGATIVE_ZERO, Float, Number
 from ..types import BOOL, DYNAMIC, NUMBER, STRING, ListType, SetType, TupleType, Type, list_type
 from ..values import NOT_NULL, Refinement, Value, list_of, string, to_text, unknown
 from .graphemes import grapheme_count, graphemes
@@ -197,11 +197,13 @@ def _number(verb: Verb, x: Number) -> str:
         if verb.sharp:
             prefix = {"b": "0b", "o": "0", "x": "0x", "X": "0X"}.get(mode, "")
     else:
+        if isinstance(x, Float) and x.exponent is None:
+            return _padded(numbers.format_number(x), verb)
         text = _float_text(x, mode, verb.precision)
         negative, digits, prefix = text.startswith("-"), text.removeprefix("-").removeprefix("+"), ""
     sign = "-" if negative else "+" if verb.plus else " " if verb.space else ""
     width = verb.width or 0
-    if verb.zero and not digits.startswith("Inf") and (verb.precision is None or mode not in "bdoxX"):
+    if verb.zero and (verb.precision is None or mode not in "bdoxX"):
         digits = digits.rjust(width - len(sign) - len(prefix), "0")
     text = sign + prefix + digits
     return text.ljust(width) if verb.minus else text.rjust(width)
@@ -218,6 +220,8 @@ def _float_text(x: Number, mode: str, precision: int | None) -> str:
     """Go's big.Float formatting; 6 digits where e, E and f say nothing, the shortest for g and G."""
     if isinstance(x, Float) and x.exponent is None:
         return numbers.format_number(x)
+    if x is NEGATIVE_ZERO:
+        return "-" + _float_text(0, mode, precision)
     if mode in "gG":
         text = _shortest_general(x) if precision is None else general(x, precision or 1)
         return text.upper() if mode == "G" else text

@@ -134,13 +134,9 @@ def _endswith(args: Sequence[Value], context: FunctionContext) -> Value:
     return boolean(args[0].data.endswith(args[1].data))
 
 
-@function("strcontains", Parameter("str", STRING, unknown=True), Parameter("substr", STRING), returns=BOOL)
+@function("strcontains", _STR, Parameter("substr", STRING), returns=BOOL)
 def _strcontains(args: Sequence[Value], context: FunctionContext) -> Value:
-    if args[0].is_known:
-        return boolean(args[1].data in args[0].data)
-    if args[1].data and args[1].data in args[0].refinement.prefix:
-        return TRUE
-    return unknown(BOOL, NOT_NULL)
+    return boolean(args[1].data in args[0].data)
 
 
 @function("replace", _STR, Parameter("substr", STRING), Parameter("replace", STRING), returns=STRING)

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from ..numbers import NEGATIVE_INFINITY, POSITIVE_INFINITY, Float, parse_number
+from ..numbers import NEGATIVE_INFINITY, POSITIVE_INFINITY, parse_number
 from ..types import DYNAMIC, NUMBER, STRING
 from ..values import FALSE, NOT_NULL, NULL, TRUE, Value, number, object_, string, to_text, tuple_, unknown
 from .registry import FunctionContext, FunctionError, Parameter, function
@@ -251,8 +251,6 @@ def _emit(value: Value, events: list[Any]) -> None:
         events.append(_text_event(data))
     else:
         text = "null" if data is None else to_text(value)
-        if isinstance(data, Float) and data.exponent is None:
-            text = ".inf" if data.mantissa > 0 else "-.inf"
         events.append(yaml.ScalarEvent(None, None, (True, False), text, style=None))
 
 

@@ -1,0 +1,43 @@
+"""Who opens a websocket: a program by its token, or a browser by its session and one of our origins."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from channels.auth import AuthMiddlewareStack
+from channels.db import database_sync_to_async
+from channels.security.websocket import AllowedHostsOriginValidator
+
+from .authentication import token_of_headers, user_of_token
+
+Application = Callable[[dict[str, Any], Any, Any], Awaitable[None]]
+
+UNAUTHENTICATED = 4401
+
+
+def socket_authentication(inner: Application) -> Application:
+    """Put `scope["user"]` before `inner` runs.
+
+    A handshake with a token needs no origin: a foreign page cannot set headers, so nothing can be forged
+    with it; a wrong token closes the socket (4401) and is never ignored. Without a token the browser's
+    session counts, and its origin must be one of ours.
+    """
+    browsers: Application = AllowedHostsOriginValidator(AuthMiddlewareStack(inner))
+
+    async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        headers = {
+            name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]
+        }
+        text = token_of_headers(headers)
+        if not text:
+            await browsers(scope, receive, send)
+            return
+        user = await database_sync_to_async(user_of_token)(text)
+        if user is None:
+            await receive()
+            await send({"type": "websocket.close", "code": UNAUTHENTICATED})
+            return
+        await inner({**scope, "user": user}, receive, send)
+
+    return application

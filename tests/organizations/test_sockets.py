@@ -1,0 +1,93 @@
+"""Handshakes of websockets: token, session, wrong token, foreign origin; and requests under ASGI."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from asgiref.sync import sync_to_async
+from asgiref.testing import ApplicationCommunicator
+from channels.generic.websocket import AsyncJsonWebsocketConsumer
+from django.test import AsyncClient, Client
+
+from coder_admin.audit.models import AuditLog
+from coder_admin.organizations import services
+from coder_admin.organizations.models import User
+from coder_admin.organizations.sockets import socket_authentication
+from rbac import Action, RbacObject, ResourceType, allowed
+from rbac.django import subject_for
+from tests.people import owner, person, subject
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+class WhoAmI(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
+    async def connect(self) -> None:
+        who = await sync_to_async(subject_for)(self.scope["user"])
+        await self.accept()
+        may_read = allowed(who, Action.READ, RbacObject(ResourceType.TEMPLATE))
+        await self.send_json({"who": who.username, "reads_templates": may_read})
+
+
+async def answer(headers: list[tuple[bytes, bytes]]) -> Any:
+    """What the consumer says, or that the handshake is refused, with its code."""
+    scope = {"type": "websocket", "path": "/ws", "query_string": b"", "headers": headers, "subprotocols": []}
+    socket = ApplicationCommunicator(socket_authentication(WhoAmI.as_asgi()), scope)
+    await socket.send_input({"type": "websocket.connect"})
+    first = await socket.receive_output(timeout=10)
+    if first["type"] == "websocket.close":
+        return f"refused {first.get('code', '')}".strip()
+    said = json.loads((await socket.receive_output(timeout=10))["text"])
+    await socket.send_input({"type": "websocket.disconnect", "code": 1000})
+    await socket.wait(timeout=10)
+    return said
+
+
+def token_for(user: User, scope: str = "all") -> bytes:
+    return services.token_create(subject(user), user=user, scope=scope)[1].encode()
+
+
+async def test_token_needs_no_origin_and_keeps_its_scope() -> None:
+    boss = await sync_to_async(owner)()
+    token = await sync_to_async(token_for)(boss)
+    for header in ((b"coder-session-token", token), (b"authorization", b"Bearer " + token)):
+        assert await answer([header]) == {"who": "boss", "reads_templates": True}
+    narrow = await sync_to_async(token_for)(boss, "application_connect")
+    assert await answer([(b"coder-session-token", narrow)]) == {"who": "boss", "reads_templates": False}
+
+
+async def test_wrong_token_is_refused_even_with_a_good_session() -> None:
+    browser = Client()
+    await sync_to_async(browser.force_login)(await sync_to_async(person)("ada"))
+    cookie = f"sessionid={browser.cookies['sessionid'].value}".encode()
+    origin = (b"origin", b"http://localhost")
+    assert await answer([(b"cookie", cookie), origin]) == {"who": "ada", "reads_templates": False}
+    assert (
+        await answer([(b"cookie", cookie), origin, (b"coder-session-token", b"nonsense")]) == "refused 4401"
+    )
+
+
+@pytest.mark.parametrize("origin", [None, b"http://evil.example"])
+async def test_session_from_a_foreign_page_is_refused(origin: bytes | None) -> None:
+    browser = Client()
+    await sync_to_async(browser.force_login)(await sync_to_async(person)("ada"))
+    cookie = f"sessionid={browser.cookies['sessionid'].value}".encode()
+    headers = [(b"cookie", cookie)] + ([(b"origin", origin)] if origin else [])
+    assert await answer(headers) == "refused"
+
+
+async def test_nobody_is_a_subject_without_rights() -> None:
+    assert await answer([(b"origin", b"http://localhost")]) == {"who": "", "reads_templates": False}
+
+
+async def test_request_context_reaches_the_row_under_asgi_too() -> None:
+    response = await AsyncClient().post(
+        "/api/v2/users/login",
+        {"email": "nobody", "password": "wrong-password"},
+        content_type="application/json",
+        headers={"User-Agent": "async-tester"},
+    )
+    assert response.status_code == 401
+    row = await sync_to_async(AuditLog.objects.get)(action="login")
+    assert (row.user_agent, str(row.request_id)) == ("async-tester", response["X-Request-ID"])
