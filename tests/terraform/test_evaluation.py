@@ -479,7 +479,7 @@ def test_an_argument_that_does_not_parse_is_no_missing_argument() -> None:
         ("true ? 1 : [1][5]", 1),
     ],
 )
-def test_what_decides_makes_errors_elsewhere_irrelevant(expression: str, wanted: object) -> None:
+def test_a_deciding_side_hides_errors_of_the_other(expression: str, wanted: object) -> None:
     evaluation = run(f'output "x" {{\n  value = {expression}\n}}\n')
     assert evaluation.ok, evaluation.diagnostics
     assert to_python(evaluation.outputs["x"]) == wanted
