@@ -8,7 +8,7 @@ from coder_admin.terraform.cache import BoundedCache
 from coder_admin.terraform.config.declarations import ModuleCall, Output, Resource, Variable
 from coder_admin.terraform.config.loader import Loader, ModuleNode
 from coder_admin.terraform.config.tfvars import read_tfvars
-from coder_admin.terraform.diagnostics import Diagnostic, DiagnosticError, error, warning
+from coder_admin.terraform.diagnostics import Diagnostic, DiagnosticError, error, has_errors, warning
 from coder_admin.terraform.evaluation.evaluator import Evaluator
 from coder_admin.terraform.evaluation.inputs import parse_text
 from coder_admin.terraform.evaluation.result import Evaluation
@@ -132,8 +132,7 @@ def evaluate(
                 warning(
                     "Value for undeclared variable",
                     f'The root module does not declare a variable named "{name}" but a value was found '
-                    f"in a .tfvars "
-                    "file.",
+                    "in a .tfvars file.",
                 )
             )
     for name, raw in (variables or {}).items():
@@ -158,6 +157,7 @@ def evaluate(
         variables=given,
         provider=provider,
         context=context or EvalContext(),
+        broken_files=has_errors(diagnostics),
     )
     evaluator.run(None if targets is None else _wanted(module.graph, targets))
     return evaluator.result(diagnostics)

@@ -131,7 +131,7 @@ def test_scripts_of_a_killed_agent_end_with_its_workspace(make: Make, tmp_path: 
     eventually(lambda: not supervisor.running())
     assert alive(script)
     assert supervisor.stop("w")
-    assert not alive(script)
+    eventually(lambda: not alive(script))
 
 
 def test_an_agent_that_dies_is_started_again_with_growing_pauses(

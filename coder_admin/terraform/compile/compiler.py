@@ -100,6 +100,9 @@ class Compiler:
             return self.constant(string(value))
         return self.constant(NULL if value is None else boolean(value))
 
+    def broken(self, _node: tree.Broken) -> Run:
+        return self.constant(DYNAMIC_UNKNOWN)
+
     def number(self, node: tree.NumberLiteral) -> Run:
         return self.constant(Value(NUMBER, self.number_of(node)))
 
@@ -230,8 +233,7 @@ class Compiler:
                     right = operators.operand(right, BOOL, "right")
                     result = operators.decided(operator, left, right)
                     if result is not None:
-                        decider = left if left.data is (operator == t.OR) else right
-                        left_error = left_error if decider is left else right_error
+                        left_error = left_error if operators.decides(operator, left) else right_error
                     elif left_error is not None or right_error is not None:
                         left_error = left_error or right_error
                         result = operators.UNKNOWN_BOOL
@@ -310,6 +312,7 @@ def attempt(code: Run, env: Env, failed: Value = DYNAMIC_UNKNOWN) -> tuple[Value
 
 _METHODS: dict[type[tree.Node], Callable[[Compiler, Any], Run]] = {
     tree.Literal: Compiler.literal,
+    tree.Broken: Compiler.broken,
     tree.NumberLiteral: Compiler.number,
     tree.Traversal: Compiler.traversal,
     tree.RelativeTraversal: Compiler.relative,

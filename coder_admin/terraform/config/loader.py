@@ -129,8 +129,7 @@ class Loader:
                 warning(
                     "Module not installed",
                     f'The module "{call.name}" ({call.source}) is not part of these files, so its '
-                    f"outputs are "
-                    "unknown.",
+                    "outputs are unknown.",
                     where,
                     "module",
                 )
@@ -151,8 +150,7 @@ class Loader:
                 error(
                     "Unreadable module directory",
                     f'The module "{call.name}" names the directory "{call.source}", which is not among '
-                    f"the files of "
-                    "this template.",
+                    "the files of this template.",
                     where,
                 )
             )
@@ -162,8 +160,7 @@ class Loader:
                 error(
                     "Module calls itself",
                     f'The module "{call.name}" leads back to the directory "{directory or "."}", in '
-                    f"which it is "
-                    "called; this would never end.",
+                    "which it is called; this would never end.",
                     where,
                 )
             )

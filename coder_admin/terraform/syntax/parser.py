@@ -53,9 +53,8 @@ class BodyParser(ExpressionParser):
                 if opened is not None:
                     self.report(
                         "Unclosed configuration block",
-                        "There is no closing brace for this block before the end of the file. This may "
-                        "be caused "
-                        "by incorrect brace nesting elsewhere in this file.",
+                        "There is no closing brace for this block before the end of the file. This may be "
+                        "caused by incorrect brace nesting elsewhere in this file.",
                         opened,
                         opened + 1,
                     )
@@ -77,9 +76,19 @@ class BodyParser(ExpressionParser):
             self.diagnostics.append(problem.diagnostic)
             self.depth = depth
             self.newlines = True
+            self.keep_name(body, first)
             self.recover(first)
         if len(self.diagnostics) >= MAX_DIAGNOSTICS:
             raise _GiveUp
+
+    def keep_name(self, body: tree.Body, first: int) -> None:
+        """When the item that failed was an argument, the body still has it, with an unknown value."""
+        if self.kinds[first] != t.IDENT or self.kinds[first + 1] != t.EQUAL:
+            return
+        start, end = self.starts[first], self.ends[first]
+        name = self.text[start:end]
+        value = tree.Broken(self.starts[first + 1], self.ends[first + 1])
+        body.attributes.setdefault(name, tree.Attribute(name, start, end, self.ends[first + 1], value))
 
     def read_item(self, body: tree.Body) -> None:
         start = self.start
@@ -173,8 +182,8 @@ class BodyParser(ExpressionParser):
         if not isinstance(node, tree.Literal):
             self.fail(
                 "Invalid string literal",
-                'Template sequences are not allowed in this string. To include a literal "$", double it (as '
-                '"$$") to escape it.',
+                'Template sequences are not allowed in this string. To include a literal "$", double it '
+                '(as "$$") to escape it.',
                 node.start,
                 node.end,
             )
@@ -190,8 +199,7 @@ class BodyParser(ExpressionParser):
         elif kind == t.NEWLINE:
             detail = (
                 'A block definition must have block content delimited by "{" and "}", starting on the '
-                "same line "
-                "as the block header."
+                "same line as the block header."
             )
         self.fail("Invalid block definition", detail)
 
@@ -210,8 +218,7 @@ class BodyParser(ExpressionParser):
                 self.fail(
                     summary,
                     "A single-line block definition can contain only a single argument. If you meant to "
-                    "define "
-                    "nested blocks, put each on a line of its own.",
+                    "define nested blocks, put each on a line of its own.",
                     start,
                     self.previous_end,
                 )
@@ -228,21 +235,20 @@ class BodyParser(ExpressionParser):
             self.fail(
                 summary,
                 "Single-line block syntax can include only one argument definition. To define multiple "
-                "arguments, "
-                "use the multi-line block syntax with one argument definition per line.",
+                "arguments, use the multi-line block syntax with one argument definition per line.",
             )
         if kind == t.NEWLINE:
             self.fail(
                 summary,
-                "An argument definition on the same line as its containing block creates a single-line block "
-                "definition, which must also be closed on the same line. Place the block's closing brace "
-                "immediately after the argument definition.",
+                "An argument definition on the same line as its containing block creates a single-line "
+                "block definition, which must also be closed on the same line. Place the block's closing "
+                "brace immediately after the argument definition.",
             )
         if kind != t.CBRACE:
             self.fail(
                 summary,
-                "A single-line block definition must end with a closing brace immediately after its single "
-                "argument definition.",
+                "A single-line block definition must end with a closing brace immediately after its "
+                "single argument definition.",
             )
         self.pos += 1
         body.end = self.previous_end

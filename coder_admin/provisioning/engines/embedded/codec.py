@@ -16,7 +16,7 @@ from coder_admin.terraform.types import (
     type_from_json,
     type_to_json,
 )
-from coder_admin.terraform.values import SENSITIVE, Value, null, to_python
+from coder_admin.terraform.values import SENSITIVE, Value, is_mapping, is_sequence, null, to_python
 
 Step = str | int
 Path = Sequence[Step]
@@ -152,6 +152,9 @@ def plan_unknown(value: Value) -> Any:
 
 def plan_sensitive(value: Value) -> Any:
     """``after_sensitive`` and ``before_sensitive``, in the same shape."""
+    if not value.is_sensitive and not value.is_known:
+        # Of an unknown object or list nothing is sensitive, but its shape is shown.
+        return {} if is_mapping(value.type) else [] if is_sequence(value.type) else False
     if value.is_sensitive or _is_leaf(value):
         return value.is_sensitive
     return _shape(value, plan_sensitive)

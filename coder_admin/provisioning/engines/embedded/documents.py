@@ -52,7 +52,7 @@ def _change(change: Change) -> dict[str, Any]:
         "actions": change.actions,
         "before": None if before is None else plan_value(before),
         "after": None if after is None else plan_value(after),
-        "after_unknown": False if after is None else plan_unknown(after),
+        "after_unknown": {} if after is None or after.is_wholly_known else plan_unknown(after),
         "before_sensitive": False if before is None else plan_sensitive(before),
         "after_sensitive": False if after is None else plan_sensitive(after),
     }

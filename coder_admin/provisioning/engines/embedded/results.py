@@ -17,6 +17,7 @@ from coder_admin.provisioning.engines.base import (
 from .state import Resource, State
 
 FOLDED: Final = frozenset({"coder_agent", "coder_app", "coder_script", "coder_env", "coder_metadata"})
+ALL_APPS: Final = ("vscode", "vscode_insiders", "web_terminal", "ssh_helper", "port_forwarding_helper")
 DEFAULT_APPS: Final = ("vscode", "web_terminal", "ssh_helper", "port_forwarding_helper")
 
 
@@ -188,7 +189,7 @@ def _agent_metadata(has: Mapping[str, Any]) -> AgentMetadataResult:
 
 def _display_apps(has: Mapping[str, Any]) -> tuple[str, ...]:
     blocks = has.get("display_apps") or []
-    return tuple(name for name, shown in blocks[0].items() if shown) if blocks else DEFAULT_APPS
+    return tuple(name for name in ALL_APPS if blocks[0].get(name)) if blocks else DEFAULT_APPS
 
 
 def _of(rows: Iterable[Resource], type_name: str) -> list[Resource]:

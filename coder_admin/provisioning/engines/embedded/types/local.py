@@ -81,7 +81,10 @@ class LocalFile(ResourceType):
         ]
 
     def exists(self, call: Call) -> bool:
-        content = confined.read(call.workdir, call.had("filename"))
+        try:
+            content = confined.read(call.workdir, call.had("filename"))
+        except ResourceError:  # something else lies there now
+            return False
         return content is not None and digests(content)["content_sha1"] == call.had("id")
 
     def create(self, call: Call) -> dict[str, Any]:

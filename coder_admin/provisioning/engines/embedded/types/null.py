@@ -7,7 +7,7 @@ import uuid
 from typing import Any
 
 from coder_admin.terraform.types import DYNAMIC, STRING, map_type
-from coder_admin.terraform.values import DYNAMIC_UNKNOWN, Value
+from coder_admin.terraform.values import Value, unknown
 
 from ..resource import Call, ResourceType
 from ..schema import Schema, computed, optional
@@ -22,6 +22,8 @@ class NullResource(ResourceType):
 
 
 class TerraformData(ResourceType):
+    """As in Terraform, ``output`` is not marked sensitive when ``input`` is (logs hide its text anyway)."""
+
     name = "terraform_data"
     schema = Schema(
         {
@@ -37,12 +39,12 @@ class TerraformData(ResourceType):
         before = call.prior.get("input")
         if before is not None and before.deeply_unmarked() == planned["input"].deeply_unmarked():
             return planned
-        if planned["input"].is_null:
+        if before is None and planned["input"].is_null:
             return {**planned, "output": planned["input"]}
-        return {**planned, "output": DYNAMIC_UNKNOWN}
+        return {**planned, "output": unknown(planned["input"].type)}
 
     def create(self, call: Call) -> dict[str, Any]:
-        return {"id": str(uuid.uuid4()), "output": call.planned["input"]}
+        return {"id": str(uuid.uuid4()), "output": call.planned["input"].deeply_unmarked()}
 
     def update(self, call: Call) -> dict[str, Any]:
-        return {"output": call.planned["input"]}
+        return {"output": call.planned["input"].deeply_unmarked()}
