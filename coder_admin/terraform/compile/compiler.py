@@ -18,6 +18,7 @@ from coder_admin.terraform.numbers import Float, NumberError, parse_number
 from coder_admin.terraform.operators import Refused
 from coder_admin.terraform.syntax import tokens as t
 from coder_admin.terraform.syntax import tree
+from coder_admin.terraform.syntax.reader import TOO_DEEP
 from coder_admin.terraform.syntax.source import SourceText
 from coder_admin.terraform.types import BOOL, NUMBER, STRING
 from coder_admin.terraform.values import DYNAMIC_UNKNOWN, NULL, Value, boolean, string, unknown
@@ -45,7 +46,13 @@ class Compiler:
 
     def finish(self, node: tree.Node) -> Compiled:
         """Compile a whole expression."""
-        code = self.compile(node)
+        try:
+            code = self.compile(node)
+        except RecursionError:
+            where = self.source.range(node.start, node.end)
+            detail = "Split this expression into several local values."
+            self.problems.append(error(TOO_DEEP, detail, where, "budget"))
+            code = self.constant(DYNAMIC_UNKNOWN)
         return Compiled(
             code,
             self.most,
