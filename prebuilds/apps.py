@@ -8,17 +8,16 @@ class PrebuildsConfig(AppConfig):
     label = "prebuilds"
 
     def ready(self) -> None:
-        """Offer prebuilds to whoever creates workspaces, hear of replacements, judge schedules at import,
-        wake the loop on changes."""
+        """Offer prebuilds to whoever creates workspaces, hear of replacements, wake the loop on changes."""
         from coder_admin.catalog.imports import register_preset_validator
         from coder_admin.workspaces import claims
         from prebuilds.claim import claim
-        from prebuilds.importing import preset_schedule_validator
+        from prebuilds.imported import imported_schedule_problems
         from prebuilds.notices import register_kinds, resources_replaced
         from prebuilds.wake import forward_announcements
 
+        register_preset_validator(imported_schedule_problems)
         claims.register(claim)
         claims.on_replacements(resources_replaced)
-        register_preset_validator(preset_schedule_validator)
         register_kinds()
         forward_announcements()

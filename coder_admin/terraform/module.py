@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from coder_admin.terraform.cache import BoundedCache
 from coder_admin.terraform.config.declarations import ModuleCall, Output, Resource, Variable
-from coder_admin.terraform.config.loader import Loader, ModuleNode
+from coder_admin.terraform.config.loader import CACHED_SOURCE_BYTES, Loader, ModuleNode
 from coder_admin.terraform.config.tfvars import read_tfvars
 from coder_admin.terraform.diagnostics import Diagnostic, DiagnosticError, error, has_errors, warning
 from coder_admin.terraform.evaluation.evaluator import Evaluator
@@ -53,7 +53,7 @@ class Module:
 
 
 _GRAPHS: BoundedCache[tuple[str, ...], tuple[ModuleNode, Graph, list[Diagnostic]]] = BoundedCache(
-    8 * 1024 * 1024
+    CACHED_SOURCE_BYTES
 )
 
 
@@ -79,7 +79,7 @@ def load_module(files: FileSystem, root: str = ".") -> Module:
         found += _call_problems(node)
         return node, graph, [*found, *graph.diagnostics]
 
-    cached, graph, diagnostics = _GRAPHS.get_or_make(key, make, lambda made: 200 * len(made[1].nodes) + 200)
+    cached, graph, diagnostics = _GRAPHS.get_or_make(key, make, lambda _: loader.size + 1)
     return Module(files, cached, graph, diagnostics)
 
 

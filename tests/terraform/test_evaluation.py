@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from coder_admin.terraform import (
+    Budget,
     DiagnosticError,
     EvalContext,
     Evaluation,
@@ -25,6 +28,7 @@ from coder_admin.terraform import (
     to_python,
     unknown,
 )
+from coder_admin.terraform.cache import BoundedCache
 from coder_admin.terraform.types import STRING
 
 
@@ -370,6 +374,18 @@ def test_a_provider_may_refuse_an_instance() -> None:
     assert not evaluation.outputs["x"].is_known
 
 
+def test_what_a_provider_takes_is_not_on_the_templates_clock() -> None:
+    class Slow(Recorder):
+        def resource(self, instance: Instance) -> Value | None:
+            time.sleep(0.05)
+            return super().resource(instance)
+
+    budget = Budget(seconds=0.3, steps=100_000)
+    text = 'resource "t" "a" { count = 8 }\noutput "x" { value = [for i in range(1000) : i + 1] }\n'
+    evaluation = run(text, provider=Slow({}), context=EvalContext(budget=budget))
+    assert evaluation.ok, evaluation.diagnostics
+
+
 def test_time_is_unknown_without_a_clock_and_given_with_one() -> None:
     text = 'output "x" { value = timestamp() }\n'
     assert not run(text).outputs["x"].is_known
@@ -440,7 +456,8 @@ def test_sensitive_and_unknown_follow_the_data() -> None:
         ('locals {\n  a = local.b\n  b = [local.a]\n}\n', "Cycle", 2),
         ('variable "v" { type = "string" }\n', "Invalid quoted type constraints", 1),
         ('variable "v" { type = foo }\n', "Invalid type specification", 1),
-        ('variable "v" {\n  default  = null\n  nullable = false\n}\n', "Invalid default value for variable", 2),
+        ('variable "v" {\n  default  = null\n  nullable = false\n}\n',
+         "Invalid default value for variable", 2),
         ('check "c" {\n  assert {\n    condition     = true\n    error_message = "x"\n  }\n}\n',
          "Invalid assert expression", 3),
         ('resource "terraform_data" "a" {\n  inpt = 1\n}\n', "Unsupported argument", 2),
@@ -483,3 +500,36 @@ def test_a_deciding_side_hides_errors_of_the_other(expression: str, wanted: obje
     evaluation = run(f'output "x" {{\n  value = {expression}\n}}\n')
     assert evaluation.ok, evaluation.diagnostics
     assert to_python(evaluation.outputs["x"]) == wanted
+
+
+def test_threads_share_a_module_without_disturbing_each_other() -> None:
+    module = load_module(
+        MemoryFileSystem(
+            {
+                "main.tf": 'variable "v" {}\nlocals { w = [for i in range(50) : "${var.v}-${i}"] }\n'
+                'module "m" {\n  source = "./m"\n  for_each = toset(local.w)\n  v = each.key\n}\n'
+                'output "x" { value = join(",", [for key, found in module.m : found.out]) }\n',
+                "m/main.tf": 'variable "v" {}\noutput "out" { value = upper(var.v) }\n',
+            }
+        )
+    )
+
+    def once(name: str) -> str:
+        return str(to_python(evaluate(module, variables={"v": name}).outputs["x"]))
+
+    names = [f"n{at}" for at in range(12)]
+    alone = [once(name) for name in names]
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(once, names * 3)) == alone * 3
+
+
+def test_caches_forget_what_was_used_least_recently() -> None:
+    cache: BoundedCache[str, str] = BoundedCache(10)
+    for name in "abc":
+        cache.get_or_make(name, lambda name=name: name * 2, lambda _: 4)  # type: ignore[misc]
+    assert cache.get("a") is None
+    assert cache.get("b") == "bb"
+    cache.get_or_make("d", lambda: "dd", lambda _: 4)
+    assert (cache.get("b"), cache.get("c")) == ("bb", None)
+    assert cache.get_or_make("huge", lambda: "x", lambda _: 11) == "x"
+    assert cache.get("huge") is None

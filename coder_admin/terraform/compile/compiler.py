@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from coder_admin.terraform import operators
+from coder_admin.terraform import conditionals, operators
 from coder_admin.terraform.compile import calls, collections, templates
 from coder_admin.terraform.compile.core import Compiled, Reference, Resolver, Run, Site, StaticProblem
 from coder_admin.terraform.diagnostics import Diagnostic, DiagnosticError, error
@@ -18,6 +18,7 @@ from coder_admin.terraform.numbers import Float, NumberError, parse_number
 from coder_admin.terraform.operators import Refused
 from coder_admin.terraform.syntax import tokens as t
 from coder_admin.terraform.syntax import tree
+from coder_admin.terraform.syntax.reader import TOO_DEEP
 from coder_admin.terraform.syntax.source import SourceText
 from coder_admin.terraform.types import BOOL, NUMBER, STRING
 from coder_admin.terraform.values import DYNAMIC_UNKNOWN, NULL, Value, boolean, string, unknown
@@ -45,7 +46,13 @@ class Compiler:
 
     def finish(self, node: tree.Node) -> Compiled:
         """Compile a whole expression."""
-        code = self.compile(node)
+        try:
+            code = self.compile(node)
+        except RecursionError:
+            where = self.source.range(node.start, node.end)
+            detail = "Split this expression into several local values."
+            self.problems.append(error(TOO_DEEP, detail, where, "budget"))
+            code = self.constant(DYNAMIC_UNKNOWN)
         return Compiled(
             code,
             self.most,
@@ -264,7 +271,7 @@ class Compiler:
                 value, value_problem = attempt(value_code, env, failed_value)
                 test, test_problem = attempt(test_code, env)
                 try:
-                    test = operators.condition(test)
+                    test = conditionals.condition(test)
                 except Refused as refused:
                     result, problem = DYNAMIC_UNKNOWN, test_site.error(refused)
                     continue
@@ -275,7 +282,7 @@ class Compiler:
                 if test.data is not True and test.data is not False:
                     picked = value_problem or problem
                 try:
-                    result = operators.choose(test, value, result)
+                    result = conditionals.choose(test, value, result)
                 except Refused as refused:
                     result, picked = DYNAMIC_UNKNOWN, picked or site.error(refused)
                 problem = picked

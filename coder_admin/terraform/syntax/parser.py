@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from coder_admin.terraform.diagnostics import Diagnostic
+from coder_admin.terraform.diagnostics import Diagnostic, error
 from coder_admin.terraform.syntax import tokens as t
 from coder_admin.terraform.syntax import tree
 from coder_admin.terraform.syntax.expressions import ExpressionParser
-from coder_admin.terraform.syntax.reader import MAX_DIAGNOSTICS, SyntaxProblem
+from coder_admin.terraform.syntax.reader import MAX_DIAGNOSTICS, TOO_DEEP, SyntaxProblem
 from coder_admin.terraform.syntax.scanner import scan, scan_template
 from coder_admin.terraform.syntax.source import SourceText
 
@@ -72,14 +72,25 @@ class BodyParser(ExpressionParser):
         depth = self.depth
         try:
             self.read_item(body)
-        except SyntaxProblem as problem:
-            self.diagnostics.append(problem.diagnostic)
+        except (SyntaxProblem, RecursionError) as problem:
+            self.diagnostics.append(self.diagnosed(problem))
             self.depth = depth
             self.newlines = True
             self.keep_name(body, first)
             self.recover(first)
         if len(self.diagnostics) >= MAX_DIAGNOSTICS:
             raise _GiveUp
+
+    def diagnosed(self, problem: SyntaxProblem | RecursionError) -> Diagnostic:
+        """The diagnostic of a problem.
+
+        Many levels of operators, within the allowed nesting of brackets, can use up the interpreter's stack
+        when the caller has used most of it already.
+        """
+        if isinstance(problem, SyntaxProblem):
+            return problem.diagnostic
+        where = self.source.range(self.start, self.ends[self.pos])
+        return error(TOO_DEEP, "Split this expression into several local values.", where, "budget")
 
     def keep_name(self, body: tree.Body, first: int) -> None:
         """When the item that failed was an argument, the body still has it, with an unknown value."""
@@ -332,8 +343,8 @@ def parse_expression(source: SourceText) -> ParsedExpression:
                 "Extra characters after expression",
                 "An expression was successfully parsed, but extra characters were found after it.",
             )
-    except SyntaxProblem as problem:
-        parser.diagnostics.append(problem.diagnostic)
+    except (SyntaxProblem, RecursionError) as problem:
+        parser.diagnostics.append(parser.diagnosed(problem))
     return ParsedExpression(source, None if parser.diagnostics else node, parser.diagnostics)
 
 
@@ -343,6 +354,6 @@ def parse_template(source: SourceText) -> ParsedExpression:
     node: tree.Node | None = None
     try:
         node = parser.parse_bare_template()
-    except SyntaxProblem as problem:
-        parser.diagnostics.append(problem.diagnostic)
+    except (SyntaxProblem, RecursionError) as problem:
+        parser.diagnostics.append(parser.diagnosed(problem))
     return ParsedExpression(source, None if parser.diagnostics else node, parser.diagnostics)
