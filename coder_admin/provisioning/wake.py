@@ -87,11 +87,13 @@ def _ensure_sender() -> None:
 
 
 def _send_forever() -> None:
+    from coder_admin.celery import WAKE_EXCHANGE
+
     from .tasks import drain_queue
 
     while True:
         tags = _outgoing.get()
         try:
-            drain_queue.apply_async(args=(tags,), retry=False, ignore_result=True)
+            drain_queue.apply_async(args=(tags,), retry=False, ignore_result=True, declare=[WAKE_EXCHANGE])
         except Exception as error:
             log.warning("job announcement failed", error=str(error))
