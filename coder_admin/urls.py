@@ -12,3 +12,8 @@ urlpatterns = [
     path("", include("coder_admin.operations.urls")),
     path("", include("coder_admin.dashboard.urls")),
 ]
+
+handler400 = "coder_admin.dashboard.errors.bad_request"
+handler403 = "coder_admin.dashboard.errors.forbidden"
+handler404 = "coder_admin.dashboard.errors.not_found"
+handler500 = "coder_admin.dashboard.errors.server_error"

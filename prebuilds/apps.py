@@ -1,4 +1,4 @@
-"""The app's registration with Django."""
+"""The app's registration with Django, and with the rooms below."""
 
 from django.apps import AppConfig
 
@@ -6,3 +6,15 @@ from django.apps import AppConfig
 class PrebuildsConfig(AppConfig):
     name = "prebuilds"
     label = "prebuilds"
+
+    def ready(self) -> None:
+        """Offer prebuilds to whoever creates workspaces, hear of replacements, wake the loop on changes."""
+        from coder_admin.workspaces import claims
+        from prebuilds.claim import claim
+        from prebuilds.notices import register_kinds, resources_replaced
+        from prebuilds.wake import forward_announcements
+
+        claims.register(claim)
+        claims.on_replacements(resources_replaced)
+        register_kinds()
+        forward_announcements()

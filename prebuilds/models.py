@@ -1,4 +1,4 @@
-"""What happened to pools: claims, misses and replacements, one row each (hit rate, latency, counters)."""
+"""What happened to pools, one row each: the basis of hit rates, sizing, counters and throttling."""
 
 from __future__ import annotations
 
@@ -8,16 +8,24 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from rbac.model import RbacObject, ResourceType
+
 
 class PrebuildEventKind(models.TextChoices):
+    """A claim; a miss (a workspace was wanted and nothing was eligible); a claim that replaced resources;
+    a preset that reached the failure limit; an administrator's reset of a preset's condition."""
+
     CLAIM = "claim"
     MISS = "miss"
     REPLACEMENT = "replacement"
+    HARD_LIMITED = "hard_limited"
+    RESET = "reset"
 
 
 class PrebuildEvent(models.Model):
-    """A claim, a miss (nothing was eligible) or a claim that replaced resources."""
+    """One fact about one pool. `preset_name` and the template outlive the preset's version."""
 
+    rbac_type = ResourceType.TEMPLATE
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     created_at = models.DateTimeField(default=timezone.now)
     kind = models.CharField(max_length=16, choices=PrebuildEventKind)
@@ -45,3 +53,7 @@ class PrebuildEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.preset_name}"
+
+    def rbac_object(self) -> RbacObject:
+        """Read by whoever may read the organization's templates."""
+        return RbacObject(ResourceType.TEMPLATE, id=str(self.template_id), org=str(self.organization_id))

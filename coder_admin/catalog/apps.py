@@ -11,11 +11,14 @@ class CatalogConfig(AppConfig):
         """Who manages a template may read its files; an organization with live templates stays."""
         from coder_admin.files.selectors import register_granter
         from coder_admin.organizations.dependents import register_organization_dependents
+        from coder_admin.provisioning.choices import JobType
+        from coder_admin.provisioning.selectors import register_describer
 
         from .models import Template
-        from .selectors import may_read_file
+        from .selectors import import_purposes, may_read_file
 
         register_granter(may_read_file)
+        register_describer(JobType.TEMPLATE_VERSION_IMPORT, import_purposes)
         register_organization_dependents(
             "templates", lambda org: Template.objects.filter(organization_id=org, deleted=False).count()
         )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from coder_admin.organizations.models import User
-from coder_admin.provisioning.models import ProvisionerJob, ProvisionerJobLog
+from coder_admin.provisioning.presenting import job_json
+from coder_admin.provisioning.selectors import QueuePosition, job_queue_positions
 
 from .models import (
     Template,
@@ -70,30 +72,18 @@ def template_body(template: Template) -> Body:
     }
 
 
-def job_body(job: ProvisionerJob) -> Body:
-    """The import's job as a version shows it."""
-    return {
-        "id": str(job.id),
-        "created_at": job.created_at,
-        "started_at": job.started_at,
-        "completed_at": job.completed_at,
-        "canceled_at": job.canceled_at,
-        "error": job.error,
-        "error_code": job.error_code,
-        "status": job.job_status,
-        "worker_id": str(job.worker_id) if job.worker_id else "",
-        "worker_name": job.worker.name if job.worker else "",
-        "file_id": str(job.file_id) if job.file_id else "",
-        "tags": job.tags,
-        "type": job.type,
-        "organization_id": str(job.organization_id),
-        "initiator_id": str(job.initiator_id),
-        "logs_overflowed": job.logs_overflowed,
-    }
-
-
 def version_body(version: TemplateVersion) -> Body:
     """A version with its import's job."""
+    return version_bodies([version])[0]
+
+
+def version_bodies(versions: Sequence[TemplateVersion]) -> list[Body]:
+    """Versions with their jobs and places in the queue, by a constant number of queries."""
+    positions = job_queue_positions([version.job for version in versions])
+    return [_version_body(version, positions[version.job_id]) for version in versions]
+
+
+def _version_body(version: TemplateVersion, position: QueuePosition) -> Body:
     return {
         "id": str(version.id),
         "template_id": str(version.template_id) if version.template_id else None,
@@ -105,7 +95,7 @@ def version_body(version: TemplateVersion) -> Body:
         "readme": version.readme,
         "archived": version.archived,
         "created_by": user_body(version.created_by),
-        "job": job_body(version.job),
+        "job": job_json(version.job, position=position),
         "warnings": version.diagnostics,
     }
 
@@ -157,16 +147,4 @@ def rich_parameter_body(parameter: TemplateVersionParameter) -> Body:
         "validation_monotonic": parameter.validation_monotonic,
         "required": parameter.required,
         "ephemeral": parameter.ephemeral,
-    }
-
-
-def log_body(line: ProvisionerJobLog) -> Body:
-    """One line of a job's log."""
-    return {
-        "id": line.id,
-        "created_at": line.created_at,
-        "log_source": line.source,
-        "log_level": line.level,
-        "stage": line.stage,
-        "output": line.output,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from django.db.models import F, QuerySet
@@ -10,7 +11,7 @@ from coder_admin.files.models import File
 from coder_admin.files.selectors import parse_id
 from coder_admin.foundation.errors import Invalid, NotFound, Validation
 from coder_admin.foundation.search import Terms, parse_terms
-from coder_admin.provisioning.models import ProvisionerJobLog
+from coder_admin.provisioning.models import ProvisionerJob
 from rbac.django import may
 from rbac.model import Action, Subject
 
@@ -176,18 +177,6 @@ def carried_over_values(version: TemplateVersion) -> dict[str, str]:
     return dict(rows.exclude(value="").values_list("name", "value"))
 
 
-def import_logs(
-    *, version: TemplateVersion, after: int | None = None, before: int | None = None
-) -> QuerySet[ProvisionerJobLog]:
-    """Lines of the import's log, oldest first, between two ids (both exclusive)."""
-    rows = ProvisionerJobLog.objects.filter(job_id=version.job_id)
-    if after is not None:
-        rows = rows.filter(id__gt=after)
-    if before is not None:
-        rows = rows.filter(id__lt=before)
-    return rows.order_by("id")
-
-
 def version_archive_file(version: TemplateVersion) -> File:
     """The file that a version was imported from. Raises NotFound when it has none."""
     file = File.objects.filter(pk=version.job.file_id).first() if version.job.file_id else None
@@ -210,3 +199,18 @@ def with_acl(rows: list[Template]) -> list[Template]:
     """The templates with their access lists read at once, so that asking about each costs nothing."""
     TEMPLATE_ACL.attach(rows)
     return rows
+
+
+def import_purposes(jobs: Sequence[ProvisionerJob]) -> dict[UUID, dict[str, str]]:
+    """What import jobs are for, by job, as job lists show it: one query."""
+    rows = TemplateVersion.objects.filter(job__in=jobs).select_related("template")
+    return {
+        row.job_id: {
+            "template_version_name": row.name,
+            "template_id": str(row.template_id or ""),
+            "template_name": row.template.name if row.template else "",
+            "template_display_name": row.template.display_name if row.template else "",
+            "template_icon": row.template.icon if row.template else "",
+        }
+        for row in rows
+    }

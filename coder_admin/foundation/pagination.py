@@ -11,6 +11,7 @@ from django.db.models import Model, QuerySet
 from .errors import Invalid, Validation
 
 T = TypeVar("T", bound=Model)
+Item = TypeVar("Item")
 
 DEFAULT_LIMIT = 25
 MAXIMUM_LIMIT = 100
@@ -18,10 +19,10 @@ MAXIMUM_OFFSET = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Page(Generic[T]):
+class Page(Generic[Item]):
     """One slice of a list, with the count of the whole."""
 
-    items: list[T]
+    items: list[Item]
     count: int
     limit: int
     offset: int

@@ -38,6 +38,7 @@ from coder_admin.parameters.owners import OwnerNotFoundError, load_owner
 from coder_admin.parameters.provider import Surroundings
 from coder_admin.provisioning.choices import JobType
 from coder_admin.provisioning.context import JobContext
+from coder_admin.provisioning.engines import EngineError, engine_named
 from coder_admin.provisioning.handlers import JobError, JobFailed, register
 from coder_admin.provisioning.models import ProvisionerJob
 from coder_admin.provisioning.services import job_complete_without_worker
@@ -73,6 +74,7 @@ class ImportHandler:
                     given=given,
                     carried=carried_over_values(version),
                     surroundings=_surroundings(version.template, version.name),
+                    unsupported=_unsupported,
                     log=ctx.log,
                 )
             except ImportRefusedError as refusal:
@@ -131,6 +133,14 @@ def _surroundings(template: Template | None, version_name: str) -> Surroundings:
     )
 
 
+def _unsupported(types: set[str]) -> set[str]:
+    """Those of the resource types that this deployment's engine cannot build."""
+    try:
+        return engine_named(settings.PROVISIONER_ENGINE).supports(types)
+    except EngineError:
+        return set()  # the start-up checks speak about a wrong engine
+
+
 def _summary(result: ImportResult) -> str:
     counts = (
         (len(result.parameters), "parameter"),
@@ -180,6 +190,7 @@ def import_folder(
             given=variables,
             carried=carried,
             surroundings=_surroundings(template, version_name),
+            unsupported=_unsupported,
         )
     except OwnerNotFoundError:
         raise Invalid("The user who imports the template does not exist.") from None

@@ -6,7 +6,7 @@ import posixpath
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from coder_admin.catalog.imports import ImportedParameter, ImportedVariable, ImportResult
-from coder_admin.parameters.model import Note, Output, PreviewParameter, Variable
+from coder_admin.parameters.model import Note, Output, PreviewParameter, Variable, warning
 from coder_admin.parameters.owner import Owner
 from coder_admin.parameters.presets import Render, validated
 from coder_admin.parameters.provider import NOTHING_KNOWN, FormProvider, Surroundings
@@ -36,6 +36,7 @@ def inspect_template(
     given: Mapping[str, str] | None = None,
     carried: Mapping[str, str] | None = None,
     surroundings: Surroundings = NOTHING_KNOWN,
+    unsupported: Callable[[set[str]], set[str]] = lambda types: set(),
     log: Log = lambda stage, line, level: None,
 ) -> ImportResult:
     """Read, evaluate and judge a template. ``given`` are the author's variable values, ``carried`` those of
@@ -57,13 +58,13 @@ def inspect_template(
     template = compile_template(filesystem, variables=values)
     renderer = Renderer(template, surroundings)
     output = renderer.render(owner)
-    for note in output.diagnostics:
-        if not note.is_error:
-            log("Evaluating template", _line(note), "warn")
     _judge(output, lambda inputs: renderer.render(owner, inputs))
     instances = evaluate(
         module, variables=values, provider=FormProvider(owner=owner, surroundings=surroundings)
     ).instances
+    notes = [*output.diagnostics, *_unsupported_notes(instances, unsupported)]
+    for note in notes:
+        log("Evaluating template", _line(note), "warn")
     return ImportResult(
         parameters=tuple(imported_parameter(parameter) for parameter in output.parameters),
         presets=tuple(as_imported(preset) for preset in output.presets),
@@ -71,7 +72,7 @@ def inspect_template(
         tags=output.tags,
         readme=_readme(files),
         resources=tuple(_resources(instances)),
-        diagnostics=tuple(_stored(note) for note in output.diagnostics),
+        diagnostics=tuple(_stored(note) for note in notes),
         external_auth_providers=tuple(_external_auth(instances)),
     )
 
@@ -231,6 +232,22 @@ def _resources(instances: Sequence[Instance]) -> list[dict[str, object]]:
             }
         )
     return rows
+
+
+def _unsupported_notes(
+    instances: Sequence[Instance], unsupported: Callable[[set[str]], set[str]]
+) -> list[Note]:
+    """A warning for each resource type that this deployment cannot build: the form works, a build fails."""
+    managed = [item for item in instances if item.mode == "managed"]
+    missing = unsupported({item.type for item in managed})
+    return [
+        warning(
+            f"Resource type {kind} cannot be built here",
+            "The template previews well, but builds need an engine that knows the type (CODER_ADMIN_ENGINE).",
+            range=next(item.range for item in managed if item.type == kind),
+        )
+        for kind in sorted(missing)
+    ]
 
 
 def _external_auth(instances: Iterable[Instance]) -> list[str]:

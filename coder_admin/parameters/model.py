@@ -253,6 +253,10 @@ class Output:
     def errors(self) -> tuple[Note, ...]:
         return tuple(note for note in self.diagnostics if note.is_error)
 
+    def with_presets(self, presets: tuple[Preset, ...]) -> "Output":
+        """The same output with other presets."""
+        return replace(self, presets=presets)
+
     def parameter(self, name: str) -> PreviewParameter | None:
         return next((item for item in self.parameters if item.name == name), None)
 

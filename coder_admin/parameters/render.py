@@ -56,7 +56,7 @@ class Template:
     """A template's files, compiled, with what does not change between renders."""
 
     module: Module
-    variables: Mapping[str, Value] = field(default_factory=dict)
+    variables: Mapping[str, Value | str] = field(default_factory=dict)
     plan: PlanData = EMPTY_PLAN
     notes: tuple[Note, ...] = ()
     complete: bool = True
@@ -65,7 +65,7 @@ class Template:
 
 
 def compile_template(
-    files: FileSystem, *, plan: Any = None, variables: Mapping[str, Value] | None = None
+    files: FileSystem, *, plan: Any = None, variables: Mapping[str, Value | str] | None = None
 ) -> Template:
     """Read and compile. ``plan`` is the import's plan as JSON, ``variables`` the server's values."""
     module = load_module(files)

@@ -7,7 +7,7 @@ delete renders as well as it can and keeps what is stored, so that no template c
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from coder_admin.foundation.errors import Invalid, Validation
@@ -170,6 +170,16 @@ def _judged(
         errors=errors,
         warnings=tuple(stale),
     )
+
+
+def changes_since(previous: Mapping[str, str], output: Output) -> Output:
+    """The output with what a changed value of the last build breaks, at its parameter."""
+    if not previous:
+        return output
+    parameters = tuple(
+        p.noting(*_changes(p, previous[p.name])) if p.name in previous else p for p in output.parameters
+    )
+    return replace(output, parameters=parameters)
 
 
 def _changes(parameter: PreviewParameter, previous: str) -> list[Note]:

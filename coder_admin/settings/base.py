@@ -65,6 +65,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "coder_admin.dashboard.middleware.viewer_time_zone",
     # Innermost and sync-only: Django then hops to a thread once instead of once per old-style middleware.
     "coder_admin.foundation.middleware.sync_boundary",
 ]

@@ -18,6 +18,8 @@ REST_FRAMEWORK = {
     "EXCEPTION_HANDLER": "coder_admin.api.errors.handle_exception",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
+    # `?format=` belongs to the views (the inbox has one), not to content negotiation.
+    "URL_FORMAT_OVERRIDE": None,
 }
 
 SPECTACULAR_SETTINGS = {

@@ -46,8 +46,20 @@ class Meter:
             raise _exceeded(f"The template needs more than {self.budget.seconds:g} seconds to evaluate.")
         self._check_at = min(self.steps + _CLOCK_EVERY, self.budget.steps + 1)
 
+    def weigh(self, value: Value) -> Value:
+        """The collection just made. BudgetError when it is too large or nested too deeply."""
+        self.spend(len(value.data) >> 4)
+        if value.size > self.budget.elements:
+            raise _exceeded(
+                f"The template makes a value of {value.size} elements; {self.budget.elements} are allowed."
+            )
+        if value.depth > self.budget.nesting:
+            raise _exceeded(f"The template makes a value nested more than {self.budget.nesting} levels deep.")
+        return value
+
     def check_size(self, size: int) -> None:
         """BudgetError when a text or collection of this size is too large."""
+        self.spend(size >> 8)
         if size > self.budget.text:
             raise _exceeded(
                 f"The template makes a text or collection of {size} characters or elements; "

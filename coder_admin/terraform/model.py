@@ -20,16 +20,21 @@ Key = int | str | None
 class Budget:
     """What one evaluation may use; exceeding any of it ends the evaluation with a diagnostic.
 
-    steps: units of work (one element of a for-expression, one block, one function call …).
+    steps: units of work (one element of a for-expression, one block, one function call, 256 characters …).
     instances: instances of resources, data sources and modules together.
-    text: characters of any one string that a template renders.
+    text: characters of any one string, and elements of any one collection that a function makes.
+    elements: values in any one value, those in collections counted as often as they occur; 64 characters of
+    text count as one.
+    nesting: collections in collections of any one value.
     seconds: wall time.
     """
 
-    steps: int = 2_000_000
+    steps: int = 1_000_000
     instances: int = 2_000
     text: int = 8 * 1024 * 1024
-    seconds: float = 10.0
+    elements: int = 500_000
+    nesting: int = 100
+    seconds: float = 5.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,8 @@ class Float:
     def __float__(self) -> float:
         if self.exponent is None:
             return math.copysign(math.inf, self.mantissa)
+        if not self.mantissa:
+            return -0.0
         try:
             if self.exponent >= 0:
                 return float(self.mantissa << self.exponent)
@@ -264,7 +266,7 @@ def negate(a: Number) -> Number:
 def subtract(a: Number, b: Number) -> Number:
     if isinstance(a, int) and isinstance(b, int):
         return from_int(a - b)
-    return add(a, negate(b)) if b else a
+    return add(a, negate(b))
 
 
 def multiply(a: Number, b: Number) -> Number:
@@ -331,7 +333,7 @@ def modulo(a: Number, b: Number) -> Number:
     if isinstance(a, int) and isinstance(b, int):
         rest = abs(a) % abs(b)
         return -rest if a < 0 else rest
-    quotient = truncate(divide(a, b))
+    quotient = truncate(divide(a, b)) or 0
     return subtract(a, multiply(quotient, b))
 
 

@@ -46,6 +46,7 @@ EPHEMERAL: Final = 2
 _UNKNOWN_INSIDE: Final = 1 << 8
 _FLAGS: Final = 0xFFFF
 _DEPTH_SHIFT: Final = 16
+_TEXT_SHIFT: Final = 6
 _SIZE_SHIFT: Final = 48
 
 
@@ -148,7 +149,8 @@ class Value:
 
     @property
     def size(self) -> int:
-        """How many values this one consists of, itself included; one that stands in two places counts twice.
+        """How many values this one consists of, itself included; one that stands in two places counts twice,
+        and every 64 characters of text count as one more.
 
         Values share their parts, so a few lines of a template can stand for 2**100 of them: whoever walks
         through a value checks this first (it is computed once per value).
@@ -179,7 +181,8 @@ class Value:
                     depth = below + 1
             deep = flags | depth << _DEPTH_SHIFT | size << _SIZE_SHIFT
         else:
-            deep = self.marks | 1 << _SIZE_SHIFT
+            size = 1 + (len(data) >> _TEXT_SHIFT) if kind is str else 1
+            deep = self.marks | size << _SIZE_SHIFT
             if kind is Refinement:
                 deep |= _UNKNOWN_INSIDE
         self._deep = deep

@@ -8,14 +8,22 @@ class WorkspacesConfig(AppConfig):
     label = "workspaces"
 
     def ready(self) -> None:
-        """Neither an organization nor a user with live workspaces can be deleted."""
+        """Say who does the work of builds, who brings agents back, and what keeps an owner from deletion."""
         from coder_admin.organizations.dependents import (
             register_organization_dependents,
             register_user_dependents,
         )
+        from coder_admin.provisioning.choices import JobType
+        from coder_admin.provisioning.handlers import register
+        from coder_admin.provisioning.worker import on_start, on_stop
 
+        from .build_job import BuildHandler
         from .models import Workspace
+        from .processes import restore, stop_all
 
+        register(JobType.WORKSPACE_BUILD, BuildHandler())
+        on_start(restore)
+        on_stop(stop_all)
         live = Workspace.objects.filter(deleted=False)
         register_organization_dependents("workspaces", lambda org: live.filter(organization_id=org).count())
         register_user_dependents("workspaces", lambda owner: live.filter(owner_id=owner).count())

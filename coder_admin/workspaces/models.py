@@ -27,6 +27,7 @@ from .choices import (
     SharingLevel,
     Transition,
 )
+from .querysets import AgentQuerySet, BuildQuerySet, WorkspaceQuerySet
 
 
 class Workspace(models.Model):
@@ -57,6 +58,8 @@ class Workspace(models.Model):
     latest_build = models.OneToOneField(
         "WorkspaceBuild", null=True, blank=True, on_delete=models.SET_NULL, related_name="latest_of"
     )
+
+    objects = WorkspaceQuerySet.as_manager()
 
     class Meta:
         ordering = ("name",)
@@ -118,6 +121,10 @@ class WorkspaceBuild(models.Model):
     deadline = models.DateTimeField(null=True, blank=True)
     max_deadline = models.DateTimeField(null=True, blank=True)
     daily_cost = models.PositiveIntegerField(default=0)
+    # {resource address: [paths that forced its replacement]} of the plan (section 2 of the reference)
+    resource_replacements = models.JSONField(default=dict, blank=True)
+
+    objects = BuildQuerySet.as_manager()
 
     class Meta:
         ordering = ("-build_number",)
@@ -236,6 +243,8 @@ class WorkspaceAgent(models.Model):
     logs_length = models.PositiveIntegerField(default=0)
     logs_overflowed = models.BooleanField(default=False)
 
+    objects = AgentQuerySet.as_manager()
+
     class Meta:
         ordering = ("display_order", "name")
         constraints = (
@@ -256,6 +265,9 @@ class WorkspaceAgentLogSource(models.Model):
     created_at = models.DateTimeField(default=timezone.now)
     display_name = models.CharField(max_length=127)
     icon = models.CharField(max_length=256, blank=True)
+    # How far the log is stored, so that a batch that is sent again is not stored again.
+    run_id = models.CharField(max_length=128, blank=True)
+    next_sequence = models.PositiveBigIntegerField(default=0)
 
     def __str__(self) -> str:
         return self.display_name

@@ -197,3 +197,13 @@ def test_logs_between_two_ids(organization: Organization, admin: User, login: Lo
     bounded = client.get(f"{url}?after={lines[0].id}&before={lines[3].id}").json()
     assert [line["output"] for line in bounded] == ["1", "2"]
     assert client.get(f"{url}?after=x").status_code == 400
+
+
+def test_job_list_says_what_an_import_is_for(organization: Organization, admin: User, login: Login) -> None:
+    template = make_template(admin, organization, "docker")
+    make_version(admin, organization, template=template, name="next", done=False)
+    jobs = login(admin).get(f"{API}/organizations/{organization.id}/provisionerjobs").json()
+    described = {job["metadata"]["template_version_name"]: job["metadata"] for job in jobs}
+    assert described["next"]["template_name"] == "docker"
+    version = login(admin).get(f"{API}/templates/{template.id}/versions/next").json()
+    assert version["job"]["queue_position"] >= 1

@@ -8,9 +8,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from coder_admin.files.selectors import file_get
-from coder_admin.foundation.errors import Invalid, Validation
 from coder_admin.foundation.pagination import page_of
 from coder_admin.organizations.resolution import resolve_organization
+from coder_admin.provisioning.selectors import job_logs, log_bounds, log_json
 from coder_admin.provisioning.services import job_cancel
 from rbac.django import require
 from rbac.model import Action
@@ -18,7 +18,7 @@ from rbac.rest import ApiView
 
 from .. import selectors, services
 from ..models import TemplateVersion
-from ..representations import log_body, preset_body, rich_parameter_body, variable_body, version_body
+from ..representations import preset_body, rich_parameter_body, variable_body, version_bodies, version_body
 from .serializers import CreateVersion, PromoteVersion, UpdateVersion
 
 LIST_LIMIT = 100
@@ -67,7 +67,7 @@ class TemplateVersionsView(ApiView):
         archived = request.query_params.get("include_archived", "") == "true"
         rows = selectors.versions(viewer=self.actor, template=found, archived=archived)
         page = page_of(request.query_params, rows, default=LIST_LIMIT, maximum=LIST_LIMIT)
-        return Response([version_body(row) for row in page.items], headers={"X-Total-Count": str(page.count)})
+        return Response(version_bodies(page.items), headers={"X-Total-Count": str(page.count)})
 
     @extend_schema(
         operation_id="promote_template_version", request=PromoteVersion, responses=OpenApiTypes.OBJECT
@@ -204,16 +204,6 @@ class LogsView(ApiView):
     def get(self, request: Request, version: str) -> Response:
         """Lines of the import's log, oldest first, at most 5000; go on with ``after=<last id>``."""
         found = selectors.version_get(viewer=self.actor, version_id=version)
-        bounds = {name: _whole(request, name) for name in ("after", "before")}
-        rows = selectors.import_logs(version=found, **bounds)
-        return Response([log_body(line) for line in rows[:LOG_LIMIT]])
-
-
-def _whole(request: Request, name: str) -> int | None:
-    text = request.query_params.get(name, "")
-    if not text:
-        return None
-    if not (text.isascii() and text.removeprefix("-").isdigit() and len(text) < 19):
-        problem = Validation(name, "Must be a whole number.")
-        raise Invalid(f'Query param "{name}" must be an integer.', validations=[problem])
-    return int(text)
+        after, before = log_bounds(request.query_params)
+        lines = job_logs(found.job_id, after=after, before=before, limit=LOG_LIMIT)
+        return Response([log_json(line) for line in lines])

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from coder_admin.terraform.compile.compiler import Compiler
 
 _LAZY = ("try", "can")
+_COLLECTIONS = (tuple, dict)
 
 
 def function_names() -> list[str]:
@@ -68,6 +69,8 @@ def compile_call(compiler: Compiler, node: tree.Call) -> Run:
                 "Error in function call",
                 f'Call to function "{plain}" failed: the value is nested too deeply.',
             ) from None
+        if type(result.data) in _COLLECTIONS:
+            env.meter.weigh(result)
         return result.with_marks(marks) if marks else result
 
     return run

@@ -49,7 +49,7 @@ def compile_tuple(compiler: Compiler, node: tree.TupleCons) -> Run:
         return compiler.constant(tuple_(ready))
 
     def run(env: Env) -> Value:
-        return tuple_([item(env) for item in items])
+        return env.meter.weigh(tuple_([item(env) for item in items]))
 
     return run
 
@@ -85,7 +85,9 @@ def compile_object(compiler: Compiler, node: tree.ObjectCons) -> Run:
                 result[key.data] = value
             else:
                 known = False
-        return (object_(result) if known else DYNAMIC_UNKNOWN).with_marks(marks)
+        if not known:
+            return DYNAMIC_UNKNOWN.with_marks(marks)
+        return env.meter.weigh(object_(result)).with_marks(marks)
 
     return run
 
@@ -99,7 +101,7 @@ def _fixed_object(compiler: Compiler, names: list[str], values: list[Run]) -> Ru
         return compiler.constant(object_(ready))
 
     def run(env: Env) -> Value:
-        return Value(None, {name: code(env) for name, code in pairs})
+        return env.meter.weigh(Value(None, {name: code(env) for name, code in pairs}))
 
     return run
 
@@ -218,7 +220,9 @@ def _for_tuple(head: _Head, value: Run) -> Run:
                     known = False
                     continue
             result.append(value(env))
-        return (tuple_(result) if known else DYNAMIC_UNKNOWN).with_marks(marks)
+        if not known:
+            return DYNAMIC_UNKNOWN.with_marks(marks)
+        return env.meter.weigh(tuple_(result)).with_marks(marks)
 
     return run
 
@@ -269,8 +273,8 @@ def _for_object(head: _Head, key_code: Run, key_site: Site, value: Run, *, group
         if not known:
             return DYNAMIC_UNKNOWN.with_marks(marks)
         if grouped:
-            result = {name: tuple_(values) for name, values in groups.items()}
-        return object_(result).with_marks(marks)
+            result = {name: env.meter.weigh(tuple_(values)) for name, values in groups.items()}
+        return env.meter.weigh(object_(result)).with_marks(marks)
 
     return run
 
@@ -327,19 +331,23 @@ def compile_splat(compiler: Compiler, node: tree.Splat) -> Run:
             return DYNAMIC_UNKNOWN.with_marks(source.marks)
         if not sequence:
             result = each_of(env, source)
-            return tuple_([result]) if source.is_known else DYNAMIC_UNKNOWN.with_marks(source.marks)
+            return (
+                env.meter.weigh(tuple_([result]))
+                if source.is_known
+                else DYNAMIC_UNKNOWN.with_marks(source.marks)
+            )
         marks = source.marks
         if type(source.data) is Refinement:
             return unknown_of(env, of).with_marks(marks)
         values = [each_of(env, item) for item in source.data]
         if isinstance(of, TupleType):
-            return tuple_(values).with_marks(marks)
+            return env.meter.weigh(tuple_(values)).with_marks(marks)
         if isinstance(of, SetType) and not set_length_known(source):
             return unknown_of(env, of).with_marks(marks)
         if not values:
             return list_of(
                 (), each_of(env, unknown(of.element)).type if isinstance(of, CollectionType) else DYNAMIC
             ).with_marks(marks)
-        return list_of(values).with_marks(marks)
+        return env.meter.weigh(list_of(values)).with_marks(marks)
 
     return run

@@ -14,7 +14,7 @@ from coder_admin.terraform.compile import calls, collections, templates
 from coder_admin.terraform.compile.core import Compiled, Reference, Resolver, Run, Site, StaticProblem
 from coder_admin.terraform.diagnostics import Diagnostic, DiagnosticError, error
 from coder_admin.terraform.environment import BudgetError, Env
-from coder_admin.terraform.numbers import parse_number
+from coder_admin.terraform.numbers import Float, NumberError, parse_number
 from coder_admin.terraform.operators import Refused
 from coder_admin.terraform.syntax import tokens as t
 from coder_admin.terraform.syntax import tree
@@ -101,7 +101,15 @@ class Compiler:
         return self.constant(NULL if value is None else boolean(value))
 
     def number(self, node: tree.NumberLiteral) -> Run:
-        return self.constant(Value(NUMBER, parse_number(node.text)))
+        return self.constant(Value(NUMBER, self.number_of(node)))
+
+    def number_of(self, node: tree.NumberLiteral) -> int | Float:
+        try:
+            return parse_number(node.text)
+        except NumberError as found:
+            where = self.source.range(node.start, node.end)
+            self.problems.append(error("Invalid number literal", f"{found}.", where))
+            return 0
 
     def traversal(self, node: tree.Traversal) -> Run:
         slot = self.slots.get(node.root)
@@ -137,7 +145,7 @@ class Compiler:
             elif isinstance(step.key, str):
                 path.append(("", string(step.key)))
             else:
-                path.append(("", Value(NUMBER, parse_number(step.key.text))))
+                path.append(("", Value(NUMBER, self.number_of(step.key))))
 
         def run(env: Env) -> Value:
             value = base(env)

@@ -1,6 +1,7 @@
 """The functions of Terraform's language, one module per family; importing this package registers them all."""
 
 from . import (
+    coalescing,
     conversion,
     csv_table,
     dates,
@@ -38,6 +39,7 @@ __all__ = [
     "Parameter",
     "call",
     "call_function",
+    "coalescing",
     "conversion",
     "csv_table",
     "dates",

@@ -11,7 +11,7 @@ from functools import lru_cache
 from .. import numbers
 from ..convert import ConversionError, convert
 from ..gotext import exact_decimal, general, quoted
-from ..numbers import Float, Number
+from ..numbers import NEGATIVE_ZERO, Float, Number
 from ..types import BOOL, DYNAMIC, NUMBER, STRING, ListType, SetType, TupleType, Type, list_type
 from ..values import NOT_NULL, Refinement, Value, list_of, string, to_text, unknown
 from .graphemes import grapheme_count, graphemes
@@ -220,6 +220,8 @@ def _float_text(x: Number, mode: str, precision: int | None) -> str:
     """Go's big.Float formatting; 6 digits where e, E and f say nothing, the shortest for g and G."""
     if isinstance(x, Float) and x.exponent is None:
         return numbers.format_number(x)
+    if x is NEGATIVE_ZERO:
+        return "-" + _float_text(0, mode, precision)
     if mode in "gG":
         text = _shortest_general(x) if precision is None else general(x, precision or 1)
         return text.upper() if mode == "G" else text

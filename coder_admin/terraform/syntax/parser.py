@@ -251,7 +251,7 @@ class BodyParser(ExpressionParser):
     def recover(self, first: int) -> None:
         """Go to the end of the item that started at token `first`.
 
-        That is the first newline, at or after the token in hand, where every bracket opened in the item is
+        That is the first newline after the token in hand where every bracket opened in the item is
         closed. When a bracket was never closed, the item ends before a line that starts as an item or closing
         brace does, no further right than the item itself.
         """
@@ -278,7 +278,7 @@ class BodyParser(ExpressionParser):
                 if at >= self.pos and level <= 0:
                     at += 1
                     break
-                if at >= self.pos and self.looks_like_item(at + 1, margin):
+                if at >= self.pos - 1 and self.looks_like_item(at + 1, margin):
                     at += 1
                     break
             at += 1

@@ -41,6 +41,8 @@ _QUOTED_TEXT = re.compile(rf'(?:[^"\\$%\r\n]++|\\[^\r\n]|{_DOLLARS})+')
 _HEREDOC_TEXT = re.compile(rf"(?:[^$%\n]++|{_DOLLARS})*+\n?")
 _BARE_TEXT = re.compile(rf"(?:[^$%]++|{_DOLLARS})+")
 
+MAX_TOKENS: Final = 200_000
+
 _CODE: Final = 0
 _INTERPOLATION: Final = 1
 _QUOTED: Final = 2
@@ -99,8 +101,17 @@ class _Scanner:
                 self.heredoc()
             else:
                 self.bare()
+            if len(self.out.kinds) > MAX_TOKENS:
+                self.too_many()
         self.out.add(t.EOF, size, size)
         return self.out
+
+    def too_many(self) -> None:
+        """Report that the file is too large, and stop."""
+        detail = f"The file has more than {MAX_TOKENS} tokens, which is more than this reader takes."
+        where = self.out.source.range(self.out.starts[-1], self.out.ends[-1])
+        self.out.diagnostics.append(error("File too large", detail, where, "budget"))
+        self.at = len(self.text)
 
     def code(self) -> None:
         """Tokens of expressions and bodies, until the mode changes or the text ends."""
@@ -127,10 +138,14 @@ class _Scanner:
                 if self.special(group, start, match[0]):
                     return
                 at = self.at
+                if len(kinds) > MAX_TOKENS:
+                    break
                 continue
             kinds.append(kind)
             starts.append(start)
             ends.append(at)
+            if len(kinds) > MAX_TOKENS:
+                break
         self.at = at
 
     def special(self, group: int | None, start: int, found: str) -> bool:

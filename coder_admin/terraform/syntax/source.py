@@ -14,27 +14,37 @@ _ZERO_WIDTH_JOINER = "\u200d"
 class SourceText:
     """The text of one file; offsets count code points from 0."""
 
-    __slots__ = ("_lines", "file", "text")
+    __slots__ = ("_ascii", "_bytes", "_lines", "file", "text")
 
     def __init__(self, file: str, text: str) -> None:
         self.file = file
         self.text = text
+        self._ascii = text.isascii()
         self._lines: list[int] | None = None
+        self._bytes: list[int] = []  # byte at which each line starts; kept only where it differs from _lines
 
     def position(self, offset: int) -> Position:
         """Line, column (in grapheme clusters) and byte of an offset."""
         lines = self._lines
         if lines is None:
-            lines = [0]
-            find = self.text.find
-            at = find("\n")
-            while at >= 0:
-                lines.append(at + 1)
-                at = find("\n", at + 1)
-            self._lines = lines
+            lines = self._lines = self._line_starts()
         line = bisect_right(lines, offset)
-        before = self.text[lines[line - 1] : offset]
-        return Position(self.file, line, _width(before) + 1, len(self.text[:offset].encode()))
+        start = lines[line - 1]
+        if self._ascii:
+            return Position(self.file, line, offset - start + 1, offset)
+        before = self.text[start:offset]
+        return Position(self.file, line, _width(before) + 1, self._bytes[line - 1] + len(before.encode()))
+
+    def _line_starts(self) -> list[int]:
+        lines = [0]
+        size = 0
+        self._bytes = [0]
+        for line in self.text.split("\n")[:-1]:
+            lines.append(lines[-1] + len(line) + 1)
+            if not self._ascii:
+                size += len(line.encode()) + 1
+                self._bytes.append(size)
+        return lines
 
     def range(self, start: int, end: int) -> Range:
         """The range between two offsets."""

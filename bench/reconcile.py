@@ -1,0 +1,192 @@
+"""A pass of the reconciler that finds nothing to do, over many pools, against its own SQL run bare."""
+
+from __future__ import annotations
+
+import os
+import resource
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from .figure import Figure
+
+TEMPLATES, PRESETS = 1_000, 3
+SMALL, LARGE = 1_000, 20_000
+ROUNDS = 3
+
+
+def measure() -> list[Figure]:
+    """Seconds of a pass with 20,000 prebuilds against its statements alone and against a pass with 1,000."""
+    with database():
+        from prebuilds.passes import reconcile_once
+
+        presets = make_pools(SMALL)
+        small = best(reconcile_once)
+        add_prebuilds(presets, SMALL, LARGE)
+        large = best(reconcile_once)
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        statements = captured(reconcile_once)
+        bare = best(lambda: run_bare(statements))
+    return [
+        Figure(f"no-op pass, {TEMPLATES * PRESETS} presets, {LARGE} prebuilds", large, bare * 1.5, "s"),
+        Figure("the same against 20 passes over 1000", large, small * LARGE / SMALL, "s"),
+        Figure("memory of the process after it", memory, 300, "MiB"),
+    ]
+
+
+@contextmanager
+def database() -> Iterator[None]:
+    """An empty database of the configured kind, dropped at the end."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
+    import django
+
+    django.setup()
+    from django.test.runner import DiscoverRunner
+
+    runner = DiscoverRunner(verbosity=0, interactive=False)
+    created = runner.setup_databases()
+    try:
+        yield
+    finally:
+        runner.teardown_databases(created)
+
+
+def best(work: Callable[[], object]) -> float:
+    """The shortest of a few rounds, in seconds."""
+    found = []
+    for _ in range(ROUNDS):
+        begun = time.perf_counter()
+        work()
+        found.append(time.perf_counter() - begun)
+    return min(found)
+
+
+def captured(work: Callable[[], object]) -> list[str]:
+    """The SELECTs that `work` runs."""
+    from django.db import connection
+    from django.test.utils import CaptureQueriesContext
+
+    with CaptureQueriesContext(connection) as queries:
+        work()
+    return [
+        query["sql"] for query in queries if query["sql"].startswith("SELECT") and "pg_" not in query["sql"]
+    ]
+
+
+def run_bare(statements: list[str]) -> None:
+    """The statements and nothing else, all rows fetched by the driver."""
+    from django.db import connection, transaction
+
+    with transaction.atomic():
+        connection.ensure_connection()
+        raw = connection.connection.cursor()
+        for statement in statements:
+            raw.execute(statement)
+            raw.fetchall()
+        raw.close()
+
+
+def make_pools(prebuilds: int) -> list[tuple[uuid.UUID, uuid.UUID, uuid.UUID]]:
+    """Templates with presets whose pools are full; (template, version, preset) of each pool."""
+    from coder_admin.catalog.models import Template, TemplateVersion, TemplateVersionPreset
+    from coder_admin.provisioning.models import ProvisionerJob
+    from tests.prebuilds import world
+
+    organization, author = world.organization(), world.person("author")
+    now = world.timezone.now()
+    jobs = [
+        ProvisionerJob(
+            initiator=author, organization=organization, type="template_version_import",
+            started_at=now, completed_at=now,
+        )
+        for _ in range(TEMPLATES)
+    ]  # fmt: skip
+    ProvisionerJob.objects.bulk_create(jobs)
+    templates = [
+        Template(organization=organization, name=f"t{n}", created_by=author) for n in range(TEMPLATES)
+    ]
+    Template.objects.bulk_create(templates)
+    versions = [
+        TemplateVersion(template=row, organization=organization, name="v1", job=job, created_by=author)
+        for row, job in zip(templates, jobs, strict=True)
+    ]
+    TemplateVersion.objects.bulk_create(versions)
+    for template, version in zip(templates, versions, strict=True):
+        template.active_version = version
+    Template.objects.bulk_update(templates, ["active_version"], batch_size=500)
+    presets = [
+        TemplateVersionPreset(template_version=version, name=f"p{n}", desired_instances=0)
+        for version in versions
+        for n in range(PRESETS)
+    ]
+    TemplateVersionPreset.objects.bulk_create(presets, batch_size=1000)
+    pools = [
+        (version.template_id, version.id, preset.id)
+        for version, group in zip(versions, zip(*[iter(presets)] * PRESETS, strict=True), strict=True)
+        for preset in group
+    ]
+    add_prebuilds(pools, 0, prebuilds)
+    return pools
+
+
+def add_prebuilds(pools: list[tuple[uuid.UUID, uuid.UUID, uuid.UUID]], begin: int, end: int) -> None:
+    """Running, ready prebuilds spread over the pools, whose sizes follow; then the planner's statistics."""
+    from django.db import connection
+    from django.db.models import Count
+
+    from coder_admin.catalog.models import TemplateVersionPreset
+    from coder_admin.organizations.models import PREBUILDS_USER_ID
+    from coder_admin.provisioning.models import ProvisionerJob
+    from coder_admin.workspaces.models import Workspace, WorkspaceAgent, WorkspaceBuild, WorkspaceResource
+    from tests.prebuilds import world
+
+    organization, now = world.organization(), world.timezone.now()
+    wanted = [pools[number % len(pools)] for number in range(begin, end)]
+    jobs = [
+        ProvisionerJob(
+            initiator_id=PREBUILDS_USER_ID, organization=organization, type="workspace_build",
+            started_at=now, completed_at=now,
+        )
+        for _ in wanted
+    ]  # fmt: skip
+    workspaces = [
+        Workspace(
+            owner_id=PREBUILDS_USER_ID, organization=organization, template_id=pool[0],
+            name=f"prebuild-{uuid.uuid4().hex[:15]}",
+        )
+        for pool in wanted
+    ]  # fmt: skip
+    builds = [
+        WorkspaceBuild(
+            workspace=row, template_version_id=pool[1], template_version_preset_id=pool[2],
+            build_number=1, transition="start", initiator_id=PREBUILDS_USER_ID, job=job,
+        )
+        for row, pool, job in zip(workspaces, wanted, jobs, strict=True)
+    ]  # fmt: skip
+    resources = [
+        WorkspaceResource(
+            workspace_build=build, transition="start", address="a", type="null_resource", name="a"
+        )
+        for build in builds
+    ]
+    agents = [
+        WorkspaceAgent(resource=row, name="main", auth_token=uuid.uuid4(), lifecycle_state="ready")
+        for row in resources
+    ]
+    for model, rows in (
+        (ProvisionerJob, jobs),
+        (Workspace, workspaces),
+        (WorkspaceBuild, builds),
+        (WorkspaceResource, resources),
+        (WorkspaceAgent, agents),
+    ):
+        model.objects.bulk_create(rows, batch_size=1000)
+    for row, build in zip(workspaces, builds, strict=True):
+        row.latest_build = build
+    Workspace.objects.bulk_update(workspaces, ["latest_build"], batch_size=500)
+    counts = WorkspaceBuild.objects.order_by().values_list("template_version_preset").annotate(Count("id"))
+    presets = [TemplateVersionPreset(id=preset_id, desired_instances=count) for preset_id, count in counts]
+    TemplateVersionPreset.objects.bulk_update(presets, ["desired_instances"], batch_size=500)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")

@@ -1,0 +1,117 @@
+"""`/ws/live`: one socket per page that says which parts of it are out of date.
+
+Client: `{"type": "subscribe" | "unsubscribe", "topics": [...]}`.
+Server: `{"type": "subscribed" | "refused", "topics": [...]}`, then `{"type": "event", "topic", "kind"}` per
+event. An event carries no content: the page fetches its part again, and that fetch is authorised by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final
+
+from channels.db import database_sync_to_async
+from channels.generic.websocket import AsyncJsonWebsocketConsumer
+
+from coder_admin.foundation.events import group_name
+from rbac.django import subject_for
+
+from .live import Answer, authorise
+from .selectors.live import current_user
+
+MAX_TOPICS: Final = 200
+MAX_FRAME: Final = 32_768
+LIFETIME_SECONDS: Final = 3600.0
+"""After this long the page connects again, and with it the session and the roles are read again."""
+
+NOT_SIGNED_IN: Final = 4401
+TOO_LARGE: Final = 1009
+BAD_MESSAGE: Final = 1007
+GOING_AWAY: Final = 1001
+
+
+class LiveConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]  # channels has no types
+    """The events of the topics that a page shows, as far as its reader may see them."""
+
+    async def connect(self) -> None:
+        self.topics: set[str] = set()
+        self._end: asyncio.TimerHandle | None = None
+        user = self.scope.get("user")
+        if user is None or not user.is_authenticated:
+            await self.accept()
+            await self.close(NOT_SIGNED_IN, "Sign in to follow live changes.")
+            return
+        self.user_id = user.pk
+        await self.accept()
+        loop = asyncio.get_running_loop()
+        self._end = loop.call_later(LIFETIME_SECONDS, lambda: loop.create_task(self.close(GOING_AWAY)))
+
+    async def disconnect(self, code: int) -> None:
+        if self._end is not None:
+            self._end.cancel()
+        for topic in self.topics:
+            await self.channel_layer.group_discard(group_name(topic), self.channel_name)
+        self.topics.clear()
+
+    async def receive(
+        self, text_data: str | None = None, bytes_data: bytes | None = None, **kwargs: Any
+    ) -> None:
+        """Only JSON objects of bounded size are read; anything else ends the connection with a reason."""
+        if text_data is None:
+            await self.close(BAD_MESSAGE, "Send JSON text.")
+        elif len(text_data) > MAX_FRAME:
+            await self.close(TOO_LARGE, "The message is too large.")
+        else:
+            try:
+                content = await self.decode_json(text_data)
+            except ValueError:
+                await self.close(BAD_MESSAGE, "The message is not JSON.")
+                return
+            await self.receive_json(content)
+
+    async def receive_json(self, content: Any, **kwargs: Any) -> None:
+        kind = content.get("type") if isinstance(content, dict) else None
+        topics = content.get("topics") if isinstance(content, dict) else None
+        if not isinstance(topics, list) or not all(isinstance(topic, str) for topic in topics):
+            await self.send_json(
+                {"type": "error", "message": 'Send {"type": "subscribe", "topics": ["kind:id"]}.'}
+            )
+        elif kind == "subscribe":
+            await self._subscribe(topics)
+        elif kind == "unsubscribe":
+            await self._unsubscribe(topics)
+        else:
+            await self.send_json(
+                {"type": "error", "message": 'The type must be "subscribe" or "unsubscribe".'}
+            )
+
+    async def _subscribe(self, topics: list[str]) -> None:
+        room = MAX_TOPICS - len(self.topics)
+        new = [topic for topic in dict.fromkeys(topics) if topic not in self.topics]
+        answer = await self._authorise(new[:room])
+        for topic in answer.granted:
+            await self.channel_layer.group_add(group_name(topic), self.channel_name)
+            self.topics.add(topic)
+        followed = [topic for topic in dict.fromkeys(topics) if topic in self.topics]
+        refused = [*answer.refused, *new[room:]]
+        if followed:
+            await self.send_json({"type": "subscribed", "topics": followed})
+        if refused:
+            await self.send_json({"type": "refused", "topics": refused})
+
+    async def _unsubscribe(self, topics: list[str]) -> None:
+        for topic in self.topics.intersection(topics):
+            await self.channel_layer.group_discard(group_name(topic), self.channel_name)
+            self.topics.discard(topic)
+
+    @database_sync_to_async  # type: ignore[untyped-decorator]  # channels has no types
+    def _authorise(self, topics: list[str]) -> Answer:
+        # The user is read anew: roles may have changed since the page was opened.
+        return authorise(subject_for(current_user(self.user_id)), topics)
+
+    async def event_message(self, message: dict[str, Any]) -> None:
+        """An event of a followed topic, from the channel layer."""
+        topic = message["topic"]
+        if topic in self.topics:
+            kind = str(message.get("event", {}).get("kind", ""))
+            await self.send_json({"type": "event", "topic": topic, "kind": kind})

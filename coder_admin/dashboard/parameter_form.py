@@ -1,0 +1,198 @@
+"""The parameters of a template as plain form fields, for browsers without JavaScript. Pure.
+
+With JavaScript `static/js/parameters/` draws the same from the same answers.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.http import QueryDict
+
+PREFIX = "param."
+TRUE = frozenset({"true", "1", "t", "T", "TRUE", "True"})
+MAX_INPUTS = 1000
+LONGEST_INPUTS = 1_000_000
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One option."""
+
+    name: str
+    value: str
+    description: str
+    checked: bool
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A diagnostic in one text."""
+
+    severity: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Field:
+    """What `components/parameter.html` draws."""
+
+    name: str
+    key: str
+    id: str
+    label: str
+    description: str
+    control: str
+    value: str
+    marks: tuple[str, ...] = ()
+    options: tuple[Choice, ...] = ()
+    items: tuple[str, ...] = ()
+    caption: str = ""
+    placeholder: str = ""
+    disabled: bool = False
+    masked: bool = False
+    numeric: bool = False
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def checked(self) -> bool:
+        """Whether a checkbox or switch is on."""
+        return self.value in TRUE
+
+    @property
+    def offered(self) -> bool:
+        """Whether the value is one of the options."""
+        return any(choice.checked for choice in self.options)
+
+    @property
+    def invalid(self) -> bool:
+        return any(problem.severity == "error" for problem in self.problems)
+
+
+def as_list(text: str) -> list[str]:
+    """The texts of a JSON list; anything else is the empty list."""
+    try:
+        found = json.loads(text or "[]")
+    except ValueError:
+        return []
+    return [str(item) if item is not None else "" for item in found] if isinstance(found, list) else []
+
+
+def fields(
+    parameters: Sequence[Mapping[str, Any]],
+    inputs: Mapping[str, str],
+    *,
+    show_errors: bool,
+    refused: Mapping[str, str] | None = None,
+) -> list[Field]:
+    """Fields for an answer of the renderer. Errors of values nobody typed show only after an attempt."""
+    made = []
+    for number, parameter in enumerate(parameters):
+        name = str(parameter["name"])
+        show = show_errors or name in inputs
+        made.append(_field(number, parameter, inputs, show=show, refused=(refused or {}).get(name, "")))
+    return made
+
+
+def _field(
+    number: int, parameter: Mapping[str, Any], inputs: Mapping[str, str], *, show: bool, refused: str
+) -> Field:
+    name = str(parameter["name"])
+    value = inputs.get(name, text_of(parameter.get("value")))
+    styling = parameter.get("styling") or {}
+    chosen = set(as_list(value)) if parameter["form_type"] == "multi-select" else {value}
+    return Field(
+        name=name,
+        key=f"{PREFIX}{name}",
+        id=f"parameter-{number}",
+        label=parameter.get("display_name") or name,
+        description=parameter.get("description") or "",
+        control="input" if parameter["form_type"] == "slider" else str(parameter["form_type"]),
+        value=value,
+        marks=_marks(parameter),
+        options=tuple(
+            Choice(
+                str(option["name"]),
+                text_of(option.get("value")),
+                option.get("description") or "",
+                text_of(option.get("value")) in chosen,
+            )
+            for option in parameter.get("options") or ()
+        ),
+        items=tuple(as_list(value)) if parameter["form_type"] == "tag-select" else (),
+        caption=styling.get("label") or parameter.get("display_name") or name,
+        placeholder=styling.get("placeholder") or "",
+        disabled=bool(styling.get("disabled")),
+        masked=bool(styling.get("mask_input")),
+        numeric=parameter.get("type") == "number",
+        problems=_problems(parameter, show=show, refused=refused),
+    )
+
+
+def text_of(value: Any) -> str:
+    """The text of `{"value", "valid"}`; what is not valid means nothing."""
+    return str(value["value"]) if isinstance(value, Mapping) and value.get("valid") else ""
+
+
+def _marks(parameter: Mapping[str, Any]) -> tuple[str, ...]:
+    marks = (
+        ("required", parameter.get("required")),
+        ("cannot be changed later", not parameter.get("mutable")),
+        ("for this start only", parameter.get("ephemeral")),
+    )
+    return tuple(text for text, wanted in marks if wanted)
+
+
+def _problems(parameter: Mapping[str, Any], *, show: bool, refused: str) -> tuple[Problem, ...]:
+    found = [
+        Problem(str(note["severity"]), ": ".join(filter(None, (note.get("summary"), note.get("detail")))))
+        for note in parameter.get("diagnostics") or ()
+        if show or note["severity"] != "error"
+    ]
+    if refused and not any(refused in problem.text for problem in found):
+        found.append(Problem("error", refused))
+    return tuple(found)
+
+
+def read_inputs(post: QueryDict) -> dict[str, str]:
+    """The values of a submitted form: those the script collected, else those of the plain fields."""
+    collected = post.get("inputs", "")
+    if collected:
+        return _collected(collected)
+    values: dict[str, str] = {}
+    for key in list(post)[: MAX_INPUTS * 2]:
+        if key.startswith(PREFIX) and not key.endswith((":list", ":lines")):
+            values[key.removeprefix(PREFIX)] = str(post[key])
+    for key in list(post)[: MAX_INPUTS * 2]:
+        if key.startswith(PREFIX) and key.endswith(":list"):
+            field = key.removesuffix(":list")
+            values[field.removeprefix(PREFIX)] = json.dumps(post.getlist(field))
+        elif key.startswith(PREFIX) and key.endswith(":lines"):
+            field = key.removesuffix(":lines")
+            lines = [line.strip() for line in post.get(field, "").splitlines()]
+            values[field.removeprefix(PREFIX)] = json.dumps([line for line in lines if line])
+    return values
+
+
+def _collected(text: str) -> dict[str, str]:
+    if len(text) > LONGEST_INPUTS:
+        return {}
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return {}
+    if not isinstance(found, dict):
+        return {}
+    return {str(name): value for name, value in found.items() if isinstance(value, str)}
+
+
+def prefilled(query: QueryDict) -> dict[str, str]:
+    """`?param.NAME=VALUE` of an address."""
+    return {
+        key.removeprefix(PREFIX): str(query[key])
+        for key in list(query)[:MAX_INPUTS]
+        if key.startswith(PREFIX)
+    }

@@ -1,0 +1,157 @@
+"""Workspaces, builds and agents for pages."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import Count, QuerySet
+
+from coder_admin.catalog.models import Template, TemplateVersionParameter
+from coder_admin.foundation.errors import NotFound
+from coder_admin.organizations.models import PREBUILDS_USER_ID
+from coder_admin.workspaces import selectors as rooms
+from coder_admin.workspaces.models import (
+    Workspace,
+    WorkspaceAgent,
+    WorkspaceBuild,
+    WorkspaceBuildParameter,
+    WorkspaceResource,
+)
+from coder_admin.workspaces.search import parse_query
+from rbac.model import Subject
+
+MAX_CHOICES = 50
+MAX_PREBUILDS = 50
+
+
+def workspace_list(viewer: Subject, text: str, organization: str, now: datetime) -> QuerySet[Workspace]:
+    """The rows of the list for a filter text. Raises Invalid for a text that cannot be read."""
+    rows = rooms.workspaces(viewer=viewer, query=parse_query(text), now=now)
+    if organization:
+        rows = rows.filter(organization__name=organization)
+    return rows.with_latest_build()
+
+
+def template_choices(viewer: Subject) -> list[tuple[str, str]]:
+    """Templates for a picker: name and label."""
+    rows = Template.objects.live().visible_to(viewer).order_by("name")[:MAX_CHOICES]
+    return list({row.name: (row.name, row.label) for row in rows}.values())
+
+
+def workspace_of(viewer: Subject, owner: str, name: str) -> Workspace:
+    """The owner's workspace of that name, or the last deleted one. Raises NotFound."""
+    rows = Workspace.objects.visible_to(viewer).with_latest_build().filter(name__iexact=name)
+    rows = (
+        rows.filter(owner_id=uuid.UUID(viewer.id))
+        if owner == "me"
+        else rows.filter(owner__username__iexact=owner)
+    )
+    found = rows.order_by("deleted", "-created_at").first()
+    if found is None:
+        raise NotFound
+    return found
+
+
+def counts(workspace: Workspace) -> tuple[int, int]:
+    """How many builds it had, and how many parameters the last one used."""
+    numbers = WorkspaceBuild.objects.filter(workspace=workspace).aggregate(builds=Count("pk"))
+    values = WorkspaceBuildParameter.objects.filter(workspace_build=workspace.latest_build_id).count()
+    return numbers["builds"], values
+
+
+def build_history(workspace: Workspace) -> QuerySet[WorkspaceBuild]:
+    """Builds of a workspace that was read before, newest first."""
+    return (
+        WorkspaceBuild.objects.filter(workspace=workspace)
+        .select_related("job", "template_version", "initiator")
+        .order_by("-build_number")
+    )
+
+
+def build_of(workspace: Workspace, number: int) -> WorkspaceBuild:
+    """One build of a workspace that was read before. Raises NotFound."""
+    found = (
+        WorkspaceBuild.objects.filter(workspace=workspace, build_number=number)
+        .select_related(
+            "job__worker",
+            "template_version",
+            "template_version_preset",
+            "initiator",
+            "workspace__template",
+            "workspace__owner",
+        )
+        .first()
+    )
+    if found is None:
+        raise NotFound
+    return found
+
+
+def resources(build: WorkspaceBuild | None) -> list[WorkspaceResource]:
+    """Visible resources of a build with their facts."""
+    if build is None:
+        return []
+    rows = WorkspaceResource.objects.filter(workspace_build=build, hide=False)
+    return list(rows.prefetch_related("metadata").order_by("address"))
+
+
+def agents(build: WorkspaceBuild | None) -> list[WorkspaceAgent]:
+    """Agents of a build with their apps."""
+    if build is None:
+        return []
+    rows = WorkspaceAgent.objects.filter(resource__workspace_build=build, deleted=False)
+    return list(rows.prefetch_related("apps").order_by("display_order", "name"))
+
+
+def agent_of(workspace: Workspace, agent_id: uuid.UUID) -> WorkspaceAgent:
+    """An agent of any build of a workspace that was read before. Raises NotFound."""
+    found = WorkspaceAgent.objects.filter(
+        pk=agent_id, resource__workspace_build__workspace=workspace, deleted=False
+    ).first()
+    if found is None:
+        raise NotFound
+    return found
+
+
+@dataclass(frozen=True)
+class Value:
+    """A parameter's value as a build used it, named as the template names it."""
+
+    name: str
+    label: str
+    value: str
+    mutable: bool
+    masked: bool
+
+
+def values(build: WorkspaceBuild | None) -> list[Value]:
+    """The values of a build, in the order of the template's form."""
+    if build is None:
+        return []
+    declared = {
+        row.name: row
+        for row in TemplateVersionParameter.objects.filter(template_version=build.template_version_id)
+    }
+    order = {name: number for number, name in enumerate(declared)}
+    found = []
+    for row in WorkspaceBuildParameter.objects.filter(workspace_build=build):
+        parameter = declared.get(row.name)
+        found.append(
+            Value(
+                name=row.name,
+                label=parameter.display_name or row.name if parameter else row.name,
+                value=row.value,
+                mutable=parameter.mutable if parameter else True,
+                masked=bool(parameter and parameter.styling.get("mask_input")),
+            )
+        )
+    return sorted(found, key=lambda value: (order.get(value.name, len(order)), value.name))
+
+
+def prebuilds_of(viewer: Subject, preset_id: uuid.UUID) -> list[Workspace]:
+    """Unclaimed workspaces of a preset that the viewer may read, newest first, with agents."""
+    rows = Workspace.objects.visible_to(viewer).live().filter(owner_id=PREBUILDS_USER_ID)
+    rows = rows.filter(latest_build__template_version_preset=preset_id)
+    return list(rows.with_agents().order_by("-created_at")[:MAX_PREBUILDS])

@@ -1,0 +1,28 @@
+"""Template tags of lists: where a page begins and ends."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django import template
+
+from coder_admin.foundation.pagination import Page
+
+register = template.Library()
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """First and last row shown, from 1, and the offsets of the neighbours (None where there is none)."""
+
+    first: int
+    last: int
+    previous: int | None
+    next: int | None
+
+
+@register.simple_tag
+def pager_of(page: Page[Any]) -> Bounds:
+    """The bounds of a page for `components/pager.html`."""
+    return Bounds(page.offset + 1, page.offset + len(page.items), page.previous_offset, page.next_offset)

@@ -1,0 +1,1 @@
+"""Thin views: parse, ask one selector or service, draw."""

@@ -1,0 +1,82 @@
+"""Signing in and out, and the theme."""
+
+from __future__ import annotations
+
+from django import forms
+from django.contrib.auth import authenticate, login, logout
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.shortcuts import render
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.debug import sensitive_post_parameters
+
+from coder_admin.dashboard.http import back
+from coder_admin.dashboard.middleware import THEMES
+
+YEAR = 365 * 24 * 3600
+
+
+class SignInForm(forms.Form):
+    """Username or e-mail, and the password."""
+
+    username = forms.CharField(
+        label="Username or e-mail",
+        max_length=254,
+        widget=forms.TextInput(
+            attrs={"class": "input", "autocomplete": "username", "autocapitalize": "none", "autofocus": True}
+        ),
+    )
+    password = forms.CharField(
+        label="Password",
+        max_length=1024,
+        strip=False,
+        widget=forms.PasswordInput(attrs={"class": "input", "autocomplete": "current-password"}),
+    )
+
+
+def _target(request: HttpRequest) -> str:
+    target = request.POST.get("next") or request.GET.get("next") or "/"
+    safe = url_has_allowed_host_and_scheme(
+        target, allowed_hosts={request.get_host()}, require_https=request.is_secure()
+    )
+    return target if safe else "/"
+
+
+@sensitive_post_parameters("password")
+def sign_in(request: HttpRequest) -> HttpResponse:
+    """The sign-in page; somebody who is signed in already goes where they wanted."""
+    if request.user.is_authenticated:
+        return HttpResponseRedirect(_target(request))
+    form = SignInForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        user = authenticate(request, **form.cleaned_data)
+        if user is not None:
+            login(request, user)
+            return HttpResponseRedirect(_target(request))
+        form.add_error(None, "Username or password is wrong. Both are case-sensitive except the username.")
+    return render(
+        request,
+        "session/sign_in.html",
+        {"form": form, "next": _target(request)},
+        status=401 if form.errors else 200,
+    )
+
+
+def sign_out(request: HttpRequest) -> HttpResponse:
+    """End the session."""
+    if request.method != "POST":
+        return HttpResponseNotAllowed(["POST"])
+    logout(request)
+    return HttpResponseRedirect("/login")
+
+
+def theme(request: HttpRequest) -> HttpResponse:
+    """Keep the chosen theme in a cookie; `system` forgets it. For browsers without JavaScript."""
+    if request.method != "POST":
+        return HttpResponseNotAllowed(["POST"])
+    response = HttpResponseRedirect(back(request))
+    chosen = request.POST.get("theme", "")
+    if chosen in THEMES:
+        response.set_cookie("theme", chosen, max_age=YEAR, samesite="Lax", secure=request.is_secure())
+    else:
+        response.delete_cookie("theme")
+    return response

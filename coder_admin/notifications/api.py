@@ -1,0 +1,223 @@
+"""REST of notifications: the inbox, settings, kinds and preferences (reference 1.4, 1.5)."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from coder_admin.foundation.errors import Invalid, Validation
+from coder_admin.organizations.models import User
+from coder_admin.organizations.resolution import resolve_user
+from rbac.rest import ApiView
+
+from . import config, kinds, selectors, services
+from .kinds import Kind
+from .models import InboxNotification
+from .selectors import InboxFilter, ReadStatus
+
+LIST_KEYS = ("targets", "templates", "read_status", "starting_before")
+WATCH_KEYS = ("targets", "templates", "read_status", "format")
+
+
+class SettingsForm(serializers.Serializer[Any]):
+    notifier_paused = serializers.BooleanField()
+
+
+class ReadForm(serializers.Serializer[Any]):
+    is_read = serializers.BooleanField()
+
+
+class PreferencesForm(serializers.Serializer[Any]):
+    template_disabled_map = serializers.DictField(child=serializers.BooleanField())
+
+
+class InboxView(ApiView):
+    """The caller's messages, 25 at a time, newest first."""
+
+    @extend_schema(
+        parameters=[OpenApiParameter(name, str) for name in LIST_KEYS], responses=OpenApiTypes.OBJECT
+    )
+    def get(self, request: Request) -> Response:
+        query = request.query_params
+        wanted = inbox_filter(query, LIST_KEYS)
+        before = query.get("starting_before", "")
+        page = selectors.inbox_page(
+            viewer=self.actor, wanted=wanted, starting_before=uuid.UUID(before) if before else None
+        )
+        return Response(
+            {
+                "notifications": [inbox_json(row) for row in page],
+                "unread_count": services.unread_count(self.actor.id),
+            }
+        )
+
+
+class InboxReadView(ApiView):
+    """Mark one message as read or unread."""
+
+    @extend_schema(request=ReadForm, responses=OpenApiTypes.OBJECT)
+    def put(self, request: Request, notification_id: str) -> Response:
+        data = self.parse(ReadForm)
+        row = services.inbox_mark(
+            actor=self.actor, notification_id=_uuid("id", notification_id), is_read=data["is_read"]
+        )
+        return Response(
+            {"notification": inbox_json(row), "unread_count": services.unread_count(self.actor.id)}
+        )
+
+
+class InboxReadAllView(ApiView):
+    """Mark all of the caller's messages as read."""
+
+    @extend_schema(request=None, responses={204: None})
+    def put(self, request: Request) -> Response:
+        services.inbox_mark_all(actor=self.actor)
+        return Response(status=204)
+
+
+class SettingsView(ApiView):
+    """Whether sending is paused."""
+
+    @extend_schema(responses=SettingsForm)
+    def get(self, request: Request) -> Response:
+        return Response(config.settings_get(viewer=self.actor))
+
+    @extend_schema(request=SettingsForm, responses=SettingsForm)
+    def put(self, request: Request) -> Response:
+        data = self.parse(SettingsForm)
+        try:
+            return Response(config.settings_update(actor=self.actor, notifier_paused=data["notifier_paused"]))
+        except config.Unchanged:
+            return Response(status=304)
+
+
+class TestView(ApiView):
+    """Send a test message to the caller."""
+
+    @extend_schema(request=None, responses={204: None})
+    def post(self, request: Request) -> Response:
+        services.test_send(actor=self.actor)
+        return Response(status=204)
+
+
+class KindsView(ApiView):
+    """The kinds of messages that this deployment can send."""
+
+    @extend_schema(responses=OpenApiTypes.OBJECT)
+    def get(self, request: Request) -> Response:
+        return Response([kind_json(kind) for kind in kinds.all_kinds()])
+
+
+class MethodsView(ApiView):
+    """The external ways of delivery; the inbox always comes on top."""
+
+    @extend_schema(responses=OpenApiTypes.OBJECT)
+    def get(self, request: Request) -> Response:
+        return Response(
+            {
+                "available": [method.value for method in config.available_methods()],
+                "default": config.default_method().value,
+            }
+        )
+
+
+class PreferencesView(ApiView):
+    """Which kinds a user does not want."""
+
+    @extend_schema(responses=OpenApiTypes.OBJECT)
+    def get(self, request: Request, user: str) -> Response:
+        return Response(self._all(self._user(user)))
+
+    @extend_schema(request=PreferencesForm, responses=OpenApiTypes.OBJECT)
+    def put(self, request: Request, user: str) -> Response:
+        data = self.parse(PreferencesForm)
+        owner = self._user(user)
+        services.preferences_update(actor=self.actor, user=owner, disabled=data["template_disabled_map"])
+        return Response(self._all(owner))
+
+    def _user(self, text: str) -> User:
+        me = self.request.user if isinstance(self.request.user, User) else None
+        return resolve_user(self.actor, text, me=me)
+
+    def _all(self, user: User) -> list[dict[str, Any]]:
+        return [
+            {"id": str(row.notification_template_id), "disabled": row.disabled, "updated_at": row.updated_at}
+            for row in selectors.preferences(viewer=self.actor, user=user)
+        ]
+
+
+def inbox_json(row: InboxNotification) -> dict[str, Any]:
+    return {
+        "id": str(row.id),
+        "user_id": str(row.user_id),
+        "template_id": str(row.template_id),
+        "targets": row.targets,
+        "title": row.title,
+        "content": row.content,
+        "icon": row.icon,
+        "actions": row.actions,
+        "read_at": row.read_at,
+        "created_at": row.created_at,
+    }
+
+
+def kind_json(kind: Kind) -> dict[str, Any]:
+    return {
+        "id": str(kind.id),
+        "name": kind.name,
+        "title_template": kind.title_template,
+        "body_template": kind.body_template,
+        "actions": json.dumps([{"label": a.label, "url": a.url} for a in kind.actions]),
+        "group": kind.group.value,
+        "method": kind.default_method.value if kind.default_method else "",
+        "kind": "system",
+        "enabled_by_default": kind.enabled_by_default,
+    }
+
+
+def inbox_filter(query: Mapping[str, str], keys: tuple[str, ...]) -> InboxFilter:
+    """The filter of a list or watch request. Raises one Invalid that names every bad key and value."""
+    wrong = [
+        Validation(name, f'"{name}" is not a valid query param. Valid ones: {", ".join(keys)}.')
+        for name in query
+        if name not in keys
+    ]
+    lists: dict[str, tuple[uuid.UUID, ...]] = {}
+    for name in ("targets", "templates", "starting_before"):
+        parts = [part.strip() for part in query.get(name, "").split(",") if part.strip()]
+        lists[name] = tuple(found for part in parts if (found := _parse(part)) is not None)
+        if len(lists[name]) < len(parts) or (name == "starting_before" and len(parts) > 1):
+            several = "" if name == "starting_before" else "s, separated by commas"
+            wrong.append(Validation(name, f'Query param "{name}" must be a valid UUID{several}.'))
+    status = query.get("read_status", "") or ReadStatus.ALL
+    if status not in set(ReadStatus):
+        wrong.append(Validation("read_status", "Use all, read or unread."))
+    if query.get("format", "markdown") not in ("markdown", "plaintext"):
+        wrong.append(Validation("format", "Use markdown or plaintext."))
+    if wrong:
+        raise Invalid("Query parameters have invalid values.", validations=wrong)
+    return InboxFilter(lists["targets"], lists["templates"], ReadStatus(status))
+
+
+def _parse(text: str) -> uuid.UUID | None:
+    try:
+        return uuid.UUID(text)
+    except ValueError:
+        return None
+
+
+def _uuid(name: str, text: str) -> uuid.UUID:
+    found = _parse(text)
+    if found is None:
+        raise Invalid(
+            f"{name} must be a valid UUID.", validations=[Validation(name, f"{text!r} is not a UUID.")]
+        )
+    return found

@@ -1,0 +1,85 @@
+"""The kinds of messages, as data; each is registered by the room that sends it (reference 1.1).
+
+Titles and bodies are Django templates over the payload, rendered when the message is sent. Bodies are
+markdown; every value in them is escaped, so a name can never become markup. Actions are rendered when
+the message is queued.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from enum import StrEnum
+
+from .models import Method
+
+
+class Group(StrEnum):
+    WORKSPACE = "Workspace Events"
+    TEMPLATE = "Template Events"
+    USER = "User Events"
+    NOTIFICATION = "Notification Events"
+
+
+class Icon(StrEnum):
+    """What a message shows when it has no icon of its own."""
+
+    WORKSPACE = "DEFAULT_ICON_WORKSPACE"
+    ACCOUNT = "DEFAULT_ICON_ACCOUNT"
+    TEMPLATE = "DEFAULT_ICON_TEMPLATE"
+    OTHER = "DEFAULT_ICON_OTHER"
+
+
+@dataclass(frozen=True, slots=True)
+class ActionTemplate:
+    """A button: a label and an address, both templates; `urlencode` what goes into the address."""
+
+    label: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of message. `default_method` None means the deployment's."""
+
+    id: uuid.UUID
+    name: str
+    title_template: str
+    body_template: str
+    actions: tuple[ActionTemplate, ...] = ()
+    group: Group = Group.NOTIFICATION
+    default_method: Method | None = None
+    enabled_by_default: bool = True
+    icon: str = Icon.OTHER
+    to_inbox: bool = True
+
+
+_kinds: dict[uuid.UUID, Kind] = {}
+
+
+def register(kind: Kind) -> Kind:
+    """Make a kind known. Registering the same again is harmless, another kind with its id is a mistake."""
+    known = _kinds.setdefault(kind.id, kind)
+    if known != kind:
+        raise ValueError(f"notification kind id {kind.id} is taken by {known.name!r}")
+    return kind
+
+
+def find(kind_id: uuid.UUID) -> Kind | None:
+    return _kinds.get(kind_id)
+
+
+def all_kinds() -> list[Kind]:
+    """Every registered kind, by group and name."""
+    return sorted(_kinds.values(), key=lambda kind: (kind.group, kind.name))
+
+
+TEST = register(
+    Kind(
+        id=uuid.UUID("c425f63e-716a-4bf4-ae24-78348f706c3f"),
+        name="Test Notification",
+        title_template="A test notification",
+        body_template="This is a test notification. If you can read it, notifications reach you.",
+        actions=(ActionTemplate("View notification settings", "{{ base_url }}/settings/notifications"),),
+    )
+)

@@ -1,0 +1,158 @@
+"""From a kind's templates and a payload to text: markdown, safe HTML, plain text.
+
+The order makes it safe: values are escaped for markdown before they enter the template, markdown is
+turned into HTML with raw HTML off, and what comes out is sanitised once more.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import nh3
+from django.conf import settings
+from django.template import Context, Engine, Template, TemplateSyntaxError
+from django.utils import timezone
+from django.utils.safestring import SafeString, mark_safe
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+from .kinds import ActionTemplate, Kind
+
+APP_NAME = "Coder Admin"
+_PUNCTUATION = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>&~])")
+_ENGINE = Engine(libraries={}, builtins=["django.template.defaultfilters"], autoescape=False)
+_MARKDOWN = MarkdownIt("commonmark", {"html": False})
+_TAGS = {
+    "p",
+    "br",
+    "em",
+    "strong",
+    "code",
+    "pre",
+    "ul",
+    "ol",
+    "li",
+    "a",
+    "blockquote",
+    "h1",
+    "h2",
+    "h3",
+    "hr",
+}
+
+
+class RenderError(Exception):
+    """A kind's template cannot be rendered; sending it again would not help."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    title: str  # plain text
+    body: str  # markdown
+
+
+def helpers() -> dict[str, Any]:
+    """What every template may use beside its payload."""
+    return {
+        "base_url": settings.ACCESS_URL,
+        "app_name": APP_NAME,
+        "logo_url": f"{settings.ACCESS_URL}/static/dashboard/icon.svg",
+        "current_year": timezone.now().year,
+    }
+
+
+def render(kind: Kind, payload: Mapping[str, Any]) -> Rendered:
+    """Title and body of a message. Raises RenderError."""
+    plain = {**helpers(), **payload}
+    escaped = {**helpers(), **{key: _escaped(value) for key, value in payload.items()}}
+    title = " ".join(_render(kind.title_template, plain).split())
+    return Rendered(title=title, body=_render(kind.body_template, escaped).strip())
+
+
+def render_actions(actions: tuple[ActionTemplate, ...], payload: Mapping[str, Any]) -> list[dict[str, str]]:
+    """The buttons of a message, as the API shows them."""
+    context = {**helpers(), **payload}
+    return [{"label": _render(a.label, context), "url": _render(a.url, context)} for a in actions]
+
+
+def to_html(markdown: str) -> SafeString:
+    """Markdown as HTML that may stand in any page."""
+    html = nh3.clean(
+        _MARKDOWN.render(markdown),
+        tags=_TAGS,
+        attributes={"a": {"href"}},
+        url_schemes={"http", "https", "mailto"},
+        link_rel="noopener noreferrer nofollow",
+    )
+    return mark_safe(html)  # noqa: S308 - cleaned in the line above
+
+
+def to_text(markdown: str) -> str:
+    """Markdown as plain text: the words, links as `text (address)`, list items on lines of their own."""
+    return "\n".join(_lines(_MARKDOWN.parse(markdown))).strip()
+
+
+def _lines(tokens: list[Token]) -> list[str]:
+    lines: list[str] = []
+    bullet = ""
+    for token in tokens:
+        match token.type:
+            case "list_item_open":
+                bullet = "- "
+            case "inline":
+                lines.append(bullet + _inline(token.children or []))
+                bullet = ""
+            case "fence" | "code_block":
+                lines.append(token.content.rstrip())
+            case "paragraph_close" | "bullet_list_close" | "ordered_list_close" | "heading_close" if (
+                not token.hidden
+            ):
+                lines.append("")
+    return lines
+
+
+def _inline(tokens: list[Token]) -> str:
+    parts: list[str] = []
+    address = ""
+    for token in tokens:
+        match token.type:
+            case "text" | "code_inline":
+                parts.append(token.content)
+            case "softbreak" | "hardbreak":
+                parts.append("\n")
+            case "link_open":
+                address = str(token.attrs.get("href", ""))
+            case "link_close":
+                parts.append(f" ({address})" if address and parts[-1:] != [address] else "")
+    return "".join(parts)
+
+
+def _escaped(value: Any) -> Any:
+    """Texts within `value` with all markdown punctuation escaped and line ends flattened."""
+    match value:
+        case str():
+            return _PUNCTUATION.sub(r"\\\1", " ".join(value.split()))
+        case dict():
+            return {_escaped(key): _escaped(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_escaped(item) for item in value]
+    return value
+
+
+def _render(template: str, context: Mapping[str, Any]) -> str:
+    try:
+        return _compiled(template).render(Context(dict(context), autoescape=False))
+    except Exception as error:  # a template may call anything that its payload holds
+        raise RenderError(f"{type(error).__name__}: {error}") from error
+
+
+@lru_cache(maxsize=256)
+def _compiled(template: str) -> Template:
+    try:
+        return Template(template, engine=_ENGINE)
+    except TemplateSyntaxError as error:
+        raise RenderError(str(error)) from error

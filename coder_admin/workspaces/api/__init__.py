@@ -1,0 +1,1 @@
+"""REST views of workspaces, builds and agents, for people and for agents."""

@@ -1,0 +1,141 @@
+"""`/workspaces`, and the routes that name a workspace by its owner and name."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from django.utils import timezone
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from coder_admin.organizations.models import User
+from coder_admin.organizations.resolution import (
+    resolve_member,
+    resolve_members,
+    resolve_organization,
+    resolve_user,
+)
+from rbac.rest import ApiView
+
+from .. import selectors, services
+from ..search import parse_query
+from ..services import WorkspaceSettings
+from .forms import CreateWorkspace, RenameWorkspace, flag, optional_id, parameters_of
+from .present import build_json, workspace_json
+
+
+class WorkspacesView(ApiView):
+    """All workspaces that the caller may read."""
+
+    @extend_schema(
+        parameters=[
+            OpenApiParameter("q", str, description="owner:me status:running name:dev template:web …"),
+            OpenApiParameter("limit", int),
+            OpenApiParameter("offset", int),
+        ],
+        responses=OpenApiTypes.OBJECT,
+    )
+    def get(self, request: Request) -> Response:
+        now = timezone.now()
+        query = parse_query(request.query_params.get("q", ""))
+        rows = selectors.workspaces(viewer=self.actor, query=query, now=now)
+        return Response(
+            self.page("workspaces", rows.with_agents(), lambda items: [workspace_json(w, now) for w in items])
+        )
+
+
+class WorkspaceView(ApiView):
+    """One workspace."""
+
+    @extend_schema(responses=OpenApiTypes.OBJECT)
+    def get(self, request: Request, workspace_id: uuid.UUID) -> Response:
+        workspace = selectors.workspace_get(
+            viewer=self.actor,
+            workspace_id=workspace_id,
+            include_deleted=flag(request.query_params, "include_deleted"),
+        )
+        return Response(workspace_json(workspace, timezone.now()))
+
+    @extend_schema(request=RenameWorkspace, responses={204: None})
+    def patch(self, request: Request, workspace_id: uuid.UUID) -> Response:
+        data = self.parse(RenameWorkspace)
+        workspace = selectors.workspace_get(viewer=self.actor, workspace_id=workspace_id)
+        services.workspace_rename(actor=self.actor, workspace=workspace, name=data["name"])
+        return Response(status=204)
+
+
+class OwnedWorkspaceView(ApiView):
+    """`/users/{user}/workspace/{name}`."""
+
+    @extend_schema(responses=OpenApiTypes.OBJECT)
+    def get(self, request: Request, user: str, name: str) -> Response:
+        owner = resolve_members(self.actor, user, me=_me(request))
+        workspace = selectors.workspace_by_name(
+            viewer=self.actor,
+            owner_id=owner.user_id,
+            name=name,
+            include_deleted=flag(request.query_params, "include_deleted"),
+        )
+        return Response(workspace_json(workspace, timezone.now()))
+
+
+class OwnedBuildView(ApiView):
+    """`/users/{user}/workspace/{name}/builds/{number}`."""
+
+    @extend_schema(responses=OpenApiTypes.OBJECT)
+    def get(self, request: Request, user: str, name: str, number: int) -> Response:
+        owner = resolve_members(self.actor, user, me=_me(request))
+        build = selectors.build_by_number(viewer=self.actor, owner_id=owner.user_id, name=name, number=number)
+        return Response(build_json(build, build.workspace, timezone.now()))
+
+
+class CreateForMemberView(ApiView):
+    """`/organizations/{organization}/members/{user}/workspaces`: needs no right to read the user."""
+
+    @extend_schema(request=CreateWorkspace, responses={201: OpenApiTypes.OBJECT})
+    def post(self, request: Request, organization: str, user: str) -> Response:
+        org = resolve_organization(self.actor, organization)
+        member = resolve_member(self.actor, org, user, me=_me(request))
+        return _create(self, member.user, organization_id=org.id)
+
+
+class CreateForUserView(ApiView):
+    """`/users/{user}/workspaces`: the organization is the template's."""
+
+    @extend_schema(request=CreateWorkspace, responses={201: OpenApiTypes.OBJECT})
+    def post(self, request: Request, user: str) -> Response:
+        return _create(self, resolve_user(self.actor, user, me=_me(request)), organization_id=None)
+
+
+def _create(view: ApiView, owner: User, *, organization_id: uuid.UUID | None) -> Response:
+    data: dict[str, Any] = view.parse(CreateWorkspace)
+    source = selectors.creation_source(
+        viewer=view.actor,
+        template_id=optional_id(data, "template_id"),
+        version_id=optional_id(data, "template_version_id"),
+        organization_id=organization_id,
+    )
+    created = services.workspace_create(
+        actor=view.actor,
+        owner=owner,
+        organization=source.organization,
+        name=data["name"],
+        template=source.template,
+        version=source.version,
+        parameters=parameters_of(data),
+        preset_id=optional_id(data, "template_version_preset_id"),
+        settings=WorkspaceSettings(
+            autostart_schedule=data.get("autostart_schedule") or "",
+            ttl_ms=data.get("ttl_ms"),
+            automatic_updates=data.get("automatic_updates") or "never",
+        ),
+    )
+    workspace = selectors.workspace_get(viewer=view.actor, workspace_id=created.id)
+    return Response(workspace_json(workspace, timezone.now()), status=201)
+
+
+def _me(request: Request) -> User | None:
+    return request.user if isinstance(request.user, User) else None

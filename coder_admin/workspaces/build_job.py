@@ -1,0 +1,241 @@
+"""The work of a build's job: plan and apply with the engine, then store the outcome.
+
+`execute` runs on a worker's thread outside any transaction; `complete` and `fail` run inside the one
+that ends the job. Agents' processes are started and stopped after the commit.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
+
+import structlog
+from django.conf import settings
+
+from coder_admin.files.cache import file_cache
+from coder_admin.foundation import events
+from coder_admin.parameters.owners import load_owner
+from coder_admin.provisioning.context import JobContext
+from coder_admin.provisioning.engines import engine_named
+from coder_admin.provisioning.engines.base import (
+    BuildStage,
+    Engine,
+    EngineError,
+    EngineRequest,
+    Plan,
+    WorkspaceMetadata,
+)
+from coder_admin.provisioning.engines.base import Transition as EngineTransition
+from coder_admin.provisioning.handlers import JobCanceled, JobError, JobFailed
+from coder_admin.provisioning.models import ProvisionerJob
+from coder_admin.terraform import FileSystem
+from rbac.model import Subject
+from rbac.subjects import SystemSubject, acting_as
+
+from . import claims, processes
+from .choices import PrebuildStage, Transition
+from .models import WorkspaceAgent, WorkspaceBuild
+from .outcomes import BuildOutcome, store_failure, store_success
+
+log = structlog.get_logger(__name__)
+
+PLAN_STAGE = "Planning"
+APPLY_STAGE = "Applying"
+CLAIM_REASON = "prebuild_claimed"
+
+
+class BuildFailed(JobFailed):
+    """The apply failed; `state` says what exists all the same and must be kept."""
+
+    def __init__(self, message: str, state: bytes) -> None:
+        super().__init__(message)
+        self.state = state
+
+
+class BuildCanceled(JobCanceled):
+    """The apply was interrupted; `state` says what exists and must be kept."""
+
+    def __init__(self, state: bytes) -> None:
+        super().__init__()
+        self.state = state
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What one build's job is about, read once."""
+
+    build: WorkspaceBuild
+    orphan: bool
+
+    @property
+    def folder(self) -> Path:
+        return processes.workspace_folder(self.build.workspace_id)
+
+    @property
+    def destroys(self) -> bool:
+        return self.build.transition == Transition.DELETE
+
+
+def _load(job: ProvisionerJob) -> _Work:
+    build = (
+        WorkspaceBuild.objects.select_related(
+            "workspace__owner", "workspace__template", "template_version__job", "template_version_preset"
+        )
+        .filter(pk=job.input.get("workspace_build_id"))
+        .first()
+    )
+    if build is None:
+        raise JobFailed("The workspace build of this job no longer exists.")
+    return _Work(build, bool(job.input.get("orphan")))
+
+
+class BuildHandler:
+    """Registered for JobType.WORKSPACE_BUILD."""
+
+    def execute(self, ctx: JobContext) -> BuildOutcome:
+        """Plan and apply. Raises JobFailed, BuildFailed or BuildCanceled."""
+        work = _load(ctx.job)
+        if work.orphan:
+            ctx.log(APPLY_STAGE, "Orphaned: the workspace's resources are forgotten, not deleted.", "warn")
+            return BuildOutcome(state=b"")
+        if work.destroys and not work.build.provisioner_state:
+            ctx.log(APPLY_STAGE, "There is nothing to delete: no build of this workspace made anything.")
+            return BuildOutcome(state=b"")
+        with acting_as(SystemSubject.PROVISIONERD, reason="build a workspace for its job") as actor:
+            try:
+                return self._build(ctx, work, actor)
+            except EngineError as error:
+                raise JobFailed(str(error)) from error
+
+    def _build(self, ctx: JobContext, work: _Work, actor: Subject) -> BuildOutcome:
+        file_id = work.build.template_version.job.file_id
+        if file_id is None:
+            raise JobFailed("The template version has no source files.")
+        engine = engine_named(settings.PROVISIONER_ENGINE)
+        with file_cache.acquire(file_id, subject=actor) as handle:
+            request = _request(work, handle.file.filesystem(), actor)
+            with ctx.timing("plan", source=engine.name):
+                plan = engine.plan(request, ctx.log)
+            ctx.check_canceled()
+            if work.build.prebuild_stage == PrebuildStage.CLAIM:
+                _log_replacements(ctx, plan.replacements)
+            if work.build.transition != Transition.START:
+                # While the tokens are still good, so that stop scripts run and are heard.
+                processes.stop(work.build.workspace_id)
+            return self._apply(ctx, engine, request, plan)
+
+    def _apply(self, ctx: JobContext, engine: Engine, request: EngineRequest, plan: Plan) -> BuildOutcome:
+        with ctx.timing("apply", source=engine.name):
+            result = engine.apply(request, plan, ctx.log, ctx.check_canceled)
+        if result.canceled:
+            raise BuildCanceled(result.state)
+        if result.error:
+            raise BuildFailed(result.error, result.state)
+        return BuildOutcome(result.state, tuple(result.resources), plan.replacements)
+
+    def complete(self, job: ProvisionerJob, result: Any) -> None:
+        """Store the outcome; after the commit start or stop agents, and tell a claimed one."""
+        work = _load(job)
+        build: WorkspaceBuild = work.build
+        store_success(build, result)
+        if build.transition == Transition.START:
+            events.after_commit(partial(_start_agents, build))
+        else:
+            events.after_commit(partial(_end_agents, build))
+        if build.prebuild_stage == PrebuildStage.CLAIM:
+            events.publish(
+                f"prebuild-claimed:{build.workspace_id}",
+                {
+                    "workspace_id": str(build.workspace_id),
+                    "reason": CLAIM_REASON,
+                    "owner_id": str(build.workspace.owner_id),
+                    "build_id": str(build.id),
+                },
+            )
+            if result.replacements:
+                events.after_commit(partial(claims.replacements_found, build, dict(result.replacements)))
+
+    def fail(self, job: ProvisionerJob, error: JobError) -> None:
+        """Keep what state there is, so that the next build can go on from it or clean up."""
+        state = error.state if isinstance(error, BuildFailed | BuildCanceled) else None
+        store_failure(_load(job).build, state)
+
+
+def _request(work: _Work, source: FileSystem, actor: Subject) -> EngineRequest:
+    build = work.build
+    state = bytes(build.provisioner_state) if build.provisioner_state else None
+    return EngineRequest(
+        source=source,
+        workdir=work.folder,
+        variables=dict(build.template_version.variables.values_list("name", "value")),
+        parameters=dict(build.parameters.values_list("name", "value")),
+        metadata=_metadata(build, actor),
+        state=state,
+        destroy=work.destroys,
+    )
+
+
+def _metadata(build: WorkspaceBuild, actor: Subject) -> WorkspaceMetadata:
+    workspace = build.workspace
+    owner = load_owner(viewer=actor, user_id=workspace.owner_id, organization_id=workspace.organization_id)
+    tokens: Mapping[str, str] = {}
+    if build.prebuild_stage == PrebuildStage.CLAIM:
+        tokens = _running_tokens(build)
+    return WorkspaceMetadata(
+        access_url=settings.ACCESS_URL,
+        transition=cast("EngineTransition", build.transition),
+        stage=cast("BuildStage", build.prebuild_stage),
+        workspace_id=str(workspace.id),
+        workspace_name=workspace.name,
+        owner={
+            "id": owner.id,
+            "name": owner.name,
+            "full_name": owner.full_name,
+            "email": owner.email,
+            "ssh_public_key": owner.ssh_public_key,
+            "groups": list(owner.groups),
+            "login_type": owner.login_type,
+            "rbac_roles": [{"name": name, "org_id": org} for name, org in owner.rbac_roles],
+        },
+        template_id=str(workspace.template_id),
+        template_name=workspace.template.name,
+        template_version=build.template_version.name,
+        running_agent_tokens=tokens,
+    )
+
+
+def _running_tokens(build: WorkspaceBuild) -> dict[str, str]:
+    """Name and token of each agent that runs now: a claim must not replace what carries the token."""
+    agents = WorkspaceAgent.objects.filter(
+        resource__workspace_build__workspace_id=build.workspace_id,
+        resource__workspace_build__build_number__lt=build.build_number,
+        deleted=False,
+    ).order_by("resource__workspace_build__build_number")
+    return {name: str(token) for name, token in agents.values_list("name", "auth_token")}
+
+
+def _log_replacements(ctx: JobContext, replacements: Mapping[str, list[str]]) -> None:
+    """Warn in the build's log: a replaced resource undoes what the pool prepared (reference section 2)."""
+    if not replacements:
+        return
+    ctx.log(PLAN_STAGE, "Resource replacements:", "warn")
+    for address, paths in sorted(replacements.items()):
+        ctx.log(PLAN_STAGE, f"  -/+ {address} (replace)", "warn")
+        for path in sorted(paths):
+            ctx.log(PLAN_STAGE, f"      ~ {path} (forces replacement)", "warn")
+        if not paths:
+            ctx.log(PLAN_STAGE, "      ~ replacement reason unavailable", "warn")
+
+
+def _start_agents(build: WorkspaceBuild) -> None:
+    processes.start(build, restart=build.prebuild_stage != PrebuildStage.CLAIM)
+
+
+def _end_agents(build: WorkspaceBuild) -> None:
+    processes.stop(build.workspace_id)
+    if build.transition == Transition.DELETE:
+        shutil.rmtree(processes.workspace_folder(build.workspace_id), ignore_errors=True)

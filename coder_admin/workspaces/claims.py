@@ -1,0 +1,67 @@
+"""Where the pools plug in: taking a prebuilt workspace, and hearing that a claim replaced resources.
+
+This room knows no pools. `prebuilds` registers its part when the applications are ready.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .models import Workspace, WorkspaceBuild
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimRequest:
+    """What a new workspace is to be; a claimed one takes these values (prebuilds.md 5.2)."""
+
+    preset_id: uuid.UUID
+    template_id: uuid.UUID
+    version_id: uuid.UUID
+    organization_id: uuid.UUID
+    owner_id: uuid.UUID
+    name: str
+    autostart_schedule: str
+    next_start_at: datetime | None
+    ttl_ms: int | None
+    automatic_updates: str
+    now: datetime
+
+
+Claimer = Callable[[ClaimRequest], "Workspace | None"]
+ReplacementListener = Callable[["WorkspaceBuild", Mapping[str, list[str]]], None]
+
+_claimers: list[Claimer] = []
+_listeners: list[ReplacementListener] = []
+
+
+def register(claimer: Claimer) -> None:
+    """Let `claimer` try to hand out a prebuilt workspace. It runs inside the creating transaction,
+    re-owns one row and returns it, or returns None when nothing is claimable."""
+    if claimer not in _claimers:
+        _claimers.append(claimer)
+
+
+def on_replacements(listener: ReplacementListener) -> None:
+    """Call `listener(build, {address: paths})` after the commit of a claim build that replaced resources."""
+    if listener not in _listeners:
+        _listeners.append(listener)
+
+
+def claim(request: ClaimRequest) -> Workspace | None:
+    """The first workspace that a claimer hands out, or None."""
+    for claimer in _claimers:
+        workspace = claimer(request)
+        if workspace is not None:
+            return workspace
+    return None
+
+
+def replacements_found(build: WorkspaceBuild, replacements: Mapping[str, list[str]]) -> None:
+    """Tell the listeners; called after the commit."""
+    for listener in _listeners:
+        listener(build, replacements)

@@ -1,0 +1,203 @@
+"""What the end of a build stores: state, resources, agents, deadline (reference 4.1, "Complete" and "Fail").
+
+Runs inside the transaction that ends the job; what others must hear or do leaves after the commit.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from django.utils import timezone
+
+from coder_admin.foundation import events
+from coder_admin.organizations.models import PREBUILDS_USER_ID
+from coder_admin.provisioning.engines.base import AgentResult, AppResult, ResourceResult, ScriptResult
+
+from .builder import announce_workspace
+from .choices import AppHealth, SharingLevel, Transition
+from .models import (
+    Workspace,
+    WorkspaceAgent,
+    WorkspaceAgentLogSource,
+    WorkspaceAgentScript,
+    WorkspaceApp,
+    WorkspaceBuild,
+    WorkspaceResource,
+    WorkspaceResourceMetadatum,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class BuildOutcome:
+    """What the engine made. `replacements`: resource address to the paths that forced it."""
+
+    state: bytes
+    resources: tuple[ResourceResult, ...] = ()
+    replacements: Mapping[str, list[str]] = field(default_factory=dict)
+
+
+def store_success(build: WorkspaceBuild, outcome: BuildOutcome) -> None:
+    """Store what a succeeded build left and mark a deleted workspace."""
+    now = timezone.now()
+    workspace = build.workspace
+    build.provisioner_state = outcome.state
+    build.daily_cost = sum(resource.daily_cost for resource in outcome.resources)
+    build.resource_replacements = {address: list(paths) for address, paths in outcome.replacements.items()}
+    build.deadline = _deadline(build, now)
+    build.updated_at = now
+    build.save(
+        update_fields=[
+            "provisioner_state",
+            "daily_cost",
+            "resource_replacements",
+            "deadline",
+            "updated_at",
+        ]
+    )
+    store_resources(build, outcome.resources, now)
+    if build.transition == Transition.DELETE:
+        Workspace.objects.filter(pk=workspace.pk).update(deleted=True, updated_at=now)
+        workspace.deleted = True
+    else:
+        Workspace.objects.filter(pk=workspace.pk).update(updated_at=now)
+    announce_end(build)
+
+
+def store_failure(build: WorkspaceBuild, state: bytes | None) -> None:
+    """Keep the state of a failed or canceled build if there is a new one; a prebuild has no deadline."""
+    if state is not None:
+        build.provisioner_state = state
+    build.deadline = None if build.workspace.owner_id == PREBUILDS_USER_ID else build.deadline
+    build.updated_at = timezone.now()
+    build.save(update_fields=["provisioner_state", "deadline", "updated_at"])
+    announce_end(build)
+
+
+def announce_end(build: WorkspaceBuild) -> None:
+    """Watchers look again; the pools too, for a build of theirs may have ended or a claim gone through."""
+    announce_workspace(build.workspace, "build")
+    organization = build.workspace.organization_id
+    events.publish(f"pools:{organization}", {"template_id": str(build.workspace.template_id)})
+    if PREBUILDS_USER_ID in (build.workspace.owner_id, build.initiator_id):
+        wake = {"template_id": str(build.workspace.template_id)}
+        if build.template_version_preset_id is not None:
+            wake["preset_id"] = str(build.template_version_preset_id)
+        events.publish("prebuilds:wake", wake)
+
+
+def _deadline(build: WorkspaceBuild, now: datetime) -> datetime | None:
+    """A started workspace stops by itself after its ttl; a prebuild never does."""
+    workspace = build.workspace
+    if (
+        build.transition != Transition.START
+        or workspace.owner_id == PREBUILDS_USER_ID
+        or not workspace.ttl_ms
+    ):
+        return None
+    return now + timedelta(milliseconds=workspace.ttl_ms)
+
+
+def store_resources(build: WorkspaceBuild, resources: Iterable[ResourceResult], now: datetime) -> None:
+    """Insert rows for the resources and, inside them, new rows for the agents."""
+    for result in resources:
+        resource = WorkspaceResource.objects.create(
+            created_at=now,
+            workspace_build=build,
+            transition=build.transition,
+            address=result.address[:512],
+            type=result.type[:128],
+            name=result.name[:128],
+            hide=result.hide,
+            icon=result.icon[:256],
+            daily_cost=result.daily_cost,
+        )
+        WorkspaceResourceMetadatum.objects.bulk_create(
+            WorkspaceResourceMetadatum(
+                resource=resource,
+                key=item.key[:256],
+                value=item.value,
+                sensitive=item.sensitive,
+                position=index,
+            )
+            for index, item in enumerate(result.metadata)
+        )
+        for agent in result.agents:
+            _store_agent(resource, agent, now)
+
+
+def _store_agent(resource: WorkspaceResource, result: AgentResult, now: datetime) -> None:
+    agent = WorkspaceAgent.objects.create(
+        created_at=now,
+        updated_at=now,
+        resource=resource,
+        name=result.name[:64],
+        auth_token=uuid.UUID(result.token),
+        architecture=result.arch[:16],
+        operating_system=result.os[:16],
+        directory=result.dir[:1024],
+        environment_variables=dict(result.env),
+        connection_timeout_seconds=max(0, result.connection_timeout),
+        troubleshooting_url=result.troubleshooting_url[:512],
+        motd_file=result.motd_file[:512],
+        display_apps=list(result.display_apps),
+        display_order=result.order,
+    )
+    sources = [
+        WorkspaceAgentLogSource(
+            agent=agent, created_at=now, display_name=_script_name(script), icon=script.icon[:256]
+        )
+        for script in result.scripts
+    ]
+    WorkspaceAgentLogSource.objects.bulk_create(sources)
+    WorkspaceAgentScript.objects.bulk_create(
+        _script(agent, script, source, index)
+        for index, (script, source) in enumerate(zip(result.scripts, sources, strict=True))
+    )
+    WorkspaceApp.objects.bulk_create(_app(agent, app) for app in result.apps)
+
+
+def _script_name(script: ScriptResult) -> str:
+    return (script.display_name or "Script")[:127]
+
+
+def _script(
+    agent: WorkspaceAgent, result: ScriptResult, source: WorkspaceAgentLogSource, position: int
+) -> WorkspaceAgentScript:
+    return WorkspaceAgentScript(
+        agent=agent,
+        log_source=source,
+        log_path=result.log_path[:1024],
+        display_name=_script_name(result),
+        script=result.script,
+        cron=result.cron[:128],
+        start_blocks_login=result.start_blocks_login,
+        run_on_start=result.run_on_start,
+        run_on_stop=result.run_on_stop,
+        timeout_seconds=max(0, result.timeout),
+        position=position,
+    )
+
+
+def _app(agent: WorkspaceAgent, result: AppResult) -> WorkspaceApp:
+    return WorkspaceApp(
+        agent=agent,
+        slug=result.slug[:64],
+        display_name=result.display_name[:64],
+        icon=result.icon[:256],
+        command=result.command,
+        url=result.url,
+        external=result.external,
+        subdomain=result.subdomain,
+        sharing_level=result.share if result.share in SharingLevel.values else SharingLevel.OWNER,
+        health=AppHealth.INITIALIZING if result.healthcheck_url else AppHealth.DISABLED,
+        healthcheck_url=result.healthcheck_url,
+        healthcheck_interval=max(0, result.healthcheck_interval),
+        healthcheck_threshold=max(0, result.healthcheck_threshold),
+        hidden=result.hidden,
+        open_in=result.open_in[:16],
+        display_group=result.group[:64],
+        display_order=result.order,
+    )

@@ -1,0 +1,74 @@
+"""The stream on which an agent of a prebuild waits for its claim (reference 3.1, prebuilds.md 5.5)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from uuid import UUID
+
+from asgiref.sync import sync_to_async
+from channels.layers import get_channel_layer
+
+from coder_admin.foundation.events import group_name
+from coder_admin.organizations.models import PREBUILDS_USER_ID
+from coder_admin.provisioning.choices import ACTIVE_STATUSES, JobStatus
+
+from .build_job import CLAIM_REASON
+from .choices import PrebuildStage
+from .lifecycle import ClaimAnswer, ClaimFacts, claim_answer
+from .models import Workspace
+
+PING_INTERVAL = 15.0
+_PING = b"event: ping\ndata: {}\n\n"
+
+
+def claim_state(workspace_id: UUID) -> tuple[ClaimAnswer, dict[str, str]]:
+    """What to tell the workspace's agents now, and the event to tell it with."""
+    workspace = Workspace.objects.select_related("latest_build__job").get(pk=workspace_id)
+    first = workspace.builds.order_by("build_number").values_list("initiator_id", flat=True).first()
+    latest = workspace.latest_build
+    answer = claim_answer(
+        ClaimFacts(
+            owned_by_prebuilds=workspace.owner_id == PREBUILDS_USER_ID,
+            first_build_by_prebuilds=first == PREBUILDS_USER_ID,
+            latest_is_claim=latest is not None and latest.prebuild_stage == PrebuildStage.CLAIM,
+            latest_active=latest is not None and latest.job.job_status in ACTIVE_STATUSES,
+            latest_succeeded=latest is not None and latest.job.job_status == JobStatus.SUCCEEDED,
+        )
+    )
+    event = {
+        "WorkspaceID": str(workspace.id),
+        "reason": CLAIM_REASON,
+        "OwnerID": str(workspace.owner_id),
+        "BuildID": str(latest.id) if latest is not None else "",
+    }
+    return answer, event
+
+
+async def reinit_stream(workspace_id: UUID) -> AsyncIterator[bytes]:
+    """Server-sent events until the agent hangs up: a ping at once and every 15 s, and the claim.
+
+    Subscribes first and looks at the database afterwards, and again at each message and each ping: the
+    message is only a hint, so a claim is told however it fell between.
+    """
+    layer = get_channel_layer()
+    channel = await layer.new_channel()
+    group = group_name(f"prebuild-claimed:{workspace_id}")
+    await layer.group_add(group, channel)
+    told = ""
+    try:
+        yield _PING
+        while True:
+            answer, event = await sync_to_async(claim_state)(workspace_id)
+            if answer.claimed and event["BuildID"] != told:
+                told = event["BuildID"]
+                yield f"data: {json.dumps(event)}\n\n".encode()
+            try:
+                await asyncio.wait_for(layer.receive(channel), PING_INTERVAL)
+            except TimeoutError:
+                yield _PING
+    except Workspace.DoesNotExist:
+        return
+    finally:
+        await layer.group_discard(group, channel)

@@ -1,0 +1,11 @@
+"""Websocket routes of workspaces."""
+
+from django.urls import path
+
+from .consumers import AgentLogsConsumer, BuildLogsConsumer, WorkspaceConsumer
+
+websocket_urlpatterns = [
+    path("api/v2/workspacebuilds/<uuid:build_id>/logs", BuildLogsConsumer.as_asgi()),
+    path("api/v2/workspaceagents/<uuid:agent_id>/logs", AgentLogsConsumer.as_asgi()),
+    path("api/v2/workspaces/<uuid:workspace_id>/watch-ws", WorkspaceConsumer.as_asgi()),
+]

@@ -1,0 +1,277 @@
+"""Reads of workspaces, builds, agents and their logs; each restricted to what the viewer may see."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import reduce
+from operator import or_
+
+from django.conf import settings
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
+
+from coder_admin.catalog.models import Template, TemplateVersion
+from coder_admin.foundation.errors import Forbidden, Invalid, NotFound, ServiceError, Validation
+from coder_admin.organizations.models import Organization
+from coder_admin.provisioning.models import ProvisionerJobLog
+from rbac.django import may
+from rbac.model import Action, Subject
+
+from .choices import AgentConnection
+from .lifecycle import ConnectionFacts, connection_status
+from .models import (
+    Workspace,
+    WorkspaceAgent,
+    WorkspaceAgentLog,
+    WorkspaceBuild,
+    WorkspaceBuildParameter,
+)
+from .querysets import AgentQuerySet, BuildQuerySet, WorkspaceQuerySet
+from .search import WorkspaceQuery
+from .statuses import WorkspaceStatus, status_q
+
+MAXIMUM_TIMEOUTS = 100
+
+
+class Gone(ServiceError):
+    """The workspace existed and was deleted; `include_deleted` shows it."""
+
+    status = 410
+
+
+def workspaces(*, viewer: Subject, query: WorkspaceQuery, now: datetime) -> WorkspaceQuerySet:
+    """The list, newest use first. Deleted ones only when the status `deleted` is asked for."""
+    rows = Workspace.objects.visible_to(viewer)
+    if WorkspaceStatus.DELETED not in query.statuses:
+        rows = rows.live()
+    for condition in _conditions(viewer, query, now):
+        rows = rows.filter(condition)
+    return rows.order_by("-last_used_at", "name")
+
+
+def _conditions(viewer: Subject, query: WorkspaceQuery, now: datetime) -> list[Q]:
+    found: list[Q] = []
+    if query.owner:
+        found.append(_owner(viewer, query.owner))
+    if query.template:
+        found.append(Q(template__name__iexact=query.template))
+    if query.name:
+        found.append(Q(name__iexact=query.name))
+    if query.text:
+        found.append(Q(name__icontains=query.text))
+    if query.organization:
+        found.append(_by_id_or_name("organization", query.organization))
+    if query.statuses:
+        found.append(reduce(or_, (status_q(status) for status in query.statuses)))
+    if query.dormant is not None:
+        found.append(Q(dormant_at__isnull=not query.dormant))
+    if query.last_used_after is not None:
+        found.append(Q(last_used_at__gte=query.last_used_after))
+    if query.last_used_before is not None:
+        found.append(Q(last_used_at__lte=query.last_used_before))
+    if query.outdated is not None:
+        current = Q(latest_build__template_version=F("template__active_version"))
+        found.append(~current if query.outdated else current)
+    if query.ids:
+        found.append(Q(pk__in=query.ids))
+    if query.has_agent:
+        found.append(reduce(or_, (_has_agent(state, now) for state in query.has_agent)))
+    found += [_has_parameter(name, value) for name, value in query.params]
+    return found
+
+
+def _owner(viewer: Subject, text: str) -> Q:
+    return Q(owner_id=viewer.id) if text == "me" else _by_id_or_name("owner", text, name="username")
+
+
+def _by_id_or_name(path: str, text: str, *, name: str = "name") -> Q:
+    try:
+        return Q(**{f"{path}_id": uuid.UUID(text)})
+    except ValueError:
+        return Q(**{f"{path}__{name}__iexact": text})
+
+
+def _has_parameter(name: str, value: str | None) -> Q:
+    rows = WorkspaceBuildParameter.objects.filter(workspace_build=OuterRef("latest_build"), name__iexact=name)
+    return Q(Exists(rows if value is None else rows.filter(value__iexact=value)))
+
+
+def _has_agent(state: str, now: datetime) -> Q:
+    """The rule of `lifecycle.connection_status` in SQL; a test compares both."""
+    waiting = Q(first_connected_at__isnull=True) | Q(last_connected_at__isnull=True)
+    left = Q(disconnected_at__isnull=False, disconnected_at__gte=F("last_connected_at"))
+    silent = Q(last_connected_at__lt=now - inactive_after())
+    late = _late(now)
+    conditions = {
+        AgentConnection.TIMEOUT: waiting & late,
+        AgentConnection.CONNECTING: waiting & ~late,
+        AgentConnection.DISCONNECTED: ~waiting & (left | silent),
+        AgentConnection.CONNECTED: ~waiting & ~silent & ~left,
+    }
+    rows = WorkspaceAgent.objects.filter(resource__workspace_build=OuterRef("latest_build"), deleted=False)
+    return Q(Exists(rows.filter(conditions[AgentConnection(state)])))
+
+
+def _late(now: datetime) -> Q:
+    """Created longer ago than its own timeout. SQLite cannot multiply a column into a duration, so the
+    few timeouts that templates use are asked for first."""
+    seconds = WorkspaceAgent.objects.filter(connection_timeout_seconds__gt=0).order_by()
+    found = seconds.values_list("connection_timeout_seconds", flat=True).distinct()[:MAXIMUM_TIMEOUTS]
+    return reduce(
+        or_,
+        (
+            Q(connection_timeout_seconds=value, created_at__lt=now - timedelta(seconds=value))
+            for value in found
+        ),
+        Q(pk__in=[]),
+    )
+
+
+def inactive_after() -> timedelta:
+    """The silence after which an agent counts as disconnected."""
+    return timedelta(seconds=settings.AGENT_INACTIVE_DISCONNECT_SECONDS)
+
+
+def agent_connection(agent: WorkspaceAgent, now: datetime) -> AgentConnection:
+    facts = ConnectionFacts(
+        created_at=agent.created_at,
+        first_connected_at=agent.first_connected_at,
+        last_connected_at=agent.last_connected_at,
+        disconnected_at=agent.disconnected_at,
+        connection_timeout_seconds=agent.connection_timeout_seconds,
+    )
+    return connection_status(facts, now=now, inactive_after=inactive_after())
+
+
+def workspace_get(*, viewer: Subject, workspace_id: uuid.UUID, include_deleted: bool = False) -> Workspace:
+    """One workspace with its latest build and agents. Raises NotFound, or Gone for a deleted one."""
+    found = Workspace.objects.visible_to(viewer).with_agents().filter(pk=workspace_id).first()
+    return _unless_deleted(found, include_deleted)
+
+
+def workspace_by_name(
+    *, viewer: Subject, owner_id: uuid.UUID, name: str, include_deleted: bool = False
+) -> Workspace:
+    """The owner's workspace of that name; with `include_deleted` the newest deleted one if none lives."""
+    rows = Workspace.objects.visible_to(viewer).with_agents().filter(owner_id=owner_id, name__iexact=name)
+    found = rows.filter(deleted=False).first()
+    if found is None and include_deleted:
+        found = rows.order_by("-created_at").first()
+    return _unless_deleted(found, include_deleted)
+
+
+def _unless_deleted(found: Workspace | None, include_deleted: bool) -> Workspace:
+    if found is None:
+        raise NotFound
+    if found.deleted and not include_deleted:
+        raise Gone(
+            f'Workspace "{found.name}" was deleted.',
+            detail="Ask with include_deleted=true to see it all the same.",
+        )
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class CreationSource:
+    """What a new workspace is made from, and where."""
+
+    organization: Organization
+    template: Template
+    version: TemplateVersion | None
+
+
+def creation_source(
+    *,
+    viewer: Subject,
+    template_id: uuid.UUID | None,
+    version_id: uuid.UUID | None,
+    organization_id: uuid.UUID | None,
+) -> CreationSource:
+    """The template or version of a create request: exactly one of them is named. Raises Invalid, NotFound."""
+    if (template_id is None) == (version_id is None):
+        raise Invalid(
+            "Name either a template or a template version.",
+            validations=[
+                Validation("template_id", "Give exactly one of template_id and template_version_id."),
+                Validation("template_version_id", "Give exactly one of template_id and template_version_id."),
+            ],
+        )
+    version = None
+    if version_id is not None:
+        version = (
+            TemplateVersion.objects.select_related("template__organization").filter(pk=version_id).first()
+        )
+        template = version.template if version is not None else None
+    else:
+        rows = Template.objects.select_related("organization", "active_version").filter(deleted=False)
+        template = rows.filter(pk=template_id).first() if template_id is not None else None
+    if template is None or template.deleted or not may(viewer, Action.READ, template):
+        raise NotFound
+    if organization_id is None or organization_id == template.organization_id:
+        return CreationSource(template.organization, template, version)
+    raise Invalid(
+        "The template belongs to another organization.",
+        validations=[Validation("template_id", "Choose a template of the organization in the address.")],
+    )
+
+
+def build_state(*, viewer: Subject, build: WorkspaceBuild) -> bytes:
+    """The engine's state of a build; it may hold secrets, so it needs the right to update the template."""
+    if not may(viewer, Action.UPDATE, build.workspace.template):
+        raise Forbidden("Only template managers may read the state of a build.")
+    return bytes(build.provisioner_state or b"")
+
+
+def builds(*, viewer: Subject, workspace: Workspace, since: datetime | None = None) -> BuildQuerySet:
+    """A workspace's builds, newest first."""
+    rows = WorkspaceBuild.objects.visible_to(viewer).filter(workspace=workspace).with_parts()
+    return rows.filter(created_at__gt=since) if since is not None else rows
+
+
+def build_get(*, viewer: Subject, build_id: uuid.UUID) -> WorkspaceBuild:
+    found = WorkspaceBuild.objects.visible_to(viewer).with_parts().filter(pk=build_id).first()
+    if found is None:
+        raise NotFound
+    return found
+
+
+def build_by_number(*, viewer: Subject, owner_id: uuid.UUID, name: str, number: int) -> WorkspaceBuild:
+    workspace = workspace_by_name(viewer=viewer, owner_id=owner_id, name=name)
+    found = builds(viewer=viewer, workspace=workspace).filter(build_number=number).first()
+    if found is None:
+        raise NotFound
+    return found
+
+
+def build_logs(
+    build: WorkspaceBuild, *, after: int | None = None, before: int | None = None
+) -> QuerySet[ProvisionerJobLog]:
+    """The lines of the build's job in their order, between two line ids (exclusive)."""
+    rows = ProvisionerJobLog.objects.filter(job_id=build.job_id).order_by("id")
+    if after is not None:
+        rows = rows.filter(id__gt=after)
+    return rows.filter(id__lt=before) if before is not None else rows
+
+
+def agents(viewer: Subject) -> AgentQuerySet:
+    """Agents of the workspaces that the viewer may read."""
+    return WorkspaceAgent.objects.visible_to(viewer).with_workspace()
+
+
+def agent_get(*, viewer: Subject, agent_id: uuid.UUID) -> WorkspaceAgent:
+    rows = agents(viewer).prefetch_related("apps", "scripts", "log_sources")
+    found = rows.filter(pk=agent_id, deleted=False).first()
+    if found is None:
+        raise NotFound
+    return found
+
+
+def agent_logs(
+    agent: WorkspaceAgent, *, after: int | None = None, before: int | None = None
+) -> QuerySet[WorkspaceAgentLog]:
+    """The agent's lines in their order, between two line ids (exclusive)."""
+    rows = WorkspaceAgentLog.objects.filter(agent=agent).order_by("id")
+    if after is not None:
+        rows = rows.filter(id__gt=after)
+    return rows.filter(id__lt=before) if before is not None else rows

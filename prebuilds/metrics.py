@@ -1,0 +1,211 @@
+"""Prometheus series of the pools (reference section 6).
+
+A scrape reads a cache and nothing else; a thread refreshes it at once and then every minute. Everything is
+derived from the database, so every replica says the same, and what is deleted vanishes at the next refresh.
+A refresh that fails keeps the old state, which `metrics_last_updated` betrays.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+
+import structlog
+from django.db import connections
+from django.utils import timezone
+from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from prebuilds.metrics_state import Durations, MetricsState, Pool, load_metrics
+
+log = structlog.get_logger("coderd.prebuilds")
+
+REFRESH_SECONDS = 60.0
+LABELS = Pool._fields
+_P = "coderd_prebuilt_workspaces_"
+
+# Filled by the reconciler of this process.
+RECONCILIATION_DURATION = Histogram(
+    "coderd_prebuilds_reconciliation_duration_seconds",
+    "How long one reconciliation pass took, in seconds.",
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+    registry=None,
+)
+WAKE_UPS = Counter(
+    "coderd_prebuilds_reconciliation_wakeups",
+    "Reconciliation passes by what started them.",
+    labelnames=("cause",),
+    registry=None,
+)
+PASS_RESULTS = Counter(
+    "coderd_prebuilds_reconciliation_passes",
+    "Reconciliation passes by result: done, not_leader, paused or error.",
+    labelnames=("result",),
+    registry=None,
+)
+
+
+class MetricsCache:
+    """The state that scrapes show; replaced as a whole."""
+
+    def __init__(self) -> None:
+        self.state: MetricsState | None = None
+
+    def refresh(self) -> None:
+        """Read the state anew from the database."""
+        self.state = load_metrics(timezone.now())
+
+
+CACHE = MetricsCache()
+
+
+class PoolsCollector(Collector):
+    """Turns the cached state into series."""
+
+    def __init__(self, cache: MetricsCache) -> None:
+        self._cache = cache
+
+    def collect(self) -> Iterator[Metric]:
+        state = self._cache.state
+        yield from _deployment(state)
+        if state is None:
+            log.warning("no pool metrics yet: the cache was never filled")
+            return
+        yield from _gauges(state)
+        yield from _counters(state)
+        yield from _histograms(state)
+
+
+def register_collectors(registry: CollectorRegistry) -> None:
+    """Add all series of the pools to a registry."""
+    registry.register(PoolsCollector(CACHE))
+    for metric in (RECONCILIATION_DURATION, WAKE_UPS, PASS_RESULTS):
+        registry.register(metric)
+
+
+class MetricsRefresher:
+    """Keeps the cache fresh; `start` and `stop` may be called in any order, any number of times."""
+
+    def __init__(self, interval: float = REFRESH_SECONDS) -> None:
+        self._interval = interval
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Refresh at once and from then on, in a thread."""
+        if self._thread is None and not self._stopping.is_set():
+            self._thread = threading.Thread(target=self._run, name="prebuilds-metrics", daemon=True)
+            self._thread.start()
+
+    def stop(self) -> None:
+        """End after the refresh that is under way."""
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join(timeout=10)
+            self._thread = None
+
+    def _run(self) -> None:
+        while True:
+            try:
+                CACHE.refresh()
+            except Exception:
+                log.exception("pool metrics not refreshed")
+            finally:
+                connections.close_all()
+            if self._stopping.wait(self._interval):
+                return
+
+
+def _deployment(state: MetricsState | None) -> Iterator[Metric]:
+    yield GaugeMetricFamily(
+        f"{_P}metrics_last_updated",
+        "When the cached state of these metrics was read, in unix seconds; 0 before the first time.",
+        value=state.updated_at.timestamp() if state else 0,
+    )
+    yield GaugeMetricFamily(
+        f"{_P}reconciliation_paused",
+        "Whether reconciliation of all pools is paused (1 yes, 0 no).",
+        value=int(state.paused) if state else 0,
+    )
+
+
+def _gauges(state: MetricsState) -> Iterator[Metric]:
+    series = (
+        ("desired", "Prebuilt workspaces wanted now, schedules applied.", lambda g: g.state.desired),
+        ("running", "Prebuilt workspaces that run, ready or not.", lambda g: g.state.actual),
+        ("eligible", "Prebuilt workspaces that can be claimed now.", lambda g: g.state.eligible),
+        (
+            "preset_hard_limited",
+            "Whether a preset has reached the hard failure limit (1 yes, 0 no).",
+            lambda g: int(g.hard_limited),
+        ),
+        (
+            "preset_validation_failed",
+            "Whether a preset's builds are refused as invalid (1 yes, 0 no).",
+            lambda g: int(g.validation_failed),
+        ),
+    )
+    for name, help_text, value in series:
+        family = GaugeMetricFamily(f"{_P}{name}", help_text, labels=LABELS)
+        for pool, gauges in state.gauges.items():
+            family.add_metric(pool, value(gauges))
+        yield family
+
+
+def _counters(state: MetricsState) -> Iterator[Metric]:
+    counters = state.counters
+    series: tuple[tuple[str, str, Mapping[Pool, int]], ...] = (
+        ("created", "Prebuilt workspaces ever created.", {k: v.created for k, v in counters.items()}),
+        (
+            "failed",
+            "Prebuilt workspaces whose first build failed.",
+            {k: v.failed for k, v in counters.items()},
+        ),
+        (
+            "claimed",
+            "Prebuilt workspaces that were claimed by a user.",
+            {k: v.claimed for k, v in counters.items()},
+        ),
+        ("resource_replacements", "Claims that replaced resources of the prebuild.", state.replacements),
+        ("misses", "Workspaces wanted from a pool that had none to give.", state.misses),
+    )
+    for name, help_text, values in series:
+        family = CounterMetricFamily(f"{_P}{name}", help_text, labels=LABELS)
+        for pool, value in values.items():
+            family.add_metric(pool, value)
+        yield family
+
+
+def _histograms(state: MetricsState) -> Iterator[Metric]:
+    series = (
+        (
+            "coderd_prebuilt_workspace_claim_duration_seconds",
+            "How long the build of a claim took.",
+            state.claim_build,
+        ),
+        (
+            "coderd_prebuilt_workspace_claim_wait_seconds",
+            "How long a claimer waited from the request to the running workspace.",
+            state.claim_wait,
+        ),
+    )
+    for name, help_text, values in series:
+        family = HistogramMetricFamily(name, help_text, labels=LABELS)
+        for pool, durations in values.items():
+            family.add_metric(pool, buckets=_buckets(durations), sum_value=durations.seconds)
+        yield family
+    family = HistogramMetricFamily(
+        "coderd_workspace_creation_duration_seconds",
+        "How long the first build of a workspace took, by type: regular or prebuild.",
+        labels=(*LABELS, "type"),
+    )
+    for (pool, kind), durations in state.creation.items():
+        family.add_metric((*pool, kind), buckets=_buckets(durations), sum_value=durations.seconds)
+    yield family
+
+
+def _buckets(durations: Durations) -> list[tuple[str, float]]:
+    pairs = zip(durations.bounds, durations.counts, strict=True)
+    return [*((f"{float(bound)}", float(count)) for bound, count in pairs), ("+Inf", float(durations.total))]

@@ -1,0 +1,237 @@
+"""One reconciliation pass (reference sections 3.2 and 3.6).
+
+Lead, pause, memberships, snapshot, then each preset by itself: what fails with one never touches another.
+All presets run one after the other on the connection that holds the lock, so a pass costs the database one
+connection however many presets there are, and a process that lost the lock cannot write.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, MutableMapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
+
+import structlog
+from django.utils import timezone
+
+from coder_admin.foundation.errors import ServiceError
+from prebuilds import conditions, provision
+from prebuilds.actions import (
+    Action,
+    Backoff,
+    Barred,
+    CancelPending,
+    Create,
+    Delete,
+    calculate_actions,
+    permit,
+)
+from prebuilds.conditions import names
+from prebuilds.desired import desired_instances
+from prebuilds.leader import Lead, LeadLost, leadership
+from prebuilds.loader import EVERYTHING, Scope, configured, load_snapshot
+from prebuilds.membership import reconcile_memberships
+from prebuilds.settings import reconciliation_paused
+from prebuilds.snapshot import Config, PrebuildStatus, PresetSnapshot
+from prebuilds.state import calculate_state
+from prebuilds.timing import next_due
+from rbac import Subject, SystemSubject, acting_as
+
+log = structlog.get_logger("coderd.prebuilds")
+
+REASON = "keep the pools of prebuilt workspaces at the size that their templates declare"
+
+
+class MembershipError(Exception):
+    """The prebuilds user could not be made a member everywhere; the pass ends before any build."""
+
+
+@dataclass(slots=True)
+class Stats:
+    """What a pass did. `next_due` is when the next one is due before its timer, if ever."""
+
+    led: bool = False
+    paused: bool = False
+    presets_total: int = 0
+    presets_reconciled: int = 0
+    created: int = 0
+    deleted: int = 0
+    canceled: int = 0
+    elapsed: float = 0.0
+    errors: list[str] = field(default_factory=list)
+    next_due: datetime | None = None
+
+    @property
+    def result(self) -> str:
+        """The pass in one word, for metrics."""
+        if not self.led:
+            return "not_leader"
+        if self.paused:
+            return "paused"
+        return "error" if self.errors else "done"
+
+
+def reconcile_once(
+    now: datetime | None = None,
+    *,
+    scope: Scope = EVERYTHING,
+    config: Config | None = None,
+    told: MutableMapping[str, tuple[str, ...]] | None = None,
+    stopping: Callable[[], bool] = lambda: False,
+    horizon: timedelta = timedelta(hours=1),
+) -> Stats:
+    """Bring the pools within `scope` closer to what they should be, as of `now`.
+
+    Returns at once, having done nothing, when another process leads or an administrator paused the pools.
+    Builds are never waited for. `told` keeps the schedule problems already logged, between passes;
+    `stopping` is asked between presets.
+    """
+    begun = time.monotonic()
+    stats = Stats()
+    with leadership() as lead:
+        if lead is None:
+            log.debug("another reconciler leads")
+        else:
+            stats.led = True
+            moment = now or timezone.now()
+            with acting_as(SystemSubject.PREBUILDS_ORCHESTRATOR, reason=REASON) as actor:
+                work = _Pass(
+                    actor, lead, moment, config or configured(), stats, told if told is not None else {}
+                )
+                work.run(scope, stopping, horizon)
+    stats.elapsed = time.monotonic() - begun
+    return stats
+
+
+@dataclass(frozen=True, slots=True)
+class _Pass:
+    actor: Subject
+    lead: Lead
+    now: datetime
+    config: Config
+    stats: Stats
+    told: MutableMapping[str, tuple[str, ...]]
+
+    def run(self, scope: Scope, stopping: Callable[[], bool], horizon: timedelta) -> None:
+        if reconciliation_paused():
+            self.stats.paused = True
+            log.info("reconciliation is paused")
+            return
+        if errors := reconcile_memberships():
+            raise MembershipError("; ".join(errors))
+        snapshot = load_snapshot(self.now, self.config, scope)
+        parts = [snapshot.for_preset(preset, self.now) for preset in snapshot.presets]
+        self.stats.presets_total = len(parts)
+        for part in parts:
+            if stopping():
+                break
+            if part.can_skip:
+                continue
+            self.stats.presets_reconciled += 1
+            self._preset_isolated(part)
+        self.stats.next_due = next_due(parts, self.now, self.config, horizon)
+
+    def _preset_isolated(self, part: PresetSnapshot) -> None:
+        try:
+            self._preset(part)
+        except LeadLost:
+            raise
+        except Exception as error:
+            self.stats.errors.append(f"{part.preset.name}: {error}")
+            log.exception("preset not reconciled", **names(part.preset))
+
+    def _preset(self, part: PresetSnapshot) -> None:
+        self._tell_schedule_problems(part)
+        if part.hard_limited and part.preset.prebuild_status is not PrebuildStatus.HARD_LIMITED:
+            conditions.mark_hard_limited(lead=self.lead, preset=part.preset, now=self.now)
+        wanted = calculate_actions(part, self.now, self.config)
+        actions, barred = permit(part, wanted)
+        log.debug(
+            "preset",
+            state=calculate_state(part, self.now),
+            actions=wanted,
+            barred=barred,
+            **names(part.preset),
+        )
+        for item in barred:
+            self._tell_barred(part, item)
+        for action in actions:
+            self._execute(part, action)
+
+    def _execute(self, part: PresetSnapshot, action: Action) -> None:
+        """One action; an error in it is collected, so that the next one still runs."""
+        match action:
+            case Backoff(until):
+                seconds = round((until - self.now).total_seconds())
+                log.warning("resting after failed builds", until=until, seconds=seconds, **names(part.preset))
+            case CancelPending():
+                self._attempt(part, "cancel pending builds", partial(self._cancel, part))
+            case Delete(workspace_ids, reason):
+                for workspace_id in workspace_ids:
+                    self._attempt(part, f"delete ({reason})", partial(self._delete, part, workspace_id))
+            case Create(count):
+                self._create(part, count)
+
+    def _attempt(self, part: PresetSnapshot, what: str, step: Callable[[], None]) -> ServiceError | None:
+        """Run one transaction; returns the refusal, if it was one."""
+        try:
+            step()
+        except provision.Superseded as change:
+            log.info("nothing to do any more", action=what, because=str(change), **names(part.preset))
+        except LeadLost:
+            raise
+        except ServiceError as error:
+            self._failed(part, what, error)
+            log.error("action refused", action=what, error=str(error), **names(part.preset))
+            return error
+        except Exception as error:
+            self._failed(part, what, error)
+            log.exception("action failed", action=what, **names(part.preset))
+        return None
+
+    def _failed(self, part: PresetSnapshot, what: str, error: Exception) -> None:
+        self.stats.errors.append(f"{part.preset.name}: {what}: {error}")
+
+    def _cancel(self, part: PresetSnapshot) -> None:
+        count = provision.cancel_pending(actor=self.actor, lead=self.lead, preset_id=part.preset.id)
+        self.stats.canceled += count
+        log.info("pending builds cancelled", count=count, **names(part.preset))
+
+    def _delete(self, part: PresetSnapshot, workspace_id: str) -> None:
+        build = provision.delete_prebuild(actor=self.actor, lead=self.lead, workspace_id=workspace_id)
+        self.stats.deleted += 1
+        log.info("deletion begun", workspace_id=workspace_id, job_id=str(build.job_id), **names(part.preset))
+
+    def _create(self, part: PresetSnapshot, count: int) -> None:
+        """One after the other; a request refused as invalid stops the preset, other errors do not."""
+        desired = desired_instances(part.preset, part.schedules, self.now).instances
+        if count > desired:
+            log.critical("more to create than wanted", count=count, desired=desired, **names(part.preset))
+        for _ in range(min(count, desired)):
+            refusal = self._attempt(part, "create", partial(self._create_one, part))
+            if refusal is not None and refusal.status == 400:
+                conditions.mark_validation_failed(lead=self.lead, preset=part.preset, error=str(refusal))
+                return
+
+    def _create_one(self, part: PresetSnapshot) -> None:
+        build = provision.create_prebuild(actor=self.actor, lead=self.lead, preset_id=part.preset.id)
+        self.stats.created += 1
+        log.info(
+            "creation begun",
+            workspace_id=str(build.workspace_id),
+            job_id=str(build.job_id),
+            **names(part.preset),
+        )
+
+    def _tell_barred(self, part: PresetSnapshot, item: Barred) -> None:
+        log.warning("not created", count=item.count, because=item.condition.value, **names(part.preset))
+
+    def _tell_schedule_problems(self, part: PresetSnapshot) -> None:
+        """Once per change: the pool works on with its base size."""
+        problems = desired_instances(part.preset, part.schedules, self.now).problems
+        if self.told.get(part.preset.id, ()) != problems:
+            self.told[part.preset.id] = problems
+            for problem in problems:
+                log.error("schedule not usable", problem=problem, **names(part.preset))

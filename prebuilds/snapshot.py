@@ -1,0 +1,236 @@
+"""What one reconciliation pass sees: frozen rows, read in one consistent view.
+
+Pure data. The loader fills it from the database, `prebuilds_explain` from a JSON file, tests by hand.
+All identifiers are strings, all instants aware datetimes, all durations seconds or timedeltas.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from functools import cached_property
+from typing import TypeVar
+
+
+class PrebuildStatus(StrEnum):
+    """Stored status of a preset (`prebuild_status`)."""
+
+    HEALTHY = "healthy"
+    HARD_LIMITED = "hard_limited"
+    VALIDATION_FAILED = "validation_failed"
+
+
+class Transition(StrEnum):
+    """Transition of a workspace build."""
+
+    START = "start"
+    STOP = "stop"
+    DELETE = "delete"
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Settings of the reconciler (reference section 7)."""
+
+    backoff_interval: timedelta = timedelta(minutes=1)
+    backoff_lookback: timedelta = timedelta(hours=1)
+    failure_hard_limit: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """A preset with a prebuilds block, of one template version.
+
+    `desired_instances` is the base size; `ttl_seconds` of None or <= 0 means that prebuilds never
+    expire by age.
+    """
+
+    id: str
+    name: str = ""
+    organization_id: str = ""
+    organization_name: str = ""
+    template_id: str = ""
+    template_name: str = ""
+    template_version_id: str = ""
+    template_version_name: str = ""
+    using_active_version: bool = True
+    deleted: bool = False
+    deprecated: bool = False
+    desired_instances: int = 0
+    ttl_seconds: int | None = None
+    scheduling_timezone: str = ""
+    prebuild_status: PrebuildStatus = PrebuildStatus.HEALTHY
+    last_invalidated_at: datetime | None = None
+
+    @property
+    def is_active(self) -> bool:
+        """Whether a pool is wanted at all: active version of a live, not deprecated template (3.4)."""
+        return self.using_active_version and not self.deleted and not self.deprecated
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """A size for the hours that a cron expression covers."""
+
+    preset_id: str
+    cron_expression: str
+    desired_instances: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunningPrebuild:
+    """An unclaimed workspace whose latest build is a succeeded start.
+
+    `preset_id` is the preset of its newest start build that names one; None matches no preset.
+    """
+
+    id: str
+    name: str
+    preset_id: str | None
+    template_version_id: str
+    ready: bool
+    created_at: datetime
+    template_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class InProgress:
+    """How many prebuild builds of one preset and transition are pending or running."""
+
+    preset_id: str | None
+    template_version_id: str
+    transition: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class PendingCount:
+    """How many first builds of a preset of an inactive version still wait for a provisioner."""
+
+    preset_id: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class BackoffRow:
+    """Recent failures of a preset (reference section 2.3)."""
+
+    preset_id: str
+    num_failed: int
+    last_build_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PresetSnapshot:
+    """The part of a snapshot that concerns one preset."""
+
+    preset: Preset
+    schedules: tuple[Schedule, ...] = ()
+    running: tuple[RunningPrebuild, ...] = ()
+    expired: tuple[RunningPrebuild, ...] = ()
+    in_progress: tuple[InProgress, ...] = ()
+    pending_count: int = 0
+    backoff: BackoffRow | None = None
+    hard_limited: bool = False
+
+    @property
+    def can_skip(self) -> bool:
+        """True only if there is certainly nothing to do (3.5): it implies an empty list of actions."""
+        return (
+            not self.preset.is_active
+            and not self.running
+            and not self.expired
+            and self.pending_count == 0
+            and self.backoff is None
+        )
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Everything one pass decides from."""
+
+    presets: tuple[Preset, ...] = ()
+    schedules: tuple[Schedule, ...] = ()
+    running: tuple[RunningPrebuild, ...] = ()
+    in_progress: tuple[InProgress, ...] = ()
+    pending: tuple[PendingCount, ...] = ()
+    backoffs: tuple[BackoffRow, ...] = ()
+    hard_limited: frozenset[str] = field(default_factory=frozenset)
+
+    def for_preset(self, preset: Preset, now: datetime) -> PresetSnapshot:
+        """Everything of one preset; its running prebuilds split by expiry at `now`."""
+        running, expired = split_expired(preset, self._index.running.get(preset.id, ()), now)
+        return PresetSnapshot(
+            preset=preset,
+            schedules=tuple(self._index.schedules.get(preset.id, ())),
+            running=running,
+            expired=expired,
+            in_progress=tuple(self._index.in_progress.get(preset.id, ())),
+            pending_count=self._index.pending.get(preset.id, 0),
+            backoff=self._index.backoffs.get(preset.id),
+            hard_limited=preset.id in self.hard_limited,
+        )
+
+    @cached_property
+    def _index(self) -> _Index:
+        return _Index(
+            schedules=_grouped((row.preset_id, row) for row in self.schedules),
+            running=_grouped((row.preset_id, row) for row in self.running if row.preset_id),
+            in_progress=_grouped((row.preset_id, row) for row in self.in_progress if row.preset_id),
+            pending=_summed((row.preset_id, row.count) for row in self.pending),
+            backoffs={row.preset_id: row for row in self.backoffs},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Index:
+    """The rows of a snapshot by preset, so that splitting it costs linear time."""
+
+    schedules: Mapping[str, Sequence[Schedule]]
+    running: Mapping[str, Sequence[RunningPrebuild]]
+    in_progress: Mapping[str, Sequence[InProgress]]
+    pending: Mapping[str, int]
+    backoffs: Mapping[str, BackoffRow]
+
+
+Row = TypeVar("Row")
+
+
+def _grouped(rows: Iterable[tuple[str, Row]]) -> dict[str, list[Row]]:
+    groups: defaultdict[str, list[Row]] = defaultdict(list)
+    for key, row in rows:
+        groups[key].append(row)
+    return dict(groups)
+
+
+def _summed(rows: Iterable[tuple[str, int]]) -> dict[str, int]:
+    sums: defaultdict[str, int] = defaultdict(int)
+    for key, count in rows:
+        sums[key] += count
+    return dict(sums)
+
+
+def is_invalidated(preset: Preset, prebuild: RunningPrebuild) -> bool:
+    """Whether the prebuild is older than the preset's last invalidation (strictly)."""
+    return preset.last_invalidated_at is not None and prebuild.created_at < preset.last_invalidated_at
+
+
+def is_past_ttl(preset: Preset, prebuild: RunningPrebuild, now: datetime) -> bool:
+    """Whether the prebuild outlived the preset's TTL (strictly); age counts from its creation."""
+    ttl = preset.ttl_seconds
+    return ttl is not None and ttl > 0 and now - prebuild.created_at > timedelta(seconds=ttl)
+
+
+def split_expired(
+    preset: Preset, prebuilds: Iterable[RunningPrebuild], now: datetime
+) -> tuple[tuple[RunningPrebuild, ...], tuple[RunningPrebuild, ...]]:
+    """Part prebuilds into (still good, expired), keeping their order (reference section 2.1)."""
+    good: list[RunningPrebuild] = []
+    expired: list[RunningPrebuild] = []
+    for prebuild in prebuilds:
+        is_expired = is_invalidated(preset, prebuild) or is_past_ttl(preset, prebuild, now)
+        (expired if is_expired else good).append(prebuild)
+    return tuple(good), tuple(expired)

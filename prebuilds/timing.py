@@ -1,0 +1,37 @@
+"""When a pass is due before the timer: the instants at which a pool changes by itself. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+
+from prebuilds.actions import backoff_until
+from prebuilds.desired import next_changes
+from prebuilds.snapshot import Config, PresetSnapshot
+
+# Expiry and backoff are strict comparisons: a pass at the very instant would still find nothing.
+_AFTER = timedelta(milliseconds=1)
+
+
+def next_due(
+    parts: Iterable[PresetSnapshot], now: datetime, config: Config, horizon: timedelta
+) -> datetime | None:
+    """The next instant within `horizon` at which some preset needs a pass: the end of a backoff, the
+    expiry of a prebuild, the edge of a schedule."""
+    instants = [instant for part in parts for instant in _instants(part, now, config, horizon)]
+    return min((instant for instant in instants if now < instant <= now + horizon), default=None)
+
+
+def _instants(part: PresetSnapshot, now: datetime, config: Config, horizon: timedelta) -> Iterator[datetime]:
+    until = backoff_until(part, now, config)
+    if until is not None:
+        yield until + _AFTER
+    if not part.preset.is_active:
+        return
+    ttl = part.preset.ttl_seconds
+    if ttl and ttl > 0 and part.running:
+        oldest = min(prebuild.created_at for prebuild in part.running)
+        yield oldest + timedelta(seconds=ttl) + _AFTER
+    if part.schedules:
+        changes = next_changes(part.preset, part.schedules, now, limit=1, horizon=horizon)
+        yield from (change.at for change in changes)

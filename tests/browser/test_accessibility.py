@@ -1,0 +1,74 @@
+"""No page has a violation that axe finds, in either theme; none is wider than its window."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+from tests.dashboard.test_pages import addresses
+from tests.dashboard.world import World
+
+from .conftest import PageOf
+
+pytestmark = pytest.mark.browser
+
+PAGES = (
+    "overview",
+    "search",
+    "inbox",
+    "workspaces",
+    "templates",
+    "prebuilds",
+    "people",
+    "groups",
+    "workspace",
+    "workspace builds",
+    "workspace parameters",
+    "build",
+    "template",
+    "versions",
+    "version",
+    "version files",
+    "preset",
+    "create",
+    "new template",
+    "jobs",
+    "admin",
+)
+STANDARD = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+EVERY_RULE = {"runOnly": {"type": "tag", "values": STANDARD}, "preload": False}
+# What a theme can break; everything else is the same markup in both.
+CONTRAST = {"runOnly": {"type": "rule", "values": ["color-contrast"]}, "preload": False}
+
+
+@pytest.mark.parametrize(("theme", "rules"), [("light", EVERY_RULE), ("dark", CONTRAST)])
+def test_no_page_has_a_violation(here: World, page_of: PageOf, theme: str, rules: dict[str, Any]) -> None:
+    page = page_of(here.owner, theme=theme)
+    found = []
+    for name in PAGES:
+        page.goto(addresses(here)[name])
+        answer = Axe().run(page, options=rules)
+        for violation in answer.response["violations"]:
+            where = violation["nodes"][0]
+            found.append(f"{name}: {violation['id']}: {where['html'][:200]}: {where['failureSummary'][:300]}")
+    assert found == []
+
+
+def test_the_sign_in_page_has_no_violation(here: World, page_of: PageOf) -> None:
+    page = page_of(None)
+    page.goto("/login")
+    assert Axe().run(page, options=EVERY_RULE).response["violations"] == []
+
+
+def test_no_page_is_wider_than_its_window(here: World, page_of: PageOf) -> None:
+    width = 360
+    page = page_of(here.owner, width=width)
+    wide = []
+    for name in PAGES:
+        page.goto(addresses(here)[name])
+        needed = page.evaluate("document.documentElement.scrollWidth")
+        if needed > width:
+            wide.append(f"{name}: {needed}")
+    assert wide == []

@@ -1,0 +1,345 @@
+"""Cron ranges: grammar, the exact boundaries, clock changes of 2026, overlap."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from croniter import croniter
+from cronsim import CronSim
+from hypothesis import assume, example, given, settings
+from hypothesis import strategies as st
+
+from prebuilds.desired import desired_instances, next_changes, week_map
+from prebuilds.schedule import (
+    ScheduleError,
+    find_collision,
+    load_zone,
+    parse_cron,
+    schedule_problems,
+)
+from prebuilds.snapshot import Preset, Schedule
+
+BERLIN = ZoneInfo("Europe/Berlin")
+
+
+def at(text: str, zone: str = "UTC", fold: int = 0) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone), fold=fold)
+
+
+@pytest.mark.parametrize(
+    ("instant", "inside"),
+    [
+        ("2026-06-01T08:59:59.999999", False),
+        ("2026-06-01T09:00:00", True),
+        ("2026-06-01T12:30:17", True),
+        ("2026-06-01T18:59:59.999999", True),
+        ("2026-06-01T19:00:00", False),
+        ("2026-06-06T12:00:00", False),
+        ("2026-06-07T12:00:00", False),
+    ],
+)
+def test_working_hours_cover_whole_hours_to_the_last_microsecond(instant: str, inside: bool) -> None:
+    cron = parse_cron("* 9-18 * * 1-5")
+    for zone in ("Europe/Berlin", "America/New_York", "Australia/Lord_Howe"):
+        local = at(instant, zone)
+        assert cron.covers(local, ZoneInfo(zone)) is inside
+        assert cron.covers(local.astimezone(UTC), ZoneInfo(zone)) is inside
+
+
+@pytest.mark.parametrize(
+    ("expression", "words"),
+    [
+        ("", "0 fields"),
+        ("9-18 * * 1-5", "4 fields"),
+        ("0 * 9-18 * * 1-5", "6 fields"),
+        ("@hourly", "1 fields"),
+        ("CRON_TZ=UTC * 9 * * *", "6 fields"),
+        ("0 9 * * *", "minute"),
+        ("*/1 9 * * *", "minute"),
+        ("0-59 9 * * *", "minute"),
+        ("* 24 * * *", "hour"),
+        ("* -1 * * *", "hour"),
+        ("* 9-25 * * *", "hour"),
+        ("* 18-9 * * *", "ends before"),
+        ("* 9 0 * *", "day of month"),
+        ("* 9 32 * *", "day of month"),
+        ("* 9 L * *", "day of month"),
+        ("* 9 * 13 *", "month"),
+        ("* 9 * 0 *", "month"),
+        ("* 9 * * 7", "day of week"),
+        ("* 9 * * 5-7", "day of week"),
+        ("* 9 * * 1#2", "day of week"),
+        ("* 9 * * L5", "day of week"),
+        ("* H * * *", "hour"),
+        ("* R * * *", "hour"),
+        ("* 9/0 * * *", "hour"),
+        ("* 9,, * * *", "hour"),
+        ("* ٩ * * *", "hour"),
+        ("* 9 * MON *", "month"),
+        ("* 9 31 2 *", "ever match"),
+    ],
+)
+def test_expressions_outside_the_grammar_are_refused_with_the_field(expression: str, words: str) -> None:
+    with pytest.raises(ScheduleError) as caught:
+        parse_cron(expression)
+    assert words in str(caught.value)
+    assert expression in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "* * * * *",
+        "* */2 ? jan-MAR Mon-fri",
+        "* 5/6 1,15 * *",
+        "* 09 29 2 *",
+        "* 0-23/3,5 * * 0",
+        "* ? * * ?",
+    ],
+)
+def test_usual_cron_grammar_is_read(expression: str) -> None:
+    assert parse_cron(expression).hours
+
+
+def test_day_fields_meet_when_one_is_a_star_and_join_otherwise() -> None:
+    assert parse_cron("* 9 13 * *").covers_day(2, 13, 5)
+    assert not parse_cron("* 9 13 * *").covers_day(2, 12, 5)
+    either = parse_cron("* 9 13 * 5")
+    assert either.covers_day(1, 13, 2)
+    assert either.covers_day(1, 9, 5)
+    assert not either.covers_day(1, 10, 6)
+    # A written-out full range is not a star in cron: either side suffices, so this is every day.
+    assert parse_cron("* 9 1-31 * 1").covers_day(1, 7, 3)
+
+
+def numbers(low: int, high: int) -> st.SearchStrategy[str]:
+    value = st.integers(low, high)
+    span = st.tuples(value, value).map(lambda pair: f"{min(pair)}-{max(pair)}")
+    step = st.integers(1, high).map(lambda n: f"*/{n}")
+    part = st.one_of(value.map(str), span, step)
+    return st.one_of(st.just("*"), st.lists(part, min_size=1, max_size=3).map(",".join))
+
+
+crons = st.tuples(numbers(0, 23), numbers(1, 31), numbers(1, 12), numbers(0, 6)).map(
+    lambda fields: "* " + " ".join(fields)
+)
+moments = st.datetimes(datetime(2026, 1, 1), datetime(2028, 12, 31))
+
+
+def parsed_or_skipped(expression: str) -> None:
+    assume(croniter.is_valid(expression, strict=True))
+
+
+@given(crons, moments)
+@settings(max_examples=300)
+def test_matching_agrees_with_croniter_on_local_minutes(expression: str, moment: datetime) -> None:
+    parsed_or_skipped(expression)
+    minute = moment.replace(second=0, microsecond=0)
+    # Whether a step of one is still a star is read differently by the libraries.
+    assume("*/1" not in expression)
+    # croniter reads a range of one value, 1-1, as all values; cronsim and we do not.
+    assume(not re.search(r"\b(\d+)-\1\b", expression))
+    assert parse_cron(expression).covers_local(moment) == croniter.match(expression, minute)
+
+
+@given(crons, moments)
+@settings(max_examples=150)
+def test_cronsim_says_the_same(expression: str, moment: datetime) -> None:
+    parsed_or_skipped(expression)
+    fields = expression.split()
+    # cronsim, as vixie cron, takes any field that begins with a star (*/2) for a star; ours and robfig's do
+    # not. They agree wherever no day field has a step.
+    assume("/" not in fields[2] and "/" not in fields[4])
+    minute = moment.replace(second=0, microsecond=0)
+    following = next(CronSim(expression, minute - timedelta(minutes=1)), None)
+    assert parse_cron(expression).covers_local(moment) == (following == minute)
+
+
+# -- clock changes of 2026 -------------------------------------------------------------------------
+
+CLOCK_CHANGES = [
+    # zone, cron of the hour, minutes of that local day that must match
+    ("America/New_York", "* 2 8 3 *", 0),  # 02:00 springs to 03:00
+    ("America/New_York", "* 3 8 3 *", 60),
+    ("America/New_York", "* 1 1 11 *", 120),  # 01:00 to 01:59 comes twice
+    ("Europe/Berlin", "* 2 29 3 *", 0),
+    ("Europe/Berlin", "* 3 29 3 *", 60),
+    ("Europe/Berlin", "* 2 25 10 *", 120),
+    ("Australia/Lord_Howe", "* 1 5 4 *", 90),  # 02:00 falls back by half an hour to 01:30
+    ("Australia/Lord_Howe", "* 2 5 4 *", 60),
+    ("Australia/Lord_Howe", "* 2 4 10 *", 30),  # 02:00 springs to 02:30
+    ("Africa/Casablanca", "* 2 15 2 *", 120),  # Ramadan begins: 03:00 falls back to 02:00
+    ("Africa/Casablanca", "* 2 22 3 *", 0),  # and ends: 02:00 springs to 03:00
+    ("Africa/Casablanca", "* 3 22 3 *", 60),
+]
+
+
+@pytest.mark.parametrize(("zone", "expression", "minutes"), CLOCK_CHANGES)
+def test_clock_changes_of_2026(zone: str, expression: str, minutes: int) -> None:
+    info = load_zone(zone)
+    _, hour, day, month, _ = expression.split()
+    start = datetime(2026, int(month), int(day), tzinfo=UTC) - timedelta(hours=24)
+    cron = parse_cron(expression)
+    inside = [
+        instant
+        for instant in (start + timedelta(minutes=n) for n in range(72 * 60))
+        if cron.covers(instant, info)
+    ]
+    assert len(inside) == minutes
+    assert {instant.astimezone(info).hour for instant in inside} <= {int(hour)}
+
+
+# -- overlap ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "hour"),
+    [
+        ("* 9-18 * * 1-5", "* 18-20 * * 5", "Friday 18:00"),
+        ("* 9 1 * *", "* 9 2 * 1-5", "Monday 09:00"),
+        ("* 9 * * 1", "* 9 1 * *", "Monday 09:00"),
+        ("* */2 * * *", "* 4 * * SUN", "Sunday 04:00"),
+        ("* * * * *", "* * * * *", "Monday 00:00"),
+        ("* 9 13 * 2", "* 9 * * 3", "Wednesday 09:00"),
+    ],
+)
+def test_overlap_names_both_expressions_and_an_hour_of_the_week(first: str, second: str, hour: str) -> None:
+    problems = schedule_problems("UTC", ((first, 1), (second, 2)))
+    assert len(problems) == 1
+    for words in (f'"{first}"', f'"{second}"', hour):
+        assert words in problems[0]
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("* 9-17 * * 1-5", "* 18-20 * * 1-5"),
+        ("* 9 * * 1-5", "* 9 * * 0,6"),
+        ("* 9 * 1-6 *", "* 9 * 7-12 *"),
+        ("* 9 1-15 * *", "* 9 16-31 * *"),
+        ("* 1-23/2 * * *", "* */2 * * *"),
+        ("* 9 30 * *", "* 9 31 * *"),
+    ],
+)
+def test_disjoint_schedules_pass(first: str, second: str) -> None:
+    assert schedule_problems("UTC", ((first, 1), (second, 2))) == ()
+
+
+@given(crons, crons)
+@example("* 9 31 * *", "* 9 * 4,6,9,11 0")
+@settings(max_examples=60, deadline=None)
+def test_overlap_is_true_exactly_if_some_hour_of_the_calendar_is_shared(first: str, second: str) -> None:
+    parsed_or_skipped(first)
+    parsed_or_skipped(second)
+    one, two = parse_cron(first), parse_cron(second)
+    shared_hours = one.hours & two.hours
+    # 28 years from 2001 on hold every combination of date and weekday of the Gregorian cycle's heart.
+    days = (date(2001, 1, 1) + timedelta(days=n) for n in range(28 * 366))
+    shared_day = any(
+        one.covers_day(day.month, day.day, day.isoweekday() % 7)
+        and two.covers_day(day.month, day.day, day.isoweekday() % 7)
+        for day in days
+    )
+    collision = find_collision(first, second)
+    assert (collision is not None) == bool(shared_hours and shared_day)
+    if collision:
+        for cron in (one, two):
+            assert collision.hour in cron.hours
+            assert cron.covers_day(collision.month, collision.day, collision.weekday)
+
+
+def test_problems_are_all_told_at_once() -> None:
+    problems = schedule_problems("Mars/Olympus", (("* 9 * * *", -1), ("9 9 * * *", 2)))
+    assert len(problems) == 3
+    assert "Mars/Olympus" in problems[0]
+    assert "-1 instances" in problems[1]
+    assert "minute" in problems[2]
+
+
+@pytest.mark.parametrize("zone", ["", "Mars/Olympus", "../../etc/passwd", "/etc/localtime", "Europe", "a\0b"])
+def test_unknown_zones_are_refused(zone: str) -> None:
+    with pytest.raises(ScheduleError, match="IANA"):
+        load_zone(zone)
+
+
+# -- desired size ----------------------------------------------------------------------------------
+
+
+def pool(
+    *schedules: tuple[str, int], zone: str = "Europe/Berlin", base: int = 1
+) -> tuple[Preset, list[Schedule]]:
+    return (
+        Preset(id="p", desired_instances=base, scheduling_timezone=zone),
+        [Schedule("p", cron, size) for cron, size in schedules],
+    )
+
+
+def test_desired_size_is_that_of_the_covering_schedule_else_the_base() -> None:
+    preset, schedules = pool(("* 8-17 * * 1-5", 5), ("* 8-17 * * 6", 2))
+    sizes = {
+        day: desired_instances(preset, schedules, at(f"2026-06-{day:02d}T10:00", "Europe/Berlin")).instances
+        for day in range(1, 8)
+    }
+    assert sizes == {1: 5, 2: 5, 3: 5, 4: 5, 5: 5, 6: 2, 7: 1}
+
+
+@pytest.mark.parametrize(
+    ("zone", "schedules", "problem"),
+    [
+        ("", [("* * * * *", 9)], "timezone"),
+        ("Nowhere/Land", [("* * * * *", 9)], "Nowhere/Land"),
+        ("UTC", [("0 * * * *", 9)], "minute"),
+        ("UTC", [("* 9 * * *", 9), ("* 9-10 * * *", 3)], "overlap"),
+        ("UTC", [("* * * * *", -2)], "-2"),
+    ],
+)
+def test_broken_schedules_fall_back_to_the_base_size_and_say_why(
+    zone: str, schedules: list[tuple[str, int]], problem: str
+) -> None:
+    preset, rows = pool(*schedules, zone=zone, base=4)
+    desired = desired_instances(preset, rows, at("2026-06-01T09:30"))
+    assert desired.instances == 4
+    assert problem in " ".join(desired.problems)
+    assert next_changes(preset, rows, at("2026-06-01T09:30")) == []
+    assert set(sum(week_map(preset, rows, date(2026, 6, 1)).hours, ())) == {4}
+
+
+def test_next_changes_tell_the_edges_of_the_working_week() -> None:
+    preset, schedules = pool(("* 9-17 * * 1-5", 5))
+    changes = next_changes(preset, schedules, at("2026-10-23T12:34:56", "Europe/Berlin"), limit=3)
+    local = [(change.at.astimezone(BERLIN).isoformat(), change.instances) for change in changes]
+    assert local == [
+        ("2026-10-23T18:00:00+02:00", 1),
+        ("2026-10-26T09:00:00+01:00", 5),
+        ("2026-10-26T18:00:00+01:00", 1),
+    ]
+
+
+@pytest.mark.parametrize(
+    "zone", ["Australia/Lord_Howe", "America/New_York", "Africa/Casablanca", "Asia/Kathmandu"]
+)
+def test_changes_are_exactly_where_the_size_differs(zone: str) -> None:
+    preset, schedules = pool(("* 1 * * *", 3), ("* 2 * * *", 7), zone=zone)
+    start = datetime(2026, 1, 1, 0, 7, tzinfo=UTC)
+    changes = next_changes(preset, schedules, start, limit=5000, horizon=timedelta(days=365))
+    size, found = desired_instances(preset, schedules, start).instances, []
+    instant = datetime(2026, 1, 1, 0, 15, tzinfo=UTC)
+    while instant <= start + timedelta(days=365):
+        wanted = desired_instances(preset, schedules, instant).instances
+        if wanted != size:
+            found.append((instant, wanted))
+            size = wanted
+        instant += timedelta(minutes=15)
+    assert [(change.at, change.instances) for change in changes] == found
+
+
+def test_week_map_shows_a_lost_hour_as_missing() -> None:
+    preset, schedules = pool(("* 2-3 * * *", 6), base=0)
+    hours = week_map(preset, schedules, date(2026, 3, 26)).hours
+    assert [row[2] for row in hours] == [6, 6, 6, 6, 6, 6, None]
+    assert [row[3] for row in hours] == [6] * 7
+    lord_howe, rows = pool(("* 2 * * *", 6), zone="Australia/Lord_Howe", base=0)
+    assert week_map(lord_howe, rows, date(2026, 10, 4)).hours[6][2] == 6

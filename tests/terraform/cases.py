@@ -1,0 +1,68 @@
+"""Where the case sets are, and how a value compares with what a case expects."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from coder_admin.terraform import Value
+from coder_admin.terraform.printing import to_json_text
+from coder_admin.terraform.types import type_to_json
+
+PROJECT = Path(__file__).resolve().parents[2]
+CASES = Path(os.environ.get("CASES_DIR") or PROJECT.parent / "shared" / "cases")
+ABSENT = f"no case sets at {CASES}; CASES_DIR names another folder"
+
+
+def has_cases() -> bool:
+    """Whether the case sets are there. In CI (CI=true) they must be."""
+    if CASES.is_dir():
+        return True
+    if os.environ.get("CI") == "true":
+        raise RuntimeError(ABSENT)
+    return False
+
+
+needs_cases = pytest.mark.skipif(not has_cases(), reason=ABSENT)
+
+
+def read_json(path: str) -> Any:
+    """A JSON file of the case sets; an empty list where they are absent."""
+    return json.loads((CASES / path).read_text()) if has_cases() else []
+
+
+def folders(path: str) -> list[Path]:
+    """Sub-folders of a case set, sorted."""
+    return sorted(item for item in (CASES / path).iterdir() if item.is_dir()) if has_cases() else []
+
+
+def plain(value: Value) -> Any:
+    """The value as plain data with exact numbers; `{"$unknown": True}` for what is unknown."""
+
+    def unknown(found: dict[str, Any]) -> dict[str, Any]:
+        return {"$unknown": True} if found.keys() == {"unknown", "type"} else found
+
+    return json.loads(to_json_text(value), object_hook=unknown)
+
+
+def same(got: Any, wanted: Any) -> bool:
+    """Equal, with doubles compared to 12 digits and bools apart from numbers."""
+    if isinstance(got, bool) or isinstance(wanted, bool):
+        return got is wanted
+    if isinstance(got, int | float) and isinstance(wanted, int | float):
+        if isinstance(got, int) and isinstance(wanted, int):
+            return got == wanted
+        return got == wanted or abs(float(got) - float(wanted)) <= 1e-12 * abs(float(wanted))
+    if isinstance(got, dict) and isinstance(wanted, dict):
+        return got.keys() == wanted.keys() and all(same(got[key], wanted[key]) for key in got)
+    if isinstance(got, list) and isinstance(wanted, list):
+        return len(got) == len(wanted) and all(map(same, got, wanted))
+    return type(got) is type(wanted) and bool(got == wanted)
+
+
+def type_of(value: Value) -> Any:
+    return type_to_json(value.type)
