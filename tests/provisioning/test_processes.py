@@ -94,7 +94,7 @@ def test_a_worker_elsewhere_is_woken_through_redis(
     from coder_admin.celery import app
 
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.provisioning.worker_process", "far", "30", "60"],
+        [sys.executable, "-m", "tests.provisioning.worker_process", "far", "30", "600"],
         env={**environment(), "REDIS_URL": redis},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -105,26 +105,23 @@ def test_a_worker_elsewhere_is_woken_through_redis(
     try:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
-        # The subscription takes a moment; a sweep, which would find the job too, is a minute away.
-        first = make_job()
 
-        def done() -> bool:
-            time.sleep(0.2)
-            wake.nudge(first.tags)
-            first.refresh_from_db()
-            return first.completed_at is not None
+        def run_one() -> None:
+            job = make_job()
 
-        eventually(done, within=30, what="the first job's end")
-        began = time.monotonic()
-        second = make_job()
+            def ended() -> bool:
+                # A message before the subscription stands is lost; a sweep is ten minutes away.
+                wake.nudge(job.tags)
+                time.sleep(0.2)
+                job.refresh_from_db()
+                return job.completed_at is not None
 
-        def ended() -> bool:
-            second.refresh_from_db()
-            return second.completed_at is not None
+            eventually(ended, within=60, what="the job's end")
+            assert job.job_status == JobStatus.SUCCEEDED
 
-        eventually(ended, within=10, what="the second job's end")
-        assert time.monotonic() - began < 10.0  # milliseconds on an idle machine
-        assert second.job_status == JobStatus.SUCCEEDED
+        # The first may be found by the worker's own look at its start, the second only by the message.
+        run_one()
+        run_one()
     finally:
         process.kill()
         process.communicate()
