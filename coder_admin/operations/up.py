@@ -28,8 +28,8 @@ log = structlog.get_logger(__name__)
 class Part(Protocol):
     """A background part: both calls return soon, and stopping twice is harmless."""
 
-    def start(self) -> None: ...
-    def stop(self) -> None: ...
+    def start(self) -> object: ...
+    def stop(self) -> object: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ class Application:
         log.info("started", address=self.address, seconds=round(seconds, 1))
         self.say(f"Coder Admin is ready at {self.address} (after {seconds:.1f} s). Ctrl-C stops it.")
         if self.password:
-            self.say(f"Log in as admin with the password {self.password}")
+            self.say(f"Sign in as admin with the password {self.password}")
             self.say("It is shown this once; change it under your name, or set CODER_ADMIN_INITIAL_PASSWORD.")
 
     def stop_parts(self) -> None:

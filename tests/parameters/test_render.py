@@ -332,3 +332,18 @@ def test_render_never_raises_and_never_sends_null_lists(
     owner = Owner(name="ada", groups=("Everyone",))
     again.render(owner, {"a": "other", "b": "other"})
     assert again.render(owner, inputs).wire(3) == output.wire(3)
+
+
+def test_what_is_kept_between_renders_never_shows_in_another_form() -> None:
+    hcl = parameter("a", 'default = "1"') + parameter("b", 'default = "${data.coder_parameter.a.value}!"')
+    template = compile_template(MemoryFileSystem({"main.tf": hcl}))
+    one_form, other_form = Renderer(template), Renderer(template)
+
+    def shown(form: Renderer, **inputs: str) -> list[str]:
+        return [found.value.value for found in form.render(inputs=inputs).parameters]
+
+    assert shown(one_form) == ["1", "1!"]
+    assert shown(other_form, a="2") == ["2", "2!"]
+    assert shown(one_form) == ["1", "1!"]
+    assert shown(other_form, b="x") == ["1", "x"]
+    assert shown(one_form, a="2") == ["2", "2!"]
