@@ -9,10 +9,12 @@ class WorkspacesConfig(AppConfig):
 
     def ready(self) -> None:
         """Say who does the work of builds, who brings agents back, and what keeps an owner from deletion."""
+        from coder_admin.catalog.guards import register_workspace_counter
         from coder_admin.organizations.dependents import (
             register_organization_dependents,
             register_user_dependents,
         )
+        from coder_admin.organizations.models import PREBUILDS_USER_ID
         from coder_admin.provisioning.choices import JobType
         from coder_admin.provisioning.handlers import register
         from coder_admin.provisioning.worker import on_start
@@ -26,3 +28,5 @@ class WorkspacesConfig(AppConfig):
         live = Workspace.objects.filter(deleted=False)
         register_organization_dependents("workspaces", lambda org: live.filter(organization_id=org).count())
         register_user_dependents("workspaces", lambda owner: live.filter(owner_id=owner).count())
+        people = live.exclude(owner_id=PREBUILDS_USER_ID)
+        register_workspace_counter(lambda template: people.filter(template_id=template).count())
