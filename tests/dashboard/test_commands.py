@@ -251,7 +251,12 @@ def test_a_workspace_is_created_without_javascript(here: World, client_of: Clien
     assert answer["Location"] == "/@mia/fresh"
     build = Workspace.objects.get(name="fresh").latest_build
     assert build is not None
-    assert dict(build.parameters.values_list("name", "value")) == {"region": "us", "size": "2"}
+    assert dict(build.parameters.values_list("name", "value")) == {
+        "region": "us",
+        "size": "2",
+        "zone": "us-1",
+        "note": "in us",
+    }
 
 
 def test_a_preset_gives_a_prebuild_at_once(here: World, client_of: ClientOf) -> None:
