@@ -55,7 +55,7 @@ def log_in(page: Page) -> None:
     page.goto("/login")
     page.get_by_label("Username or e-mail").fill("admin")
     page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Log in").click()
+    page.get_by_role("button", name="Sign in").click()
     page.wait_for_url("**/")
 
 

@@ -9,11 +9,14 @@ class PrebuildsConfig(AppConfig):
 
     def ready(self) -> None:
         """Offer prebuilds to whoever creates workspaces, hear of replacements, wake the loop on changes."""
+        from coder_admin.catalog.imports import register_preset_validator
         from coder_admin.workspaces import claims
         from prebuilds.claim import claim
+        from prebuilds.imported import imported_schedule_problems
         from prebuilds.notices import register_kinds, resources_replaced
         from prebuilds.wake import forward_announcements
 
+        register_preset_validator(imported_schedule_problems)
         claims.register(claim)
         claims.on_replacements(resources_replaced)
         register_kinds()

@@ -146,10 +146,9 @@ def _schedules(scope: Scope) -> Iterable[Schedule]:
 
 def _running(scope: Scope, unready: Mapping[UUID, int]) -> Iterable[RunningPrebuild]:
     rows = querying.with_current_preset(querying.running().filter(scope.of("template"))).order_by("id")
-    for workspace_id, name, template_id, version_id, build_id, preset_id, created_at in rows.values_list(
+    for workspace_id, name, version_id, build_id, preset_id, created_at in rows.values_list(
         "id",
         "name",
-        "template",
         "latest_build__template_version",
         "latest_build",
         "current_preset",
@@ -163,7 +162,6 @@ def _running(scope: Scope, unready: Mapping[UUID, int]) -> Iterable[RunningPrebu
             # A build without any agent is not in the map, and is never ready.
             ready=unready.get(build_id) == 0,
             created_at=created_at,
-            template_id=str(template_id),
         )
 
 

@@ -93,7 +93,6 @@ class RunningPrebuild:
     template_version_id: str
     ready: bool
     created_at: datetime
-    template_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

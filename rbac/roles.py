@@ -3,7 +3,7 @@ may hand out which role (section 2.2).
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final
 
 from rbac.model import LEGAL_ACTIONS, Action, Permission, ResourceType, Role
@@ -292,6 +292,7 @@ def site_role(name: str, *, owner_workspace_exec: bool = True) -> Role:
     return _SITE_BUILDERS[name]()
 
 
+@lru_cache(maxsize=4096)
 def org_role(name: str, org: str) -> Role:
     """The built-in organization role `name` inside the organization with id `org`, else UnknownRole."""
     if name not in _ORG_BUILDERS or not org:

@@ -72,6 +72,7 @@ def test_no_template_writes_script_or_style_into_the_page() -> None:
     found = [
         f"{path.relative_to(ROOT)}:{number}"
         for path in (ROOT / "templates").rglob("*.html")
+        if path.parent.name != "notifications"  # e-mails: they have no policy, and no style sheets either
         for number, line in enumerate(path.read_text().splitlines(), 1)
         if inline.search(line)
     ]

@@ -47,9 +47,8 @@ class Agent:
         left = processes.end_leftovers(f"CODER_SCRIPT_DATA_DIR={self._settings.folder}")
         if left:
             note(f"ended {left} processes that an earlier agent of this folder left behind")
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: self._commands.put(_Stop()))
-        threading.Thread(target=self._watch_parent, name="parent", daemon=True).start()
+        signals = _signals_as_bytes(signal.SIGTERM, signal.SIGINT)
+        threading.Thread(target=self._watch, args=(signals,), name="watch", daemon=True).start()
         self._uplink.start()
         manifest = self._fetch_manifest()
         if manifest is not None:
@@ -126,17 +125,20 @@ class Agent:
             self._uplink.report("/disconnect")
         self._uplink.close(FLUSH_AT_END)
 
-    def _watch_parent(self) -> None:
-        """End with the parent: at the end of file on standard input, or when this process is re-parented.
+    def _watch(self, signals: int) -> None:
+        """Pass signals on, and end with the parent: at the end of file on standard input, or when this
+        process is re-parented.
 
         Not by PR_SET_PDEATHSIG: that signal fires when the *thread* that started the agent ends, and
         the app starts agents from short-lived worker threads.
         """
         parent = os.getppid()
-        watched = [0] if _is_pipe(0) else []
+        watched = [signals, 0] if _is_pipe(0) else [signals]
         while os.getppid() == parent:
             ready, _, _ = select.select(watched, [], [], PARENT_CHECK)
-            if ready and not os.read(0, 4096):
+            if signals in ready and os.read(signals, 64):
+                self._commands.put(_Stop())
+            if 0 in ready and not os.read(0, 4096):
                 break
         self._end_at_once()
 
@@ -144,6 +146,20 @@ class Agent:
         note("the process that started this agent has ended")
         processes.end_all(self._run.groups() if self._run else (), grace=0.3)
         os._exit(1)
+
+
+def _signals_as_bytes(*numbers: signal.Signals) -> int:
+    """A descriptor that becomes readable when one of the signals arrives.
+
+    A handler in Python would wait until the main thread runs bytecode again, and a signal that comes just
+    before that thread blocks (on the queue of commands) does not wake it.
+    """
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    for number in numbers:
+        signal.signal(number, lambda *_: None)
+    return reading
 
 
 def _is_pipe(descriptor: int) -> bool:

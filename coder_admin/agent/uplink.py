@@ -7,6 +7,7 @@ answer that got lost neither loses nor doubles a line.
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
 import time
@@ -52,9 +53,13 @@ def now_text() -> str:
 
 
 def note(text: str) -> None:
-    """One line for the log of whoever started the agent."""
-    sys.stderr.write(f"agent: {text}\n")
-    sys.stderr.flush()
+    """One line for the log of whoever started the agent, if there still is somebody to read it.
+
+    A parent that was killed leaves a broken pipe; the agent has to get on with ending all the same.
+    """
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.write(f"agent: {text}\n")
+        sys.stderr.flush()
 
 
 class Uplink:

@@ -11,7 +11,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, 
 
 from coder_admin.organizations.authentication import user_of
 from prebuilds.metrics import register_collectors
-from rbac.django import require, subject_for
+from rbac.django import may, subject_for
 from rbac.model import Action, RbacObject, ResourceType
 
 registry = CollectorRegistry(auto_describe=False)
@@ -41,7 +41,4 @@ def _may_read(request: HttpRequest) -> bool:
     if scheme.lower() == "bearer" and settings.METRICS_TOKEN:
         return hmac.compare_digest(token.encode(), settings.METRICS_TOKEN.encode())
     user = user_of(request)
-    if user is None:
-        return False
-    require(subject_for(user), Action.READ, RbacObject(ResourceType.DEPLOYMENT_STATS))
-    return True
+    return user is not None and may(subject_for(user), Action.READ, RbacObject(ResourceType.DEPLOYMENT_STATS))

@@ -17,7 +17,7 @@ import structlog
 from django.conf import settings
 from django.db import connections
 
-from coder_admin.organizations.services import ensure_initial_admin
+from coder_admin.organizations.services.bootstrap import ensure_initial_admin
 
 from . import demo, prepare, server
 from .early import reachable
@@ -28,8 +28,8 @@ log = structlog.get_logger(__name__)
 class Part(Protocol):
     """A background part: both calls return soon, and stopping twice is harmless."""
 
-    def start(self) -> None: ...
-    def stop(self) -> None: ...
+    def start(self) -> object: ...
+    def stop(self) -> object: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,7 @@ class Application:
     say: Callable[[str], None]
     parts: list[tuple[str, Part]] = field(default_factory=list)
     password: str | None = None
+    address: str = ""
     started: float = field(default_factory=time.monotonic)
 
     def run(self) -> None:
@@ -71,7 +72,7 @@ class Application:
         if count := prepare.pending_migrations():
             self.say(f"Preparing the database ({count} steps) in {settings.DATA_DIR}")
             prepare.migrate()
-        self.password = ensure_initial_admin(os.environ.get("CODER_ADMIN_INITIAL_PASSWORD") or None)
+        _, self.password = ensure_initial_admin(os.environ.get("CODER_ADMIN_INITIAL_PASSWORD") or None)
         if self.options.demo:
             demo.seed(self.say)
         # The threads that serve open connections of their own.
@@ -87,7 +88,7 @@ class Application:
         log.info("started", address=self.address, seconds=round(seconds, 1))
         self.say(f"Coder Admin is ready at {self.address} (after {seconds:.1f} s). Ctrl-C stops it.")
         if self.password:
-            self.say(f"Log in as admin with the password {self.password}")
+            self.say(f"Sign in as admin with the password {self.password}")
             self.say("It is shown this once; change it under your name, or set CODER_ADMIN_INITIAL_PASSWORD.")
 
     def stop_parts(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from coder_admin.parameters.memo import Memo, input_of
 from coder_admin.parameters.owner import DEFAULT_OWNER, Owner
 from coder_admin.parameters.plan import EMPTY_PLAN, PlanData, merged
 from coder_admin.parameters.reading import has_value, is_text
@@ -61,11 +62,16 @@ class FormProvider:
     owner: Owner = DEFAULT_OWNER
     plan: PlanData = EMPTY_PLAN
     surroundings: Surroundings = NOTHING_KNOWN
+    memo: Memo[Value] = field(default_factory=Memo)
 
     def data(self, instance: Instance) -> Value | None:
         match instance.type:
             case "coder_parameter":
-                return parameter_object(instance, self.inputs)
+                content = instance.config
+                given = input_of(content, self.inputs)
+                return self.memo.answer(
+                    instance.address, content, given, lambda: parameter_object(content, given)
+                )
             case "coder_workspace_owner":
                 return self.owner.value
             case "coder_workspace":
@@ -89,10 +95,9 @@ def _written(content: BlockContent) -> Value:
     return object_(values)
 
 
-def parameter_object(instance: Instance, inputs: Mapping[str, str]) -> Value:
+def parameter_object(content: BlockContent, given: str | None) -> Value:
     """What references to a ``coder_parameter`` see. ``value`` is always text, as in Terraform; it is not
     there at all while a required parameter has no input, so that try() finds its fallback."""
-    content = instance.config
     default = content.attributes.get("default")
     values: dict[str, Value] = {**_PARAMETER_TEXTS, **content.attributes}
     values["id"] = unknown(STRING)
@@ -100,18 +105,17 @@ def parameter_object(instance: Instance, inputs: Mapping[str, str]) -> Value:
     values["option"] = tuple_([_option(block.content) for block in content.of_type("option")])
     values["validation"] = tuple_([_written(block.content) for block in content.of_type("validation")])
     if "value" not in content.attributes:
-        value = effective_value(content, inputs)
+        value = effective_value(content, given)
         if value is not None:
             values["value"] = value
     return object_(values)
 
 
-def effective_value(content: BlockContent, inputs: Mapping[str, str]) -> Value | None:
+def effective_value(content: BlockContent, given: str | None) -> Value | None:
     """Input, else default as text; unknown while unresolved; None when there is neither (4.2)."""
     name, default = content.attributes.get("name"), content.attributes.get("default")
     if name is None or not has_value(name) or name.type is not STRING:
         return unknown(STRING)
-    given = inputs.get(to_text(name))
     if given is not None:
         return string(given)
     if default is None or default.is_null:
@@ -126,6 +130,8 @@ def _option(content: BlockContent) -> Value:
 
 
 def _as_text(value: Value) -> Value:
+    if value.type is STRING:
+        return value
     if is_text(value):
         return string(to_text(value)).with_marks(value.deep_marks)
     return value if value.is_null else unknown(STRING)

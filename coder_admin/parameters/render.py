@@ -9,12 +9,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import structlog
 
 from coder_admin.catalog.imports import ImportedPreset, ImportedSchedule, preset_problems
 from coder_admin.parameters.blocks import UnreadableBlockError, duplicate_notes, read_parameter
+from coder_admin.parameters.memo import Memo, input_of
 from coder_admin.parameters.model import (
     Note,
     Output,
@@ -60,6 +62,8 @@ class Template:
     plan: PlanData = EMPTY_PLAN
     notes: tuple[Note, ...] = ()
     complete: bool = True
+    parameters: Memo[PreviewParameter] = field(default_factory=Memo, compare=False)
+    objects: Memo[Value] = field(default_factory=Memo, compare=False)
     broken: bool = False
     """Nothing can be rendered at all; ``notes`` say why."""
 
@@ -111,7 +115,7 @@ class Renderer:
         template = self._template
         if template.broken:
             return Output(diagnostics=template.notes, complete=False)
-        provider = FormProvider(inputs or {}, owner, template.plan, self._surroundings)
+        provider = FormProvider(inputs or {}, owner, template.plan, self._surroundings, template.objects)
         try:
             evaluation = evaluate(template.module, variables=template.variables, provider=provider)
         except Exception:
@@ -131,7 +135,7 @@ def read_output(template: Template, evaluation: Evaluation, inputs: Mapping[str,
             by_type[instance.type].append(instance)
     notes = list(template.notes)
     notes += [as_note(item) for item in evaluation.diagnostics if item.code in ("budget", "cycle")]
-    parameters, unreadable = _read_parameters(by_type["coder_parameter"], inputs)
+    parameters, unreadable = _read_parameters(by_type["coder_parameter"], inputs, template.parameters)
     notes += unreadable
     tags, unknown_tags, tag_notes = read_tags(by_type["coder_workspace_tags"])
     notes += tag_notes
@@ -147,14 +151,21 @@ def read_output(template: Template, evaluation: Evaluation, inputs: Mapping[str,
 
 
 def _read_parameters(
-    instances: Iterable[Instance], inputs: Mapping[str, str]
+    instances: Iterable[Instance], inputs: Mapping[str, str], memo: Memo[PreviewParameter]
 ) -> tuple[tuple[PreviewParameter, ...], list[Note]]:
     found: list[PreviewParameter] = []
     addresses: list[str] = []
     notes: list[Note] = []
     for instance in instances:
         try:
-            found.append(read_parameter(instance, inputs))
+            found.append(
+                memo.answer(
+                    instance.address,
+                    instance.config,
+                    input_of(instance.config, inputs),
+                    partial(read_parameter, instance, inputs),
+                )
+            )
             addresses.append(instance.address)
         except UnreadableBlockError as unreadable:
             notes.append(unreadable.note)

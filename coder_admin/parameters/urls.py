@@ -1,6 +1,7 @@
 """Whether an icon reads as a URL, by the rules of Go's ``net/url`` (reference dynamic-parameters 10.1)."""
 
 import re
+from functools import lru_cache
 
 _BAD_ESCAPE = re.compile(r"%(?![0-9a-fA-F]{2})")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -9,6 +10,7 @@ _BAD_HOST = re.compile(r"[\s<>\"\\^`{|}]")
 _PORT = re.compile(r":[0-9]*\Z")
 
 
+@lru_cache(maxsize=2048)
 def url_problem(text: str) -> str | None:
     """Why ``text`` is no URL, or None. Empty text, paths and ``data:`` are fine."""
     if _CONTROL.search(text):

@@ -93,7 +93,7 @@ TIME_ZONE = "UTC"
 
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
-STATIC_ROOT = DATA_DIR / "static"
+STATIC_ROOT = DATA_DIR / "static" if PRODUCTION else None
 # Without `collectstatic` the files are served from where they lie; production uses hashed names.
 WHITENOISE_USE_FINDERS = not PRODUCTION
 STORAGES = {

@@ -38,7 +38,7 @@ def secret_key(folder: Path) -> str:
     Two processes that start at once agree: the file is written aside and linked into place, and
     whoever comes second reads the first one's key.
     """
-    given = env.str("CODER_ADMIN_SECRET_KEY", default="")
+    given: str = env.str("CODER_ADMIN_SECRET_KEY", default="")
     if given:
         return given
     path = folder / "secret_key"

@@ -88,7 +88,10 @@ def _outputs(module: Module, variables: dict[str, str], *, as_json: bool) -> int
     evaluation = evaluate(module, variables=variables, context=context)
     if not evaluation.ok:
         return _print_diagnostics(evaluation.diagnostics, as_json=as_json)
-    texts = {name: to_json_text(value) for name, value in evaluation.outputs.items()}
+    try:
+        texts = {name: to_json_text(value) for name, value in evaluation.outputs.items()}
+    except DiagnosticError as problem:
+        return _print_diagnostics([problem.diagnostic], as_json=as_json)
     if as_json:
         members = ", ".join(f"{json.dumps(name)}: {text}" for name, text in texts.items())
         _say(f'{{"outputs": {{{members}}}}}')

@@ -212,11 +212,16 @@ def _report_cycle(path: list[Node], start: Node, diagnostics: list[Diagnostic]) 
         member.in_cycle = True
     if not new:
         return
+    if len(members) == 1 and start.kind == "local":
+        value = start.module.config.locals[start.name].value
+        detail = f"Local value local.{start.name} cannot use its own result as part of its expression."
+        diagnostics.append(error("Self-referencing local value", detail, value.range, "cycle"))
+        return
     names = [_cycle_label(member) for member in members]
     diagnostics.append(
         error(
             "Cycle",
-            f"These values depend on each other, so none of them can be worked out first: "
+            "These values depend on each other, so none of them can be worked out first: "
             f"{', '.join(names)}.",
             start.range,
             "cycle",

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 
 from coder_admin.terraform.cache import BoundedCache
 from coder_admin.terraform.config.declarations import ModuleCall, Output, Resource, Variable
-from coder_admin.terraform.config.loader import Loader, ModuleNode
+from coder_admin.terraform.config.loader import CACHED_SOURCE_BYTES, Loader, ModuleNode
 from coder_admin.terraform.config.tfvars import read_tfvars
-from coder_admin.terraform.diagnostics import Diagnostic, DiagnosticError, error, warning
+from coder_admin.terraform.diagnostics import Diagnostic, DiagnosticError, error, has_errors, warning
 from coder_admin.terraform.evaluation.evaluator import Evaluator
 from coder_admin.terraform.evaluation.inputs import parse_text
 from coder_admin.terraform.evaluation.result import Evaluation
@@ -53,7 +53,7 @@ class Module:
 
 
 _GRAPHS: BoundedCache[tuple[str, ...], tuple[ModuleNode, Graph, list[Diagnostic]]] = BoundedCache(
-    8 * 1024 * 1024
+    CACHED_SOURCE_BYTES
 )
 
 
@@ -79,7 +79,7 @@ def load_module(files: FileSystem, root: str = ".") -> Module:
         found += _call_problems(node)
         return node, graph, [*found, *graph.diagnostics]
 
-    cached, graph, diagnostics = _GRAPHS.get_or_make(key, make, lambda made: 200 * len(made[1].nodes) + 200)
+    cached, graph, diagnostics = _GRAPHS.get_or_make(key, make, lambda _: loader.size + 1)
     return Module(files, cached, graph, diagnostics)
 
 
@@ -132,8 +132,7 @@ def evaluate(
                 warning(
                     "Value for undeclared variable",
                     f'The root module does not declare a variable named "{name}" but a value was found '
-                    f"in a .tfvars "
-                    "file.",
+                    "in a .tfvars file.",
                 )
             )
     for name, raw in (variables or {}).items():
@@ -158,6 +157,7 @@ def evaluate(
         variables=given,
         provider=provider,
         context=context or EvalContext(),
+        broken_files=has_errors(diagnostics),
     )
     evaluator.run(None if targets is None else _wanted(module.graph, targets))
     return evaluator.result(diagnostics)

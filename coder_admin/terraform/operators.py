@@ -29,9 +29,7 @@ from coder_admin.terraform.types import (
 from coder_admin.terraform.unify import unify
 from coder_admin.terraform.values import (
     DYNAMIC_UNKNOWN,
-    FALSE,
     NOT_NULL,
-    TRUE,
     Refinement,
     Value,
     boolean,
@@ -139,23 +137,25 @@ def invert(value: Value) -> Value:
 def decided(operator: int, left: Value, right: Value) -> Value | None:
     """What `&&` or `||` of two bools is when one side alone decides it; None when both count.
 
-    A false side decides `&&` and a true side `||`, so that an error in the other side does not matter.
+    Then an error in the other side does not matter.
     """
-    decides = operator == t.OR
-    marks = left.marks | right.marks
-    if left.data is decides or right.data is decides:
-        return boolean(decides).with_marks(marks)
+    if decides(operator, left) or decides(operator, right):
+        return boolean(operator == t.OR).with_marks(left.marks | right.marks)
     return None
+
+
+def decides(operator: int, side: Value) -> bool:
+    """A true side decides `||`; a false one decides `&&`, and so does null (since Terraform 1.12)."""
+    return side.data is True if operator == t.OR else side.data in (False, None)
 
 
 def logical(operator: int, left: Value, right: Value) -> Value:
     """`&& ||` of two bools of which neither decides alone."""
-    _not_null(left, right)
     marks = left.marks | right.marks
     if type(left.data) is Refinement or type(right.data) is Refinement:
         return UNKNOWN_BOOL.with_marks(marks)
-    result = (left.data and right.data) if operator == t.AND else (left.data or right.data)
-    return (TRUE if result else FALSE).with_marks(marks)
+    _not_null(left, right)
+    return boolean(operator == t.AND).with_marks(marks)
 
 
 def get_attribute(value: Value, name: str) -> Value:
@@ -227,8 +227,8 @@ def index(collection: Value, key: Value) -> Value:
         raise Refused(
             "Invalid index",
             "Elements of a set are identified only by their value and don't have any separate index or "
-            "key to "
-            "select with, so it's only possible to perform operations across all elements of the set.",
+            "key to select with, so it's only possible to perform operations across all elements of the "
+            "set.",
         )
     raise Refused("Invalid index", "This value does not have any indices.")
 
@@ -248,8 +248,7 @@ def _index_sequence(collection: Value, of: ListType | TupleType, key: Value) -> 
         raise Refused(
             "Invalid index",
             f"{_NO_ELEMENT}: indexing a sequence requires a whole number, but the given index has a "
-            f"fractional "
-            "part.",
+            "fractional part.",
         )
     if at < 0:
         raise Refused(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from coder_admin.terraform.diagnostics import DiagnosticError, error
 from coder_admin.terraform.functions.json_text import json_string
 from coder_admin.terraform.numbers import Float, format_number
 from coder_admin.terraform.types import type_to_json
@@ -13,7 +14,7 @@ from coder_admin.terraform.values import Refinement, Value
 def to_json_text(value: Value) -> str:
     """The value as jsonencode() writes it; an unknown one is `{"unknown": true, "type": …}`, at any depth.
 
-    Sensitive marks do not show.
+    Sensitive marks do not show. DiagnosticError for an infinite number.
     """
     parts: list[str] = []
     _write(value, parts)
@@ -31,6 +32,8 @@ def _write(value: Value, parts: list[str]) -> None:
     elif isinstance(data, bool):
         parts.append("true" if data else "false")
     elif isinstance(data, int | Float):
+        if isinstance(data, Float) and data.exponent is None:
+            raise DiagnosticError(error("Value cannot be written", "JSON cannot hold an infinite number."))
         parts.append(format_number(data))
     elif isinstance(data, dict):
         _write_members([(f"{json_string(name)}:", item) for name, item in data.items()], "{}", parts)

@@ -106,6 +106,8 @@ class TypeParser:
 
     def parse(self, node: tree.Node) -> tuple[Type, Defaults]:
         """The type and its defaults. DiagnosticError for what is no type constraint."""
+        if isinstance(node, tree.Broken):
+            return DYNAMIC, NO_DEFAULTS
         if isinstance(node, tree.Parentheses):
             return self.parse(node.expr)
         if isinstance(node, tree.Traversal) and not node.steps:
@@ -116,8 +118,7 @@ class TypeParser:
             raise self.failure(
                 node,
                 "Terraform 0.11 and earlier required type constraints to be given in quotes, but that "
-                "form is now "
-                "deprecated. Remove the quotes around the type.",
+                "form is now deprecated. Remove the quotes around the type.",
                 "Invalid quoted type constraints",
             )
         raise self.failure(
@@ -131,6 +132,12 @@ class TypeParser:
     ) -> DiagnosticError:
         return DiagnosticError(error(summary, detail, self.source.range(node.start, node.end)))
 
+    def parse_variable_type(self, node: tree.Node) -> tuple[Type, Defaults]:
+        """As `parse`, for a variable's own type, where `list` and `map` alone still mean `list(any)`."""
+        if isinstance(node, tree.Traversal) and not node.steps and node.root in ("list", "map"):
+            return _COLLECTIONS[node.root](DYNAMIC), NO_DEFAULTS
+        return self.parse(node)
+
     def keyword(self, node: tree.Traversal) -> Type:
         found = _PRIMITIVES.get(node.root)
         if found is not None:
@@ -143,8 +150,7 @@ class TypeParser:
             raise self.failure(
                 node,
                 "The object type constructor requires one argument specifying the attribute types and "
-                "values as a "
-                "map.",
+                "values as a map.",
             )
         if node.root == "tuple":
             raise self.failure(
@@ -164,7 +170,8 @@ class TypeParser:
         if name not in (*_COLLECTIONS, "object", "tuple"):
             raise self.failure(node, f'Keyword "{name}" is not a valid type constructor.')
         if len(node.arguments) != 1 or node.expand:
-            raise self.failure(node, f"The {name} type constructor requires one argument.")
+            detail = f"The {name} type constructor requires one argument specifying the element type."
+            raise self.failure(node, detail)
         argument = node.arguments[0]
         if name in _COLLECTIONS:
             element, defaults = self.parse(argument)
@@ -183,8 +190,8 @@ class TypeParser:
         if not isinstance(node, tree.ObjectCons):
             raise self.failure(
                 node,
-                "Object type constructor requires a map whose keys are attribute names and whose values are "
-                "the corresponding attribute types.",
+                "Object type constructor requires a map whose keys are attribute names and whose values "
+                "are the corresponding attribute types.",
             )
         attributes: dict[str, Type] = {}
         optional: set[str] = set()
@@ -215,8 +222,8 @@ class TypeParser:
         if len(node.arguments) > 2:
             raise self.failure(
                 node,
-                "Optional attribute modifier expects at most two arguments: the attribute type and a default "
-                "value.",
+                "Optional attribute modifier expects at most two arguments: the attribute type and a "
+                "default value.",
             )
         of, defaults = self.parse(node.arguments[0])
         if len(node.arguments) == 1:

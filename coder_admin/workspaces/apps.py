@@ -17,16 +17,19 @@ class WorkspacesConfig(AppConfig):
         from coder_admin.organizations.models import PREBUILDS_USER_ID
         from coder_admin.provisioning.choices import JobType
         from coder_admin.provisioning.handlers import register
-        from coder_admin.provisioning.worker import on_start
+        from coder_admin.provisioning.worker import on_start, on_stop
 
         from .build_job import BuildHandler
         from .models import Workspace
-        from .processes import restore
+        from .processes import restore, stop_all
 
         register(JobType.WORKSPACE_BUILD, BuildHandler())
         on_start(restore)
+        on_stop(stop_all)
         live = Workspace.objects.filter(deleted=False)
         register_organization_dependents("workspaces", lambda org: live.filter(organization_id=org).count())
+        people = live.exclude(owner_id=PREBUILDS_USER_ID)
+        register_workspace_counter(lambda template: people.filter(template_id=template).count())
         register_user_dependents("workspaces", lambda owner: live.filter(owner_id=owner).count())
         people = live.exclude(owner_id=PREBUILDS_USER_ID)
         register_workspace_counter(lambda template: people.filter(template_id=template).count())

@@ -22,16 +22,9 @@ supervisor = AgentSupervisor()
 """The one of this process."""
 
 
-class AgentProcesses:
-    """The agents as a part of `manage.py up`: brought back at its start, ended at its stop."""
-
-    def start(self) -> None:
-        count = restore()
-        if count:
-            log.info("agents restored", workspaces=count)
-
-    def stop(self) -> None:
-        supervisor.stop_all()
+def stop_all() -> None:
+    """Stop every agent of this process; they come back with the next worker."""
+    supervisor.stop_all()
 
 
 def workspace_folder(workspace_id: uuid.UUID) -> Path:

@@ -14,7 +14,10 @@ from coder_admin.agent.cron import CronError, parse_cron
 def _field(low: int, high: int) -> st.SearchStrategy[str]:
     number = st.integers(low, high)
     span = st.tuples(number, number).map(lambda pair: f"{min(pair)}-{max(pair)}")
-    step = st.one_of(st.just("*"), span).flatmap(lambda base: st.integers(1, 20).map(lambda n: f"{base}/{n}"))
+    # cronsim reads "4-4/2" as "4/2" (to the end of the field); here as everywhere a range is a range.
+    wide = st.tuples(number, number).filter(lambda pair: pair[0] != pair[1])
+    base = st.one_of(st.just("*"), wide.map(lambda pair: f"{min(pair)}-{max(pair)}"))
+    step = base.flatmap(lambda base: st.integers(1, 20).map(lambda n: f"{base}/{n}"))
     item = st.one_of(number.map(str), span, step)
     return st.one_of(st.just("*"), st.lists(item, min_size=1, max_size=3).map(",".join))
 

@@ -17,7 +17,10 @@ _PARENT = """
 import json, subprocess, sys, threading, time
 def start():
     # From a thread that ends at once, as the app does it.
-    agent = subprocess.Popen(json.loads(sys.argv[1]), env=json.loads(sys.argv[2]), stdin=subprocess.PIPE)
+    # Its output goes through a pipe that breaks with the parent.
+    pipe = subprocess.PIPE
+    command, env = map(json.loads, sys.argv[1:])
+    agent = subprocess.Popen(command, env=env, stdin=pipe, stdout=pipe, stderr=subprocess.STDOUT)
     print(agent.pid, flush=True)
     keep.append(agent)
 keep = []

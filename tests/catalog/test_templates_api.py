@@ -13,7 +13,8 @@ from rest_framework.test import APIClient
 from coder_admin.audit.models import AuditLog
 from coder_admin.catalog import guards
 from coder_admin.catalog.models import Template
-from coder_admin.organizations.models import Organization, User
+from coder_admin.organizations.models import PREBUILDS_USER_ID, Organization, User
+from coder_admin.workspaces.models import Workspace
 
 from .factories import make_group, make_organization, make_template, make_user, make_version, unique
 
@@ -199,3 +200,16 @@ def test_bad_access_list_changes_nothing(organization: Organization, admin: User
     assert answer.status_code == 400
     assert [v["field"] for v in answer.json()["validations"]] == ["user_perms", "group_perms"]
     assert login(admin).get(f"{API}/templates/{template.id}/acl").json()["users"] == []
+
+
+def test_workspaces_of_people_hold_a_template_and_prebuilds_do_not(
+    organization: Organization, admin: User, member: User, login: Login
+) -> None:
+    template = make_template(admin, organization)
+    prebuilds = User.objects.get(pk=PREBUILDS_USER_ID)
+    for owner, name in ((prebuilds, "prebuild-a"), (member, "mine")):
+        Workspace.objects.create(owner=owner, organization=organization, template=template, name=name)
+    client = login(admin)
+    assert client.delete(f"{API}/templates/{template.id}").status_code == 400
+    Workspace.objects.filter(owner=member).update(deleted=True)
+    assert client.delete(f"{API}/templates/{template.id}").status_code == 200

@@ -68,8 +68,6 @@ def test_parameter_table_as_written(row: dict[str, Any]) -> None:
 def test_preset_block(row: dict[str, Any]) -> None:
     if row.get("uncertain"):
         pytest.skip(row["uncertain"])
-    if row["name"] == "schedules overlap":
-        pytest.importorskip("prebuilds.schedule")
     output = render(PARAMETERS + row["hcl"])
     if gist := row["expect"].get("error_gist"):
         assert any(says(problem, gist) for problem in problems(output)), problems(output)

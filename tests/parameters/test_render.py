@@ -1,4 +1,4 @@
-"""What a render does with templates that are incomplete, wrong or hostile (reference dynamic-parameters 4)."""
+"""What a render does with templates that are incomplete, wrong or hostile (reference section 4)."""
 
 from __future__ import annotations
 
@@ -108,7 +108,8 @@ def test_options_that_cannot_be_resolved() -> None:
 
 
 def test_dynamic_options_that_become_empty_change_the_form_type() -> None:
-    dynamic = 'dynamic "option" {\n for_each = local.list\n content {\n name = option.value\n value = option.value\n }\n}'
+    content = "content {\n name = option.value\n value = option.value\n }"
+    dynamic = f'dynamic "option" {{\n for_each = local.list\n {content}\n}}'
     full, empty = 'locals { list = ["a"] }\n', "locals { list = [] }\n"
     assert one(render(full + parameter("p", dynamic)), "p").form_type == "radio"
     assert one(render(empty + parameter("p", dynamic)), "p").form_type == "input"
@@ -117,9 +118,15 @@ def test_dynamic_options_that_become_empty_change_the_form_type() -> None:
 
 def test_written_but_unusable_arguments_read_as_absent() -> None:
     hcl = parameter(
-        "p", "description = null", 'mutable = "true"', 'order = "x"', 'styling = "{"', 'type = "number"', "default = 5",
+        "p",
+        "description = null",
+        'mutable = "true"',
+        'order = "x"',
+        'styling = "{"',
+        'type = "number"',
+        "default = 5",
         'validation {\n min = 1.9\n max = "7"\n}',
-    )  # fmt: skip
+    )
     found = one(render(hcl), "p")
     assert (found.description, found.mutable, found.order, dict(found.styling)) == ("", False, 0, {})
     assert (found.validations[0].min, found.validations[0].max) == (1, None)
@@ -147,9 +154,23 @@ def test_owner_is_given_under_any_label() -> None:
 
 
 def test_plan_data_joins_what_is_written() -> None:
-    plan = {"prior_state": {"values": {"root_module": {"resources": [
-        {"mode": "data", "type": "aws_ami", "name": "x", "values": {"id": "ami-1", "owner": None}},
-        {"mode": "managed", "type": "aws_vm", "name": "y", "values": {"id": "vm"}}]}}}}  # fmt: skip
+    plan = {
+        "prior_state": {
+            "values": {
+                "root_module": {
+                    "resources": [
+                        {
+                            "mode": "data",
+                            "type": "aws_ami",
+                            "name": "x",
+                            "values": {"id": "ami-1", "owner": None},
+                        },
+                        {"mode": "managed", "type": "aws_vm", "name": "y", "values": {"id": "vm"}},
+                    ]
+                }
+            }
+        }
+    }
     hcl = 'data "aws_ami" "x" {\n  owner = "self"\n}\n' + parameter(
         "p", 'default = "${data.aws_ami.x.id} of ${data.aws_ami.x.owner}"'
     )
@@ -202,8 +223,10 @@ def test_override_files_are_merged() -> None:
 
 def test_presets_and_tags_see_the_inputs() -> None:
     hcl = parameter("p", 'default = "1"') + (
-        'data "coder_workspace_preset" "a" {\n  name = "a"\n  parameters = { p = data.coder_parameter.p.value }\n}\n'
-        'data "coder_workspace_tags" "t" {\n  tags = { p = data.coder_parameter.p.value, n = 1, gone = null }\n}\n'
+        'data "coder_workspace_preset" "a" {\n  name = "a"\n'
+        "  parameters = { p = data.coder_parameter.p.value }\n}\n"
+        'data "coder_workspace_tags" "t" {\n'
+        "  tags = { p = data.coder_parameter.p.value, n = 1, gone = null }\n}\n"
     )
     output = render(hcl, {"p": "2"})
     assert output.presets[0].parameters == {"p": "2"}
@@ -211,7 +234,8 @@ def test_presets_and_tags_see_the_inputs() -> None:
 
 
 def test_budget_is_a_diagnostic() -> None:
-    hcl = "locals {\n  a = [for i in range(1000) : [for j in range(1000) : [for k in range(1000) : i + j + k]]]\n}\n"
+    loops = "[for i in range(1000) : [for j in range(1000) : [for k in range(1000) : i + j + k]]]"
+    hcl = f"locals {{\n  a = {loops}\n}}\n"
     output = render(hcl + parameter("p", 'default = "1"') + parameter("q", "default = length(local.a)"))
     assert any(note.code == "budget" for note in output.errors)
 
@@ -233,9 +257,26 @@ def test_odd_arguments_never_raise(line: str) -> None:
 
 
 _expressions = st.sampled_from(
-    ['"x"', "1", "true", "null", "[]", '["a"]', "{}", "local.l", "var.v", "data.coder_parameter.b.value", "data.x.y.z",
-     '"${local.l}${var.v}"', "[for i in [1,2] : i]", "try(local.none, 2)", "1/0", "file(\"nope\")", "sensitive(\"s\")"]
-)  # fmt: skip
+    [
+        '"x"',
+        "1",
+        "true",
+        "null",
+        "[]",
+        '["a"]',
+        "{}",
+        "local.l",
+        "var.v",
+        "data.coder_parameter.b.value",
+        "data.x.y.z",
+        '"${local.l}${var.v}"',
+        "[for i in [1,2] : i]",
+        "try(local.none, 2)",
+        "1/0",
+        'file("nope")',
+        'sensitive("s")',
+    ]
+)
 _arguments = st.sampled_from(
     [
         "name",
@@ -291,3 +332,18 @@ def test_render_never_raises_and_never_sends_null_lists(
     owner = Owner(name="ada", groups=("Everyone",))
     again.render(owner, {"a": "other", "b": "other"})
     assert again.render(owner, inputs).wire(3) == output.wire(3)
+
+
+def test_what_is_kept_between_renders_never_shows_in_another_form() -> None:
+    hcl = parameter("a", 'default = "1"') + parameter("b", 'default = "${data.coder_parameter.a.value}!"')
+    template = compile_template(MemoryFileSystem({"main.tf": hcl}))
+    one_form, other_form = Renderer(template), Renderer(template)
+
+    def shown(form: Renderer, **inputs: str) -> list[str]:
+        return [found.value.value for found in form.render(inputs=inputs).parameters]
+
+    assert shown(one_form) == ["1", "1!"]
+    assert shown(other_form, a="2") == ["2", "2!"]
+    assert shown(one_form) == ["1", "1!"]
+    assert shown(other_form, b="x") == ["1", "x"]
+    assert shown(one_form, a="2") == ["2", "2!"]

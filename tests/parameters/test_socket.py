@@ -9,6 +9,7 @@ import uuid
 from typing import Any
 
 import pytest
+from django.utils import timezone
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
@@ -17,7 +18,10 @@ from coder_admin.catalog.models import TemplateVersion
 from coder_admin.files.cache import file_cache
 from coder_admin.organizations.models import Organization, User
 from coder_admin.parameters import consumers
+from coder_admin.provisioning.limits import Line
+from coder_admin.provisioning.services import job_complete_without_worker, log_append
 from tests.catalog.factories import (
+    actor_of,
     make_file,
     make_group,
     make_organization,
@@ -247,3 +251,24 @@ def test_version_without_metadata_is_static(world: World) -> None:
         first = receive(socket)
         assert first["parameters"] == []
         assert "missing metadata" in first["diagnostics"][0]["summary"]
+
+
+def test_log_of_an_import_is_followed_to_its_end(world: World) -> None:
+    version = world.make(done=False)
+    log_append(
+        job_id=version.job_id, lines=[Line(timezone.now(), "Parsing template", "one", "info", "provisioner")]
+    )
+    url = f"ws://127.0.0.1:{world.port}/api/v2/templateversions/{version.id}/logs?follow"
+    with connect(
+        url,
+        additional_headers={"Cookie": cookie_of(world.admin)},
+        origin=f"http://127.0.0.1:{world.port}",
+        open_timeout=20,
+    ) as socket:
+        assert receive(socket)["output"] == "one"
+        line = Line(timezone.now(), "Parsing template", "two", "info", "provisioner")
+        log_append(job_id=version.job_id, lines=[line])
+        assert receive(socket)["output"] == "two"
+        job_complete_without_worker(actor=actor_of(world.admin), job_id=version.job_id)
+        with pytest.raises(ConnectionClosed):
+            socket.recv(timeout=20)

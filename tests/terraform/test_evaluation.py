@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
@@ -25,6 +26,7 @@ from coder_admin.terraform import (
     to_python,
     unknown,
 )
+from coder_admin.terraform.cache import BoundedCache
 from coder_admin.terraform.types import STRING
 
 
@@ -278,11 +280,12 @@ def test_validation_names_the_rule_and_the_message() -> None:
 def test_conditions_of_resources_and_outputs() -> None:
     evaluation = run(
         """
+        variable "n" { default = 1 }
         resource "t" "a" {
           x = 1
           lifecycle {
             precondition {
-              condition     = 1 > 2
+              condition     = var.n > 2
               error_message = "before"
             }
             postcondition {
@@ -298,7 +301,7 @@ def test_conditions_of_resources_and_outputs() -> None:
         output "o" {
           value = 1
           precondition {
-            condition     = false
+            condition     = var.n == 2
             error_message = "output"
           }
         }
@@ -430,3 +433,89 @@ def test_sensitive_and_unknown_follow_the_data() -> None:
     known = evaluation.outputs["u"].data["known"]
     assert to_python(known) == 1
     assert string("a") == string("a")
+
+
+@pytest.mark.parametrize(
+    ("text", "summary", "line"),
+    [
+        ('locals { a = local.a }\n', "Self-referencing local value", 1),
+        ('locals {\n  a = local.b\n  b = [local.a]\n}\n', "Cycle", 2),
+        ('variable "v" { type = "string" }\n', "Invalid quoted type constraints", 1),
+        ('variable "v" { type = foo }\n', "Invalid type specification", 1),
+        ('variable "v" {\n  default  = null\n  nullable = false\n}\n',
+         "Invalid default value for variable", 2),
+        ('check "c" {\n  assert {\n    condition     = true\n    error_message = "x"\n  }\n}\n',
+         "Invalid assert expression", 3),
+        ('resource "terraform_data" "a" {\n  inpt = 1\n}\n', "Unsupported argument", 2),
+        ('resource "terraform_data" "a" {\n  input = terraform_data.a.id\n}\n', "Self-referential block", 2),
+        ('resource "t" "a" {\n  for_each = toset([1])\n}\n', "Invalid for_each set argument", 2),
+        ('resource "t" "a" {\n  count = -1\n}\n', "Invalid count argument", 2),
+        ('locals {\n  x {}\n}\n', 'Unexpected "x" block', 2),
+        ('resource "t" {\n}\n', "Missing name for resource", 1),
+        ('variabl "x" {\n}\n', "Unsupported block type", 1),
+        ('module "m" {\n}\n', "Missing required argument", 1),
+        ('locals {\n  a = {a.b = 1}\n}\n', "Reference to undeclared resource", 2),
+        ('locals {\n  a = {local.b.c = 1}\n  b = {c = 1}\n}\n', "Ambiguous attribute key", 2),
+        ('locals {\n  a = nosuch(1)\n}\n', "Call to unknown function", 2),
+    ],
+)  # fmt: skip
+def test_wrong_modules_get_one_error_where_the_mistake_is(text: str, summary: str, line: int) -> None:
+    found = [item for item in run(text).diagnostics if item.is_error]
+    assert [(item.summary, item.range.start.line if item.range else 0) for item in found] == [(summary, line)]
+
+
+def test_an_argument_that_does_not_parse_is_no_missing_argument() -> None:
+    evaluation = run('output "x" {\n  value = 1 1\n}\nlocals {\n  a = )\n  b = local.a\n}\n')
+    assert errors(evaluation) == ["Missing newline after argument", "Invalid expression"]
+    assert not evaluation.outputs["x"].is_known
+
+
+@pytest.mark.parametrize(
+    ("expression", "wanted"),
+    [
+        ("true && null", False),
+        ("null || true", True),
+        ("[1][5] == 1 || true", True),
+        ("false && [1][5] == 1", False),
+        ("try(nosuch(1), 2)", 2),
+        ("can(true && null)", True),
+        ("true ? 1 : [1][5]", 1),
+    ],
+)
+def test_a_deciding_side_hides_errors_of_the_other(expression: str, wanted: object) -> None:
+    evaluation = run(f'output "x" {{\n  value = {expression}\n}}\n')
+    assert evaluation.ok, evaluation.diagnostics
+    assert to_python(evaluation.outputs["x"]) == wanted
+
+
+def test_threads_share_a_module_without_disturbing_each_other() -> None:
+    module = load_module(
+        MemoryFileSystem(
+            {
+                "main.tf": 'variable "v" {}\nlocals { w = [for i in range(50) : "${var.v}-${i}"] }\n'
+                'module "m" {\n  source = "./m"\n  for_each = toset(local.w)\n  v = each.key\n}\n'
+                'output "x" { value = join(",", [for key, found in module.m : found.out]) }\n',
+                "m/main.tf": 'variable "v" {}\noutput "out" { value = upper(var.v) }\n',
+            }
+        )
+    )
+
+    def once(name: str) -> str:
+        return str(to_python(evaluate(module, variables={"v": name}).outputs["x"]))
+
+    names = [f"n{at}" for at in range(12)]
+    alone = [once(name) for name in names]
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(once, names * 3)) == alone * 3
+
+
+def test_caches_forget_what_was_used_least_recently() -> None:
+    cache: BoundedCache[str, str] = BoundedCache(10)
+    for name in "abc":
+        cache.get_or_make(name, lambda name=name: name * 2, lambda _: 4)  # type: ignore[misc]
+    assert cache.get("a") is None
+    assert cache.get("b") == "bb"
+    cache.get_or_make("d", lambda: "dd", lambda _: 4)
+    assert (cache.get("b"), cache.get("c")) == ("bb", None)
+    assert cache.get_or_make("huge", lambda: "x", lambda _: 11) == "x"
+    assert cache.get("huge") is None

@@ -13,6 +13,7 @@ from coder_admin.terraform import (
     Budget,
     DirectoryFileSystem,
     EvalContext,
+    Evaluation,
     MemoryFileSystem,
     evaluate,
     load_module,
@@ -162,6 +163,20 @@ def test_long_is_not_deep(text: str) -> None:
     evaluation = evaluate(load_module(MemoryFileSystem({"main.tf": text})))
     assert evaluation.ok, evaluation.diagnostics[:2]
     assert time.monotonic() - started < SECONDS
+
+
+@pytest.mark.parametrize("stack", [0, 300, 600])
+def test_deep_operators_on_a_full_stack_are_a_diagnostic_or_a_value(stack: int) -> None:
+    level = "true || false && 1 == 2 < 3 + 4 * [(".replace("2 < 3", "2")
+    text = output(level * 38 + "1" + ")][0]" * 38)
+
+    def evaluated(depth: int) -> Evaluation:
+        if depth:
+            return evaluated(depth - 1)
+        return evaluate(load_module(MemoryFileSystem({"main.tf": text + f"# {stack}\n"})))
+
+    evaluation = evaluated(stack)
+    assert evaluation.ok or [found.code for found in evaluation.diagnostics] == ["budget"]
 
 
 def test_modules_that_multiply_are_bounded() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django import forms
-from django.contrib.auth import authenticate, login, logout
+from django.contrib.auth import login, logout
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.shortcuts import render
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -11,6 +11,8 @@ from django.views.decorators.debug import sensitive_post_parameters
 
 from coder_admin.dashboard.http import back
 from coder_admin.dashboard.middleware import THEMES
+from coder_admin.foundation.errors import NotAuthenticated, TooManyRequests
+from coder_admin.organizations import services
 
 YEAR = 365 * 24 * 3600
 
@@ -48,11 +50,15 @@ def sign_in(request: HttpRequest) -> HttpResponse:
         return HttpResponseRedirect(_target(request))
     form = SignInForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
-        user = authenticate(request, **form.cleaned_data)
-        if user is not None:
+        try:
+            user = services.check_login(
+                login=form.cleaned_data["username"], password=form.cleaned_data["password"]
+            )
+        except (NotAuthenticated, TooManyRequests) as refusal:
+            form.add_error(None, str(refusal))
+        else:
             login(request, user)
             return HttpResponseRedirect(_target(request))
-        form.add_error(None, "Username or password is wrong. Both are case-sensitive except the username.")
     return render(
         request,
         "session/sign_in.html",
@@ -65,6 +71,8 @@ def sign_out(request: HttpRequest) -> HttpResponse:
     """End the session."""
     if request.method != "POST":
         return HttpResponseNotAllowed(["POST"])
+    if request.user.is_authenticated:
+        services.logout(user=request.user)
     logout(request)
     return HttpResponseRedirect("/login")
 

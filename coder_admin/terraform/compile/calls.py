@@ -91,7 +91,7 @@ def _plain_name(name: str) -> str:
     raise StaticProblem(
         "Unknown provider function",
         f'The function namespace "{namespace}" is not valid. Provider function calls must use the '
-        f'"provider::" '
+        '"provider::" '
         "namespace prefix.",
     )
 
@@ -117,8 +117,7 @@ def _no_template_reference(site: Site) -> Run:
         raise site.failure(
             "Invalid function argument",
             'Invalid value for "template" parameter: templatestring renders a template that is stored '
-            "elsewhere; "
-            "this argument must be a direct reference to an object that holds it.",
+            "elsewhere; this argument must be a direct reference to an object that holds it.",
         )
 
     return run

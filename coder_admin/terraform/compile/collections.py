@@ -56,7 +56,7 @@ def compile_tuple(compiler: Compiler, node: tree.TupleCons) -> Run:
 
 def compile_object(compiler: Compiler, node: tree.ObjectCons) -> Run:
     items = [
-        (compiler.compile(key), compiler.compile(value), compiler.site_of(key)) for key, value in node.items
+        (_key(compiler, key), compiler.compile(value), compiler.site_of(key)) for key, value in node.items
     ]
     keys = [compiler.constants.get(key) for key, _, _ in items]
     names = [key.data for key in keys if key is not None and key.type is STRING and not key.is_null]
@@ -88,6 +88,23 @@ def compile_object(compiler: Compiler, node: tree.ObjectCons) -> Run:
         if not known:
             return DYNAMIC_UNKNOWN.with_marks(marks)
         return env.meter.weigh(object_(result)).with_marks(marks)
+
+    return run
+
+
+def _key(compiler: Compiler, node: tree.Node) -> Run:
+    """The key of an item. A reference without parentheses is refused, but only when it is evaluated."""
+    code = compiler.compile(node)
+    if not isinstance(node, tree.Traversal):
+        return code
+    site = compiler.site_of(node)
+
+    def run(_env: Env) -> Value:
+        raise site.failure(
+            "Ambiguous attribute key",
+            "If this expression is intended to be a reference, wrap it in parentheses. If it's instead "
+            "intended as a literal name containing periods, wrap it in quotes to create a string literal.",
+        )
 
     return run
 
@@ -266,8 +283,8 @@ def _for_object(head: _Head, key_code: Run, key_site: Site, value: Run, *, group
                 raise key_site.failure(
                     "Duplicate object key",
                     f"Two different items produced the key \"{name}\" in this 'for' expression. If "
-                    f"duplicates are "
-                    "expected, use the ellipsis (...) after the value expression to enable grouping by key.",
+                    "duplicates are expected, use the ellipsis (...) after the value expression to enable "
+                    "grouping by key.",
                 )
             result[name] = value(env)
         if not known:

@@ -18,6 +18,7 @@ from coder_admin.terraform.numbers import Float, NumberError, parse_number
 from coder_admin.terraform.operators import Refused
 from coder_admin.terraform.syntax import tokens as t
 from coder_admin.terraform.syntax import tree
+from coder_admin.terraform.syntax.reader import TOO_DEEP
 from coder_admin.terraform.syntax.source import SourceText
 from coder_admin.terraform.types import BOOL, NUMBER, STRING
 from coder_admin.terraform.values import DYNAMIC_UNKNOWN, NULL, Value, boolean, string, unknown
@@ -45,7 +46,13 @@ class Compiler:
 
     def finish(self, node: tree.Node) -> Compiled:
         """Compile a whole expression."""
-        code = self.compile(node)
+        try:
+            code = self.compile(node)
+        except RecursionError:
+            where = self.source.range(node.start, node.end)
+            detail = "Split this expression into several local values."
+            self.problems.append(error(TOO_DEEP, detail, where, "budget"))
+            code = self.constant(DYNAMIC_UNKNOWN)
         return Compiled(
             code,
             self.most,
@@ -99,6 +106,9 @@ class Compiler:
         if isinstance(value, str):
             return self.constant(string(value))
         return self.constant(NULL if value is None else boolean(value))
+
+    def broken(self, _node: tree.Broken) -> Run:
+        return self.constant(DYNAMIC_UNKNOWN)
 
     def number(self, node: tree.NumberLiteral) -> Run:
         return self.constant(Value(NUMBER, self.number_of(node)))
@@ -230,8 +240,7 @@ class Compiler:
                     right = operators.operand(right, BOOL, "right")
                     result = operators.decided(operator, left, right)
                     if result is not None:
-                        decider = left if left.data is (operator == t.OR) else right
-                        left_error = left_error if decider is left else right_error
+                        left_error = left_error if operators.decides(operator, left) else right_error
                     elif left_error is not None or right_error is not None:
                         left_error = left_error or right_error
                         result = operators.UNKNOWN_BOOL
@@ -310,6 +319,7 @@ def attempt(code: Run, env: Env, failed: Value = DYNAMIC_UNKNOWN) -> tuple[Value
 
 _METHODS: dict[type[tree.Node], Callable[[Compiler, Any], Run]] = {
     tree.Literal: Compiler.literal,
+    tree.Broken: Compiler.broken,
     tree.NumberLiteral: Compiler.number,
     tree.Traversal: Compiler.traversal,
     tree.RelativeTraversal: Compiler.relative,

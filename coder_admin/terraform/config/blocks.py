@@ -12,7 +12,7 @@ from coder_admin.terraform.config.declarations import (
     Resource,
     Section,
 )
-from coder_admin.terraform.config.names import ModuleResolver
+from coder_admin.terraform.config.names import BUILTIN_ARGUMENTS, ModuleResolver, did_you_mean
 from coder_admin.terraform.config.sections import section as section_of
 from coder_admin.terraform.model import Mode
 from coder_admin.terraform.syntax import tree
@@ -59,10 +59,28 @@ class BodyCompiler:
                 self.references_only(source, block.body, ModuleResolver(decoder.names, repeat, True))
             elif block.type not in _META_BLOCKS:
                 self.block(found.body, source, block, resolver)
+        self.check_builtin(found, section)
         references = [reference for compiled in self.seen for reference in compiled.references]
         found.references = tuple(dict.fromkeys([*references, *found.depends_on]))
         self.check_self(found, section)
         return found
+
+    def check_builtin(self, found: Resource, section: Section) -> None:
+        """Arguments of the types that are part of the language itself are known."""
+        known = BUILTIN_ARGUMENTS.get(found.type)
+        if known is None or found.mode == "data":
+            return
+        for name, located in section.attributes.items():
+            if name not in (*known, *_META):
+                hint = did_you_mean(name, known)
+                self.decoder.report(
+                    "Unsupported argument",
+                    f'An argument named "{name}" is not expected here.{hint}',
+                    located.range,
+                )
+        for source, block in section.blocks:
+            if block.type not in (*_META_BLOCKS, "dynamic"):
+                self.decoder.sections.unsupported_block(source, block, known)
 
     def check_self(self, found: Resource, section: Section) -> None:
         for compiled in self.seen:
@@ -73,6 +91,7 @@ class BodyCompiler:
                         f"Configuration for {found.address} may not refer to itself.",
                         compiled.range,
                     )
+                    compiled.problems = (self.decoder.config.diagnostics[-1],)
                     found.references = tuple(r for r in found.references if r != reference)
                     return
 

@@ -116,7 +116,7 @@ class Decoder:
 
     def flag(self, section: Section, name: str, default: bool) -> bool:
         value = self.constant(section, name)
-        if value is None or value.data is None:
+        if value is None or value.data is None or not value.is_known:
             return default
         if value.data in (True, "true"):
             return True
@@ -170,7 +170,7 @@ class Decoder:
     def variable_type(self, found: Variable, kind: Located) -> None:
         parser = TypeParser(kind.source, lambda node: constant(kind.source, node))
         try:
-            found.type, found.defaults = parser.parse(kind.attribute.expr)
+            found.type, found.defaults = parser.parse_variable_type(kind.attribute.expr)
         except DiagnosticError as problem:
             self.config.diagnostics.append(problem.diagnostic)
             return
@@ -183,6 +183,12 @@ class Decoder:
         value = self.constant(section, "default")
         if value is None:
             value = Value(DYNAMIC, None)  # wrong, and reported: the variable still counts as optional
+        if value.data is None and not found.nullable:
+            self.report(
+                "Invalid default value for variable",
+                "A null default value is not valid when nullable=false.",
+                located.value_range,
+            )
         try:
             found.default = convert(found.defaults.apply(value), found.type)
         except ConversionError as problem:
@@ -255,8 +261,7 @@ class Decoder:
                 self.report(
                     'Invalid combination of "count" and "for_each"',
                     'The "count" and "for_each" meta-arguments are mutually-exclusive, only one should '
-                    "be used to be "
-                    f"explicit about the number of {subject} to be created.",
+                    f"be used to be explicit about the number of {subject} to be created.",
                     section.attributes["for_each"].range,
                 )
             return "for_each"
@@ -267,6 +272,8 @@ class Decoder:
         if located is None:
             return ()
         expr = located.attribute.expr
+        if isinstance(expr, tree.Broken):
+            return ()
         if not isinstance(expr, tree.TupleCons):
             self.report("Invalid expression", "A static list expression is required.", located.value_range)
             return ()
@@ -278,8 +285,8 @@ class Decoder:
             else:
                 self.report(
                     "Invalid expression",
-                    "A single static variable reference is required: only attribute access and indexing with "
-                    "constant keys. No calculations, function calls, template expressions, etc are "
+                    "A single static variable reference is required: only attribute access and indexing "
+                    "with constant keys. No calculations, function calls, template expressions, etc are "
                     "allowed here.",
                     located.source.range(item.start, item.end),
                 )
@@ -310,11 +317,16 @@ class Decoder:
         if condition is None:
             return None
         text = None if message is None else self.compile(Located(source, message), resolver)
-        return Rule(
-            self.compile(Located(source, condition), resolver),
-            text,
-            source.range(condition.expr.start, condition.expr.end),
-        )
+        compiled = self.compile(Located(source, condition), resolver)
+        if not compiled.references and not compiled.problems and not isinstance(condition.expr, tree.Broken):
+            self.report(
+                f"Invalid {block.type} expression",
+                "The condition expression must refer to at least one object from elsewhere in the "
+                "configuration, or else its result would not be checking anything.",
+                compiled.range,
+            )
+            return None
+        return Rule(compiled, text, compiled.range)
 
     def check(self, name: str, section: Section) -> Check:
         for source, block in section.blocks:

@@ -11,6 +11,8 @@ from coder_admin.terraform.environment import Env
 from coder_admin.terraform.syntax import tree
 from coder_admin.terraform.values import DYNAMIC_UNKNOWN, Value, normalized, string
 
+# What a block of these types may hold, and what references to it may ask for.
+BUILTIN_ARGUMENTS: dict[str, tuple[str, ...]] = {"terraform_data": ("input", "triggers_replace")}
 BUILTIN_ATTRIBUTES: dict[str, frozenset[str]] = {
     "terraform_data": frozenset({"id", "input", "output", "triggers_replace"}),
 }
@@ -77,8 +79,7 @@ class ModuleResolver:
             raise StaticProblem(
                 "Invalid reference",
                 "A reference to a resource type must be followed by at least one attribute access, "
-                "specifying the "
-                "resource name.",
+                "specifying the resource name.",
             )
         return self._resource("managed", traversal, -1)
 
@@ -123,8 +124,14 @@ class ModuleResolver:
                 f'No module call named "{name}" is declared in {self.names.display}.{hint}',
             )
         repeat = self.names.modules[name]
-        _check_key(traversal, 1, repeat, f"module.{name}", "module")
         steps = traversal.steps
+        if repeat == "count" and len(steps) > 1 and isinstance(steps[1], tree.AttributeStep):
+            raise StaticProblem(
+                "Unsupported attribute",
+                "Can't access attributes on a list of objects. Did you mean to access attribute "
+                f'"{steps[1].name}" '
+                "for a specific element of the list, or across all elements of the list?",
+            )
         after = 2 if repeat and len(steps) > 1 and isinstance(steps[1], tree.IndexStep) else 1
         output: str | None = None
         if (not repeat or after == 2) and len(steps) > after:
@@ -147,7 +154,7 @@ class ModuleResolver:
         if repeat is None:
             raise StaticProblem("Reference to undeclared resource", self._undeclared(mode, kind, name))
         used = at + 2
-        _check_key(traversal, used, repeat, address, "resource")
+        _check_key(traversal, used, repeat, address)
         _check_builtin(traversal, used, kind, repeat)
         read, taken = _resource_reader(key, repeat, traversal.steps[used:])
         return read, used + taken, Reference(mode, key[1], text=address)
@@ -204,18 +211,17 @@ class ModuleResolver:
                 raise StaticProblem(
                     'Invalid "self" reference',
                     'The "self" object is not available in this context. This object can be used only in '
-                    "resource "
-                    "provisioner, connection, and postcondition blocks.",
+                    "resource provisioner, connection, and postcondition blocks.",
                 )
-            return _self, 0, None
+            return _self, 0, Reference("self", "")
         name = _attribute(traversal, 0)
         if root == "count":
             if name != "index":
                 raise StaticProblem(
                     'Invalid "count" attribute',
                     f'The "count" object does not have an attribute named "{name}". The only supported '
-                    f"attribute is "
-                    "count.index, which is the index of each instance of a resource block that has the "
+                    "attribute is count.index, which is the index of each instance of a resource block "
+                    "that has the "
                     '"count" '
                     "argument set.",
                 )
@@ -279,8 +285,7 @@ def _attribute(traversal: tree.Traversal, at: int, what: str = "") -> str:
         raise StaticProblem(
             "Invalid reference",
             f'The "{traversal.root}" object must be followed by two attribute names: the type and the '
-            f"resource "
-            "name.",
+            "resource name.",
         )
     raise StaticProblem(
         "Invalid reference",
@@ -294,7 +299,7 @@ def _step_name(step: tree.Step) -> str | None:
     return step.key if isinstance(step.key, str) else None
 
 
-def _check_key(traversal: tree.Traversal, at: int, repeat: str, address: str, what: str) -> None:
+def _check_key(traversal: tree.Traversal, at: int, repeat: str, address: str) -> None:
     """A reference to something repeated needs a key, one to something single must not have one."""
     if len(traversal.steps) <= at:
         return
@@ -302,17 +307,17 @@ def _check_key(traversal: tree.Traversal, at: int, repeat: str, address: str, wh
     if repeat and isinstance(step, tree.AttributeStep):
         example = "[each.key]" if repeat == "for_each" else "[count.index]"
         raise StaticProblem(
-            f"Missing {what} instance key",
+            "Missing resource instance key",
             f'Because {address} has "{repeat}" set, its attributes must be accessed on specific '
-            f"instances.\n\nFor "
-            f"example, to correlate with indices of a referring resource, use:\n    {address}{example}",
+            "instances.\n\nFor example, to correlate with indices of a referring resource, use:\n    "
+            f"{address}{example}",
         )
-    if not repeat and isinstance(step, tree.IndexStep) and what == "resource":
+    if not repeat and isinstance(step, tree.IndexStep):
         raise StaticProblem(
             "Unexpected resource instance key",
             f'Because {address} does not have "count" or "for_each" set, references to it must not '
-            f"include an "
-            "index key. Remove the bracketed index to refer to the single instance of this resource.",
+            "include an index key. Remove the bracketed index to refer to the single instance of this "
+            "resource.",
         )
 
 

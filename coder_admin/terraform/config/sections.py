@@ -83,8 +83,7 @@ class Sections:
         self.report(
             f"Invalid {kind} {what}",
             "A name must start with a letter or underscore and may contain only letters, digits, "
-            "underscores, and "
-            "dashes.",
+            "underscores, and dashes.",
             source.range(label.start, label.end),
         )
 
@@ -115,7 +114,8 @@ class Sections:
 
     def add_locals(self, source: SourceText, block: tree.BlockNode) -> None:
         for inner in block.body.blocks:
-            self.unsupported_block(source, inner, ())
+            where = source.range(inner.start, inner.type_end)
+            self.report(f'Unexpected "{inner.type}" block', "Blocks are not allowed here.", where)
         for name, attribute in block.body.attributes.items():
             before = self.locals.get(name)
             if before is None:
@@ -125,8 +125,7 @@ class Sections:
             self.report(
                 "Duplicate local value definition",
                 f'A local value named "{name}" was already defined at {where}. Local value names must be '
-                f"unique "
-                "within a module.",
+                "unique within a module.",
                 source.range(attribute.start, attribute.end),
             )
 
@@ -146,14 +145,22 @@ class Sections:
             if base is not None:
                 merge(base, file.source, block)
             elif block.type in ("variable", "output", "resource", "data", "module"):
-                what = {"module": "module call", "data": "data resource"}.get(block.type, block.type)
-                self.report(
-                    f"Missing base {what} declaration to override",
-                    f'There is no {what} named "{name}". An override file can only override a {what} '
-                    f"that was "
-                    "already defined in a primary configuration file.",
-                    file.source.range(block.start, block.header_end),
-                )
+                self.missing_base(file.source, block, name)
+
+    def missing_base(self, source: SourceText, block: tree.BlockNode, name: str) -> None:
+        what, noun = {
+            "module": ("a module call", "definition"),
+            "data": ("a data resource", "definition"),
+            "resource": ("a resource", "definition"),
+            "output": ("an output", "definition"),
+        }.get(block.type, ("a variable", "declaration"))
+        kind = what.split(" ", 1)[1]
+        self.report(
+            f"Missing base {kind} {noun} to override",
+            f'There is no {kind} named "{name}". An override file can only override {what} that was already '
+            "defined in a primary configuration file.",
+            source.range(block.start, block.header_end),
+        )
 
 
 def section(source: SourceText, block: tree.BlockNode) -> Section:
@@ -186,22 +193,19 @@ def _duplicate(block: tree.BlockNode, name: str, before: Range) -> tuple[str, st
             f"Duplicate {data}{'resource' if block.type != 'ephemeral' else 'ephemeral resource'} "
             f'"{kind}" configuration',
             f'A {kind} {data}resource named "{short}" was already declared at {before}. Resource names '
-            f"must be "
-            "unique per type in each module.",
+            "must be unique per type in each module.",
         )
     if block.type == "module":
         return (
             "Duplicate module call",
             f'A module call named "{name}" was already defined at {before}. Module calls must have '
-            f"unique names "
-            "within a module.",
+            "unique names within a module.",
         )
     if block.type == "check":
         return (
             "Duplicate check block configuration",
             f'A check block named "{name}" was already declared at {before}. Check blocks must be unique '
-            f"within "
-            "a module.",
+            "within a module.",
         )
     what = "output" if block.type == "output" else "variable"
     title = "Duplicate output definition" if what == "output" else "Duplicate variable declaration"
@@ -209,6 +213,5 @@ def _duplicate(block: tree.BlockNode, name: str, before: Range) -> tuple[str, st
         title,
         f'{"An output" if what == "output" else "A variable"} named "{name}" was already '
         f"{'defined' if what == 'output' else 'declared'} at {before}. {what.capitalize()} names must be "
-        f"unique "
-        "within a module.",
+        "unique within a module.",
     )

@@ -9,6 +9,7 @@ from coder_admin.terraform.convert import set_length_known
 from coder_admin.terraform.diagnostics import Diagnostic, DiagnosticError, Range, error
 from coder_admin.terraform.environment import BudgetError, Env
 from coder_admin.terraform.model import Block, BlockContent
+from coder_admin.terraform.syntax.reader import TOO_DEEP
 from coder_admin.terraform.types import DYNAMIC, CollectionType, ObjectType, SetType, TupleType
 from coder_admin.terraform.values import DYNAMIC_UNKNOWN, Refinement, Value, object_, to_text
 
@@ -25,6 +26,10 @@ def run(compiled: Compiled, env: Env, diagnostics: list[Diagnostic]) -> Value:
         raise
     except DiagnosticError as problem:
         diagnostics.append(with_range(problem.diagnostic, compiled))
+        return DYNAMIC_UNKNOWN
+    except RecursionError:
+        detail = "Split this expression, or the values in it, into several local values."
+        diagnostics.append(error(TOO_DEEP, detail, compiled.range, "budget"))
         return DYNAMIC_UNKNOWN
 
 

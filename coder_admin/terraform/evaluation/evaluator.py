@@ -40,6 +40,7 @@ class Evaluator:
         variables: Mapping[str, Value],
         provider: Provider | None,
         context: EvalContext,
+        broken_files: bool = False,
     ) -> None:
         self.graph = graph
         self.files = files
@@ -57,6 +58,7 @@ class Evaluator:
         self.by_node: dict[Node, list[Instance]] = {}
         self.ancestors: dict[Node, dict[Node, None]] = {}
         self.stopped = False
+        self.broken_files = broken_files
 
     def run(self, wanted: set[Node] | None) -> None:
         """Evaluate all nodes, or those wanted. What the budget says ends up in the diagnostics."""
@@ -126,11 +128,11 @@ class Evaluator:
         given: Value | None
         if scope.parent is None:
             given = self.given.get(variable.name)
-            if given is None and variable.required and self.context.strict:
+            if given is None and variable.required and self.context.strict and not self.broken_files:
                 self.diagnostics.append(inputs.missing(variable))
         else:
             given, where = self.argument(node, scope, variable)
-        value, problem = inputs.final_value(variable, given, where, root=scope.parent is None)
+        value, problem = inputs.final_value(variable, given, where, module=scope.address)
         if problem is not None:
             self.diagnostics.append(problem)
         scope.variables[variable.name] = value
@@ -178,12 +180,10 @@ class Evaluator:
                 error(
                     "Output refers to sensitive values",
                     "To reduce the risk of accidentally exporting sensitive data that was intended to be "
-                    "only internal, "
-                    "Terraform requires that any root module output containing sensitive data be "
-                    "explicitly marked as "
-                    "sensitive, to confirm your intent.\n\nIf you do intend to export this data, "
-                    "annotate the output "
-                    "value as sensitive by adding the following argument:\n    sensitive = true",
+                    "only internal, Terraform requires that any root module output containing sensitive "
+                    "data be explicitly marked as sensitive, to confirm your intent.\n\nIf you do intend "
+                    "to export this data, annotate the output value as sensitive by adding the following "
+                    "argument:\n    sensitive = true",
                     output.range,
                 )
             )

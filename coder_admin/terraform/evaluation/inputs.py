@@ -35,14 +35,17 @@ def unset(variable: Variable) -> Value:
 
 
 def final_value(
-    variable: Variable, given: Value | None, where: Range | None, *, root: bool
+    variable: Variable, given: Value | None, where: Range | None, *, module: str
 ) -> tuple[Value, Diagnostic | None]:
-    """The value that `var.NAME` has when `given` is passed (None: nothing is), and what is wrong with it."""
+    """The value that `var.NAME` has when `given` is passed (None: nothing is), and what is wrong with it.
+
+    module: address of the module instance, for messages.
+    """
     if given is None or (given.data is None and not variable.nullable):
         if variable.default is not None:
             given = variable.default
         elif given is not None:
-            title = _title(variable, root)
+            title = _title(variable, module)
             detail = f"The given value is not suitable for {title}: required variable may not be set to null."
             return unset(variable), error("Required variable not set", detail, where or variable.range)
         else:
@@ -52,18 +55,16 @@ def final_value(
     try:
         value = convert(variable.defaults.apply(given), variable.type)
     except ConversionError as problem:
-        summary = "Invalid value for input variable" if root else "Invalid value for module argument"
-        detail = f"The given value is not suitable for {_title(variable, root)}: {problem}."
-        return unset(variable), error(summary, detail, where or variable.range)
+        detail = f"The given value is not suitable for {_title(variable, module)}: {problem}."
+        return unset(variable), error("Invalid value for input variable", detail, where or variable.range)
     if value is NULL:
         value = null(value_type(variable.type))
     return marked(variable, value), None
 
 
-def _title(variable: Variable, root: bool) -> str:
-    if root:
-        return f"var.{variable.name} declared at {variable.range}"
-    return f'child module variable "{variable.name}" defined at {variable.range}'
+def _title(variable: Variable, module: str) -> str:
+    prefix = f"{module}." if module else ""
+    return f"{prefix}var.{variable.name} declared at {variable.range}"
 
 
 def missing(variable: Variable) -> Diagnostic:
@@ -71,7 +72,6 @@ def missing(variable: Variable) -> Diagnostic:
     return error(
         "No value for required variable",
         f'The root module input variable "{variable.name}" is not set, and has no default value. Give it '
-        f"a value "
-        "with --var or in a .tfvars file.",
+        "a value with --var or in a .tfvars file.",
         variable.range,
     )

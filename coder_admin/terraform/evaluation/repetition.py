@@ -68,12 +68,14 @@ def _for_each(value: Value, where: Range) -> _Keys | None:
     def invalid(detail: str) -> DiagnosticError:
         return DiagnosticError(error("Invalid for_each argument", detail, where))
 
+    def invalid_set(detail: str) -> DiagnosticError:
+        return DiagnosticError(error("Invalid for_each set argument", detail, where))
+
     unsuitable = 'The given "for_each" argument value is unsuitable'
     if value.marks & SENSITIVE:
         raise invalid(
             "Sensitive values, or values derived from sensitive values, cannot be used as for_each "
-            "arguments. If "
-            "used, the sensitive value could be exposed as a resource instance key."
+            "arguments. If used, the sensitive value could be exposed as a resource instance key."
         )
     if value.data is None:
         raise invalid(
@@ -83,8 +85,7 @@ def _for_each(value: Value, where: Range) -> _Keys | None:
     if not isinstance(of, MapType | SetType | ObjectType) and of is not DYNAMIC:
         raise invalid(
             f'{unsuitable}: the "for_each" argument must be a map, or set of strings, and you have '
-            f"provided a value "
-            f"of type {of}."
+            f"provided a value of type {of}."
         )
     if type(value.data) is Refinement:
         return None
@@ -93,15 +94,14 @@ def _for_each(value: Value, where: Range) -> _Keys | None:
     if not set_length_known(value) or not value.is_wholly_known:
         return None
     if value.data and of.element is not STRING:
-        raise invalid(
+        raise invalid_set(
             f'{unsuitable}: "for_each" supports maps and sets of strings, but you have provided a set '
-            f"containing type "
-            f"{of.element}."
+            f"containing type {of.element}."
         )
     keys: _Keys = {}
     for element in value.data:
         if element.data is None:
-            raise invalid(f'{unsuitable}: "for_each" sets must not contain null values.')
+            raise invalid_set(f'{unsuitable}: "for_each" sets must not contain null values.')
         keys[element.data] = string(element.data)
     return keys
 
@@ -113,10 +113,8 @@ def unknown_keys(block: Resource | ModuleCall) -> DiagnosticError:
             error(
                 "Invalid for_each argument",
                 'The "for_each" set includes values derived from resource attributes that cannot be '
-                "determined until "
-                "apply, and so Terraform cannot determine the full set of keys that will identify the "
-                "instances of "
-                "this resource.",
+                "determined until apply, and so Terraform cannot determine the full set of keys that will "
+                "identify the instances of this resource.",
                 block.for_each.range,
             )
         )
@@ -124,8 +122,7 @@ def unknown_keys(block: Resource | ModuleCall) -> DiagnosticError:
         error(
             "Invalid count argument",
             'The "count" value depends on resource attributes that cannot be determined until apply, so '
-            "Terraform "
-            "cannot predict how many instances will be created.",
+            "Terraform cannot predict how many instances will be created.",
             None if block.count is None else block.count.range,
         )
     )

@@ -111,8 +111,8 @@ class ExpressionParser(TemplateParser):
         if not text.isdigit():
             self.fail(
                 "Invalid legacy index syntax",
-                "When using the legacy index syntax, chaining two indexes together is not permitted. Use the "
-                "proper index syntax instead, like [0][1].",
+                "When using the legacy index syntax, chaining two indexes together is not permitted. Use "
+                "the proper index syntax instead, like [0][1].",
             )
         self.pos += 1
         return tree.IndexStep(dot, end, tree.NumberLiteral(start, end, text))
@@ -277,8 +277,7 @@ class ExpressionParser(TemplateParser):
                         self.fail(
                             "Unterminated tuple constructor expression",
                             "There is no corresponding closing bracket before the end of the file. This "
-                            "may be "
-                            "caused by incorrect bracket nesting elsewhere in this file.",
+                            "may be caused by incorrect bracket nesting elsewhere in this file.",
                             start,
                             start + 1,
                         )
@@ -323,20 +322,9 @@ class ExpressionParser(TemplateParser):
 
     def parse_object_key(self) -> tree.Node:
         key = self.parse_expression()
-        if isinstance(key, tree.Traversal):
-            if not key.steps:
-                return tree.Literal(key.start, key.end, key.root)
-            if all(isinstance(step, tree.AttributeStep) for step in key.steps):
-                self.fail(
-                    "Ambiguous attribute key",
-                    "If this expression is intended to be a reference, wrap it in parentheses. If it's "
-                    "instead "
-                    "intended as a literal name containing periods, wrap it in quotes to create a string "
-                    "literal.",
-                    key.start,
-                    key.end,
-                )
-        elif isinstance(key, tree.Literal) and not isinstance(key.value, str):
+        if isinstance(key, tree.Traversal) and not key.steps:
+            return tree.Literal(key.start, key.end, key.root)
+        if isinstance(key, tree.Literal) and not isinstance(key.value, str):
             return tree.Literal(key.start, key.end, self.text[key.start : key.end])
         return key
 
@@ -358,8 +346,7 @@ class ExpressionParser(TemplateParser):
         self.fail(
             "Unterminated object constructor expression",
             "There is no corresponding closing brace before the end of the file. This may be caused by "
-            "incorrect "
-            "brace nesting elsewhere in this file.",
+            "incorrect brace nesting elsewhere in this file.",
             start,
             start + 1,
         )

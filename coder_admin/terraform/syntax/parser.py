@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from coder_admin.terraform.diagnostics import Diagnostic
+from coder_admin.terraform.diagnostics import Diagnostic, error
 from coder_admin.terraform.syntax import tokens as t
 from coder_admin.terraform.syntax import tree
 from coder_admin.terraform.syntax.expressions import ExpressionParser
-from coder_admin.terraform.syntax.reader import MAX_DIAGNOSTICS, SyntaxProblem
+from coder_admin.terraform.syntax.reader import MAX_DIAGNOSTICS, TOO_DEEP, SyntaxProblem
 from coder_admin.terraform.syntax.scanner import scan, scan_template
 from coder_admin.terraform.syntax.source import SourceText
 
@@ -53,9 +53,8 @@ class BodyParser(ExpressionParser):
                 if opened is not None:
                     self.report(
                         "Unclosed configuration block",
-                        "There is no closing brace for this block before the end of the file. This may "
-                        "be caused "
-                        "by incorrect brace nesting elsewhere in this file.",
+                        "There is no closing brace for this block before the end of the file. This may be "
+                        "caused by incorrect brace nesting elsewhere in this file.",
                         opened,
                         opened + 1,
                     )
@@ -73,13 +72,34 @@ class BodyParser(ExpressionParser):
         depth = self.depth
         try:
             self.read_item(body)
-        except SyntaxProblem as problem:
-            self.diagnostics.append(problem.diagnostic)
+        except (SyntaxProblem, RecursionError) as problem:
+            self.diagnostics.append(self.diagnosed(problem))
             self.depth = depth
             self.newlines = True
+            self.keep_name(body, first)
             self.recover(first)
         if len(self.diagnostics) >= MAX_DIAGNOSTICS:
             raise _GiveUp
+
+    def diagnosed(self, problem: SyntaxProblem | RecursionError) -> Diagnostic:
+        """The diagnostic of a problem.
+
+        Many levels of operators, within the allowed nesting of brackets, can use up the interpreter's stack
+        when the caller has used most of it already.
+        """
+        if isinstance(problem, SyntaxProblem):
+            return problem.diagnostic
+        where = self.source.range(self.start, self.ends[self.pos])
+        return error(TOO_DEEP, "Split this expression into several local values.", where, "budget")
+
+    def keep_name(self, body: tree.Body, first: int) -> None:
+        """When the item that failed was an argument, the body still has it, with an unknown value."""
+        if self.kinds[first] != t.IDENT or self.kinds[first + 1] != t.EQUAL:
+            return
+        start, end = self.starts[first], self.ends[first]
+        name = self.text[start:end]
+        value = tree.Broken(self.starts[first + 1], self.ends[first + 1])
+        body.attributes.setdefault(name, tree.Attribute(name, start, end, self.ends[first + 1], value))
 
     def read_item(self, body: tree.Body) -> None:
         start = self.start
@@ -173,8 +193,8 @@ class BodyParser(ExpressionParser):
         if not isinstance(node, tree.Literal):
             self.fail(
                 "Invalid string literal",
-                'Template sequences are not allowed in this string. To include a literal "$", double it (as '
-                '"$$") to escape it.',
+                'Template sequences are not allowed in this string. To include a literal "$", double it '
+                '(as "$$") to escape it.',
                 node.start,
                 node.end,
             )
@@ -190,8 +210,7 @@ class BodyParser(ExpressionParser):
         elif kind == t.NEWLINE:
             detail = (
                 'A block definition must have block content delimited by "{" and "}", starting on the '
-                "same line "
-                "as the block header."
+                "same line as the block header."
             )
         self.fail("Invalid block definition", detail)
 
@@ -210,8 +229,7 @@ class BodyParser(ExpressionParser):
                 self.fail(
                     summary,
                     "A single-line block definition can contain only a single argument. If you meant to "
-                    "define "
-                    "nested blocks, put each on a line of its own.",
+                    "define nested blocks, put each on a line of its own.",
                     start,
                     self.previous_end,
                 )
@@ -228,21 +246,20 @@ class BodyParser(ExpressionParser):
             self.fail(
                 summary,
                 "Single-line block syntax can include only one argument definition. To define multiple "
-                "arguments, "
-                "use the multi-line block syntax with one argument definition per line.",
+                "arguments, use the multi-line block syntax with one argument definition per line.",
             )
         if kind == t.NEWLINE:
             self.fail(
                 summary,
-                "An argument definition on the same line as its containing block creates a single-line block "
-                "definition, which must also be closed on the same line. Place the block's closing brace "
-                "immediately after the argument definition.",
+                "An argument definition on the same line as its containing block creates a single-line "
+                "block definition, which must also be closed on the same line. Place the block's closing "
+                "brace immediately after the argument definition.",
             )
         if kind != t.CBRACE:
             self.fail(
                 summary,
-                "A single-line block definition must end with a closing brace immediately after its single "
-                "argument definition.",
+                "A single-line block definition must end with a closing brace immediately after its "
+                "single argument definition.",
             )
         self.pos += 1
         body.end = self.previous_end
@@ -326,8 +343,8 @@ def parse_expression(source: SourceText) -> ParsedExpression:
                 "Extra characters after expression",
                 "An expression was successfully parsed, but extra characters were found after it.",
             )
-    except SyntaxProblem as problem:
-        parser.diagnostics.append(problem.diagnostic)
+    except (SyntaxProblem, RecursionError) as problem:
+        parser.diagnostics.append(parser.diagnosed(problem))
     return ParsedExpression(source, None if parser.diagnostics else node, parser.diagnostics)
 
 
@@ -337,6 +354,6 @@ def parse_template(source: SourceText) -> ParsedExpression:
     node: tree.Node | None = None
     try:
         node = parser.parse_bare_template()
-    except SyntaxProblem as problem:
-        parser.diagnostics.append(problem.diagnostic)
+    except (SyntaxProblem, RecursionError) as problem:
+        parser.diagnostics.append(parser.diagnosed(problem))
     return ParsedExpression(source, None if parser.diagnostics else node, parser.diagnostics)

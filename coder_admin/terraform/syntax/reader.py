@@ -12,6 +12,7 @@ from coder_admin.terraform.syntax.scanner import Tokens
 # stays well inside the interpreter's limit of 1,000, whatever stack the caller is on.
 MAX_DEPTH: Final = 80
 MAX_DIAGNOSTICS: Final = 50
+TOO_DEEP: Final = "Expression nested too deeply"
 
 
 class SyntaxProblem(Exception):
@@ -72,7 +73,7 @@ class TokenReader:
         self.depth += 1
         if self.depth > MAX_DEPTH:
             self.fail(
-                "Expression nested too deeply",
+                TOO_DEEP,
                 f"Expressions and blocks may be nested {MAX_DEPTH} levels deep; split this one into local "
                 "values.",
                 code="budget",

@@ -14,37 +14,35 @@ _ZERO_WIDTH_JOINER = "\u200d"
 class SourceText:
     """The text of one file; offsets count code points from 0."""
 
-    __slots__ = ("_ascii", "_bytes", "_lines", "file", "text")
+    __slots__ = ("_ascii", "_lines", "file", "text")
 
     def __init__(self, file: str, text: str) -> None:
         self.file = file
         self.text = text
         self._ascii = text.isascii()
-        self._lines: list[int] | None = None
-        self._bytes: list[int] = []  # byte at which each line starts; kept only where it differs from _lines
+        # Where lines start, in characters and in bytes; made once, when the first position is asked for.
+        self._lines: tuple[list[int], list[int]] | None = None
 
     def position(self, offset: int) -> Position:
         """Line, column (in grapheme clusters) and byte of an offset."""
-        lines = self._lines
-        if lines is None:
-            lines = self._lines = self._line_starts()
+        starts = self._lines
+        if starts is None:
+            starts = self._lines = self._line_starts()
+        lines, line_bytes = starts
         line = bisect_right(lines, offset)
         start = lines[line - 1]
         if self._ascii:
             return Position(self.file, line, offset - start + 1, offset)
         before = self.text[start:offset]
-        return Position(self.file, line, _width(before) + 1, self._bytes[line - 1] + len(before.encode()))
+        return Position(self.file, line, _width(before) + 1, line_bytes[line - 1] + len(before.encode()))
 
-    def _line_starts(self) -> list[int]:
-        lines = [0]
-        size = 0
-        self._bytes = [0]
+    def _line_starts(self) -> tuple[list[int], list[int]]:
+        lines, line_bytes = [0], [0]
         for line in self.text.split("\n")[:-1]:
             lines.append(lines[-1] + len(line) + 1)
             if not self._ascii:
-                size += len(line.encode()) + 1
-                self._bytes.append(size)
-        return lines
+                line_bytes.append(line_bytes[-1] + len(line.encode()) + 1)
+        return lines, line_bytes
 
     def range(self, start: int, end: int) -> Range:
         """The range between two offsets."""

@@ -132,8 +132,8 @@ class TemplateParser(TokenReader, ABC):
             elif kind == t.QUOTED_NEWLINE:
                 self.fail(
                     "Invalid multi-line string",
-                    "Quoted strings may not be split over multiple lines. To produce a multi-line "
-                    "string, either "
+                    "Quoted strings may not be split over multiple lines. To produce a multi-line string, "
+                    "either "
                     'use the \\n escape to represent a newline character or use the "heredoc" multi-line '
                     "template syntax.",
                 )
@@ -175,8 +175,7 @@ class TemplateParser(TokenReader, ABC):
             self.fail(
                 "Unclosed template interpolation sequence",
                 "There is no closing brace for this interpolation sequence before the end of the "
-                "template. This "
-                "might be caused by incorrect nesting inside the given expression.",
+                "template. This might be caused by incorrect nesting inside the given expression.",
                 start,
                 self.previous_end,
             )
@@ -191,8 +190,8 @@ class TemplateParser(TokenReader, ABC):
             "Extra characters after interpolation expression",
             "Expected a closing brace to end the interpolation expression, but found extra "
             "characters.\n\nTo have "
-            'the sequence literally, for another language such as a shell, escape it by starting with "$${" '
-            'instead of just "${".',
+            "the sequence literally, for another language such as a shell, escape it by starting with "
+            '"$${" instead of just "${".',
         )
 
     def parse_directive(self, start: int) -> _Part:

@@ -25,6 +25,11 @@ class Literal(Node):
 
 
 @dataclass(slots=True, eq=False)
+class Broken(Node):
+    """An argument's value that could not be read; reported by the parser, unknown to everybody else."""
+
+
+@dataclass(slots=True, eq=False)
 class NumberLiteral(Node):
     """A number, as written."""
 
