@@ -31,5 +31,3 @@ class WorkspacesConfig(AppConfig):
         people = live.exclude(owner_id=PREBUILDS_USER_ID)
         register_workspace_counter(lambda template: people.filter(template_id=template).count())
         register_user_dependents("workspaces", lambda owner: live.filter(owner_id=owner).count())
-        people = live.exclude(owner_id=PREBUILDS_USER_ID)
-        register_workspace_counter(lambda template: people.filter(template_id=template).count())

@@ -34,7 +34,7 @@ def test_signing_in_and_out(here: World) -> None:
     client = Client(HTTP_HOST="localhost")
     refused = client.post("/login", {"username": "mia", "password": "wrong", "next": "/inbox"})
     assert refused.status_code == 401
-    assert "Username or password is wrong" in refused.content.decode()
+    assert "Incorrect email or password" in refused.content.decode()
     answer = client.post("/login", {"username": "mia@example.com", "password": PASSWORD, "next": "/inbox"})
     assert answer["Location"] == "/inbox"
     assert client.get("/inbox").status_code == 200
