@@ -130,6 +130,7 @@ class Run:
 
     def _end_processes(self) -> None:
         processes.end_all(self.groups(), STOP_GRACE)
+        processes.reap_adopted(self.groups())
 
     def _limited(self, script: Script) -> Script:
         return script if script.timeout > 0 else script._replace(timeout=STOP_SCRIPT_LIMIT)

@@ -17,13 +17,16 @@ class WorkspacesConfig(AppConfig):
         from coder_admin.organizations.models import PREBUILDS_USER_ID
         from coder_admin.provisioning.choices import JobType
         from coder_admin.provisioning.handlers import register
+        from coder_admin.provisioning.selectors import register_describer
         from coder_admin.provisioning.worker import on_start, on_stop
 
         from .build_job import BuildHandler
         from .models import Workspace
         from .processes import restore, stop_all
+        from .selectors import job_purposes
 
         register(JobType.WORKSPACE_BUILD, BuildHandler())
+        register_describer(JobType.WORKSPACE_BUILD, job_purposes)
         on_start(restore)
         on_stop(stop_all)
         live = Workspace.objects.filter(deleted=False)

@@ -17,18 +17,19 @@ from django.utils import timezone
 
 from coder_admin.audit.services import record
 from coder_admin.catalog.models import TemplateVersion, TemplateVersionPreset
-from coder_admin.foundation import events
 from coder_admin.foundation.errors import Conflict, Forbidden, Invalid, NotAcceptable, NotFound, Validation
-from coder_admin.organizations.models import PREBUILDS_USER_ID
 from coder_admin.parameters.resolving import resolve
 from coder_admin.provisioning.choices import ACTIVE_STATUSES, JobStatus, JobType
-from coder_admin.provisioning.services import job_create
+from coder_admin.provisioning.selectors import can_be_taken
+from coder_admin.provisioning.services import job_complete_without_worker, job_create
 from rbac import allowed
 from rbac.django import may
 from rbac.model import Action, RbacObject, ResourceType, Subject
 
 from .choices import BuildReason, PrebuildStage, Transition
 from .models import Workspace, WorkspaceBuild, WorkspaceBuildParameter
+from .news import announce_workspace
+from .outcomes import BuildOutcome, store_success
 
 NUMBER_ATTEMPTS = 3
 ACTIVE_BUILD = "A workspace build is already active."
@@ -105,6 +106,8 @@ def build(
     _check_no_active_build(locked.latest_build)
     result = _insert(request, parameters or {}, state)
     _announce(request, result)
+    if orphan and not can_be_taken(result.job.tags):
+        _complete_at_once(request, result)
     return result
 
 
@@ -328,6 +331,12 @@ def _insert_rows(request: _Request, inputs: _Inputs) -> WorkspaceBuild:
     return result
 
 
+def _complete_at_once(request: _Request, result: WorkspaceBuild) -> None:
+    """Nothing is to be destroyed and no worker lives that could say so: the server says it itself."""
+    result.job = job_complete_without_worker(actor=request.actor, job_id=result.job_id)
+    store_success(result, BuildOutcome(state=b""))
+
+
 def _announce(request: _Request, result: WorkspaceBuild) -> None:
     workspace = request.workspace
     if result.build_number > 1:  # the first build is part of the audited creation
@@ -346,11 +355,3 @@ def _announce(request: _Request, result: WorkspaceBuild) -> None:
             },
         )
     announce_workspace(workspace, "build")
-
-
-def announce_workspace(workspace: Workspace, kind: str) -> None:
-    """Tell who watches the workspace, the organization's list, and the pools if it is a prebuild."""
-    events.publish(f"workspace:{workspace.id}", {"kind": kind, "build_id": str(workspace.latest_build_id)})
-    events.publish(f"workspaces:{workspace.organization_id}", {"workspace_id": str(workspace.id)})
-    if workspace.owner_id == PREBUILDS_USER_ID:
-        events.publish(f"pools:{workspace.organization_id}", {"template_id": str(workspace.template_id)})

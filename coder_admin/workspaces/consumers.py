@@ -14,15 +14,14 @@ from django.utils import timezone
 
 from coder_admin.foundation.errors import ServiceError
 from coder_admin.foundation.events import group_name
-from coder_admin.provisioning.choices import ACTIVE_STATUSES
-from coder_admin.provisioning.models import ProvisionerJob
+from coder_admin.provisioning.consumers import JobLogConsumer
 from rbac.django import subject_for
 from rbac.model import Subject
 
 from . import selectors
 from .api.forms import line_bounds
-from .api.present import agent_logs_json, build_log_json, workspace_json
-from .models import WorkspaceAgent, WorkspaceBuild
+from .api.present import agent_logs_json, workspace_json
+from .models import WorkspaceAgent
 
 BATCH = 500
 REFUSED = 4404
@@ -80,35 +79,11 @@ class _Feed(AsyncWebsocketConsumer):  # type: ignore[misc]
         await self.send(text_data=json.dumps(value, cls=DjangoJSONEncoder))
 
 
-class BuildLogsConsumer(_Feed):
-    """`/workspacebuilds/{id}/logs?follow`: a frame per line, closed after the last one of an ended build."""
+class BuildLogsConsumer(JobLogConsumer):
+    """`/workspacebuilds/{id}/logs?follow`: the log of the build's job."""
 
-    build: WorkspaceBuild
-    last: int = 0
-
-    def open(self) -> str:
-        self.build = selectors.build_get(viewer=self.viewer, build_id=self.id_of("build_id"))
-        after, _ = line_bounds(self.query)
-        self.last = after if after is not None else 0
-        return f"job:{self.build.job_id}"
-
-    async def advance(self) -> None:
-        while True:
-            lines, over = await database_sync_to_async(self._next)()
-            for line in lines:
-                await self.send_json(line)
-            if len(lines) == BATCH:
-                continue
-            if over:
-                await self.close(code=1000)
-            return
-
-    def _next(self) -> tuple[list[dict[str, Any]], bool]:
-        # The state first: lines that come after this look are announced by another event.
-        status = ProvisionerJob.objects.values_list("job_status", flat=True).get(pk=self.build.job_id)
-        lines = list(selectors.build_logs(self.build, after=self.last)[:BATCH])
-        self.last = lines[-1].id if lines else self.last
-        return [build_log_json(line) for line in lines], status not in ACTIVE_STATUSES
+    def find_job(self, user: Any, **path: Any) -> UUID:
+        return selectors.build_get(viewer=subject_for(user), build_id=path["build_id"]).job_id
 
 
 class AgentLogsConsumer(_Feed):

@@ -16,7 +16,6 @@ from coder_admin.foundation import events
 from coder_admin.organizations.models import PREBUILDS_USER_ID
 from coder_admin.provisioning.engines.base import AgentResult, AppResult, ResourceResult, ScriptResult
 
-from .builder import announce_workspace
 from .choices import AppHealth, SharingLevel, Transition
 from .models import (
     Workspace,
@@ -28,6 +27,7 @@ from .models import (
     WorkspaceResource,
     WorkspaceResourceMetadatum,
 )
+from .news import announce_workspace
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import reduce
@@ -14,7 +15,7 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from coder_admin.catalog.models import Template, TemplateVersion
 from coder_admin.foundation.errors import Forbidden, Invalid, NotFound, ServiceError, Validation
 from coder_admin.organizations.models import Organization
-from coder_admin.provisioning.models import ProvisionerJobLog
+from coder_admin.provisioning.models import ProvisionerJob, ProvisionerJobLog
 from rbac.django import may
 from rbac.model import Action, Subject
 
@@ -252,6 +253,25 @@ def build_logs(
     if after is not None:
         rows = rows.filter(id__gt=after)
     return rows.filter(id__lt=before) if before is not None else rows
+
+
+def job_purposes(jobs: Sequence[ProvisionerJob]) -> dict[uuid.UUID, dict[str, str]]:
+    """What build jobs are for, as lists of jobs show it: one query."""
+    rows = WorkspaceBuild.objects.filter(job__in=jobs).select_related(
+        "workspace__template", "template_version"
+    )
+    return {
+        build.job_id: {
+            "template_id": str(build.workspace.template_id),
+            "template_name": build.workspace.template.name,
+            "template_display_name": build.workspace.template.display_name,
+            "template_icon": build.workspace.template.icon,
+            "template_version_name": build.template_version.name,
+            "workspace_id": str(build.workspace_id),
+            "workspace_name": build.workspace.name,
+        }
+        for build in rows
+    }
 
 
 def agents(viewer: Subject) -> AgentQuerySet:

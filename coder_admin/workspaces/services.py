@@ -26,11 +26,12 @@ from coder_admin.provisioning.services import job_cancel
 from rbac.django import require
 from rbac.model import Action, Subject
 
-from .builder import announce_workspace, build
+from .builder import build
 from .choices import AutomaticUpdates, BuildReason, PrebuildStage, Transition
 from .creation import WorkspaceSettings, chosen_preset, workspace_create
 from .models import Workspace, WorkspaceBuild
 from .names import checked_name, name_taken
+from .news import announce_workspace
 
 __all__ = [
     "WorkspaceSettings",

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from django.db import IntegrityError, transaction
+from django.utils import timezone
 
 from coder_admin.audit.models import AuditLog
 from coder_admin.catalog.models import Template
 from coder_admin.foundation.errors import Conflict, Forbidden, Invalid, NotAcceptable, NotFound
+from coder_admin.provisioning import daemons
 from coder_admin.provisioning.models import ProvisionerJob
+from coder_admin.provisioning.tags import normalise
 from coder_admin.workspaces import builder, services
 from coder_admin.workspaces.models import Workspace, WorkspaceBuild
 from rbac.model import Subject
@@ -19,6 +24,15 @@ from tests.catalog.factories import make_template
 from tests.people import organization, person, subject
 
 from .world import World, fail, finish, orchestrator, parameters_of, reread, settled, template_admin
+
+
+@contextmanager
+def worker_seen() -> Iterator[None]:
+    """A worker without tags that was seen just now."""
+    registration = daemons.Registration("test", normalise({}), 1)
+    worker_id = daemons.register(registration, now=timezone.now())
+    yield
+    daemons.gone(worker_id)
 
 
 def build(actor: Subject, workspace: Workspace, transition: str, **more: Any) -> WorkspaceBuild:
@@ -83,9 +97,18 @@ def test_state_and_orphan_are_for_template_managers(world: World) -> None:
         build(boss, workspace, "stop", orphan=True)
     with pytest.raises(Invalid, match="together with orphan"):
         build(boss, workspace, "delete", orphan=True, state=b"{}")
-    begun = build(boss, workspace, "delete", orphan=True)
+    with worker_seen():
+        begun = build(boss, workspace, "delete", orphan=True)
     assert begun.job.input["orphan"] is True
     assert begun.provisioner_state is None
+    assert begun.job.job_status == "pending"
+
+
+def test_an_orphan_delete_that_no_worker_could_take_ends_at_once(world: World) -> None:
+    workspace = world.running()
+    begun = build(subject(world.boss), workspace, "delete", orphan=True)
+    assert ProvisionerJob.objects.get(pk=begun.job_id).job_status == "succeeded"
+    assert reread(workspace).deleted
 
 
 def test_given_state_replaces_the_carried_one(world: World) -> None:

@@ -15,11 +15,12 @@ from rest_framework.response import Response
 
 from coder_admin.foundation.errors import Invalid, Validation
 from coder_admin.foundation.pagination import page_of
+from coder_admin.provisioning.selectors import job_logs, log_bounds, log_json
 from rbac.rest import ApiView
 
 from .. import selectors, services
-from .forms import CreateBuild, line_bounds, optional_id, parameters_of
-from .present import build_json, build_log_json, resource_json
+from .forms import CreateBuild, optional_id, parameters_of
+from .present import build_json, builds_json, resource_json
 
 
 class BuildsView(ApiView):
@@ -35,7 +36,7 @@ class BuildsView(ApiView):
         )
         now = timezone.now()
         page = page_of(request.query_params, selectors.builds(viewer=self.actor, workspace=workspace))
-        return Response([build_json(build, build.workspace, now) for build in page.items])
+        return Response(builds_json(page.items, now))
 
     @extend_schema(request=CreateBuild, responses={201: OpenApiTypes.OBJECT})
     def post(self, request: Request, workspace_id: uuid.UUID) -> Response:
@@ -54,7 +55,7 @@ class BuildsView(ApiView):
             reason=data.get("reason", "initiator"),
         )
         build = selectors.build_get(viewer=self.actor, build_id=begun.id)
-        return Response(build_json(build, build.workspace, timezone.now()), status=201)
+        return Response(build_json(build, timezone.now()), status=201)
 
 
 class BuildView(ApiView):
@@ -63,7 +64,7 @@ class BuildView(ApiView):
     @extend_schema(responses=OpenApiTypes.OBJECT)
     def get(self, request: Request, build_id: uuid.UUID) -> Response:
         build = selectors.build_get(viewer=self.actor, build_id=build_id)
-        return Response(build_json(build, build.workspace, timezone.now()))
+        return Response(build_json(build, timezone.now()))
 
 
 class CancelBuildView(ApiView):
@@ -89,10 +90,8 @@ class BuildLogsView(ApiView):
     )
     def get(self, request: Request, build_id: uuid.UUID) -> Response:
         build = selectors.build_get(viewer=self.actor, build_id=build_id)
-        after, before = line_bounds(request.query_params)
-        return Response(
-            [build_log_json(line) for line in selectors.build_logs(build, after=after, before=before)]
-        )
+        after, before = log_bounds(request.query_params)
+        return Response([log_json(line) for line in job_logs(build.job_id, after=after, before=before)])
 
 
 class BuildParametersView(ApiView):

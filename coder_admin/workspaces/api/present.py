@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
 from coder_admin.organizations.models import PREBUILDS_USER_ID
-from coder_admin.provisioning.models import ProvisionerJob, ProvisionerJobLog
+from coder_admin.provisioning.presenting import NOT_WAITING, job_json
+from coder_admin.provisioning.selectors import QueuePosition, job_queue_positions
 
 from ..choices import AgentConnection, AgentLifecycle
 from ..models import (
@@ -26,8 +27,32 @@ from ..statuses import workspace_status
 JSON = dict[str, Any]
 
 
+def workspaces_json(workspaces: Sequence[Workspace], now: datetime) -> list[JSON]:
+    """A page of workspaces; the places of waiting builds in the queue are asked for all at once."""
+    places = job_queue_positions([w.latest_build.job for w in workspaces if w.latest_build is not None])
+    return [
+        _workspace(w, now, places[w.latest_build.job_id] if w.latest_build is not None else NOT_WAITING)
+        for w in workspaces
+    ]
+
+
 def workspace_json(workspace: Workspace, now: datetime) -> JSON:
     """One workspace with its latest build."""
+    return workspaces_json([workspace], now)[0]
+
+
+def builds_json(builds: Sequence[WorkspaceBuild], now: datetime) -> list[JSON]:
+    """A page of builds."""
+    places = job_queue_positions([build.job for build in builds])
+    return [_build(build, build.workspace, now, places[build.job_id]) for build in builds]
+
+
+def build_json(build: WorkspaceBuild, now: datetime) -> JSON:
+    """One build with its resources and agents."""
+    return builds_json([build], now)[0]
+
+
+def _workspace(workspace: Workspace, now: datetime, place: QueuePosition) -> JSON:
     build = workspace.latest_build
     template = workspace.template
     return {
@@ -47,7 +72,7 @@ def workspace_json(workspace: Workspace, now: datetime) -> JSON:
         "template_allow_user_cancel_workspace_jobs": template.allow_user_cancel_workspace_jobs,
         "template_require_active_version": template.require_active_version,
         "template_use_classic_parameter_flow": template.use_classic_parameter_flow,
-        "latest_build": build_json(build, workspace, now) if build is not None else None,
+        "latest_build": _build(build, workspace, now, place) if build is not None else None,
         "outdated": build is not None and build.template_version_id != template.active_version_id,
         "name": workspace.name,
         "autostart_schedule": workspace.autostart_schedule or None,
@@ -76,7 +101,7 @@ def _workspace_health(build: WorkspaceBuild | None, now: datetime) -> JSON:
     return {"healthy": not failing, "failing_agents": failing}
 
 
-def build_json(build: WorkspaceBuild, workspace: Workspace, now: datetime) -> JSON:
+def _build(build: WorkspaceBuild, workspace: Workspace, now: datetime, place: QueuePosition) -> JSON:
     return {
         "id": str(build.id),
         "created_at": build.created_at,
@@ -95,7 +120,7 @@ def build_json(build: WorkspaceBuild, workspace: Workspace, now: datetime) -> JS
         "transition": build.transition,
         "initiator_id": str(build.initiator_id),
         "initiator_name": build.initiator.username,
-        "job": job_json(build.job),
+        "job": job_json(build.job, position=place),
         "reason": build.reason,
         "resources": [resource_json(resource, build, now) for resource in build.resources.all()],
         "resource_replacements": build.resource_replacements,
@@ -103,27 +128,6 @@ def build_json(build: WorkspaceBuild, workspace: Workspace, now: datetime) -> JS
         "max_deadline": build.max_deadline,
         "status": workspace_status(build.transition, build.job.job_status).value,
         "daily_cost": build.daily_cost,
-    }
-
-
-def job_json(job: ProvisionerJob) -> JSON:
-    return {
-        "id": str(job.id),
-        "created_at": job.created_at,
-        "started_at": job.started_at,
-        "completed_at": job.completed_at,
-        "canceled_at": job.canceled_at,
-        "error": job.error,
-        "error_code": job.error_code,
-        "status": job.job_status,
-        "worker_id": str(job.worker_id) if job.worker_id else None,
-        "worker_name": job.worker.name if job.worker is not None else "",
-        "file_id": str(job.file_id) if job.file_id else None,
-        "tags": job.tags,
-        "organization_id": str(job.organization_id),
-        "type": job.type,
-        "input": {"workspace_build_id": job.input.get("workspace_build_id")},
-        "logs_overflowed": job.logs_overflowed,
     }
 
 
@@ -243,17 +247,6 @@ def script_json(script: WorkspaceAgentScript) -> JSON:
         "run_on_stop": script.run_on_stop,
         "start_blocks_login": script.start_blocks_login,
         "timeout": script.timeout_seconds,
-    }
-
-
-def build_log_json(line: ProvisionerJobLog) -> JSON:
-    return {
-        "id": line.id,
-        "created_at": line.created_at,
-        "log_source": line.source,
-        "log_level": line.level,
-        "stage": line.stage,
-        "output": line.output,
     }
 
 

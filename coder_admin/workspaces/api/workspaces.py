@@ -24,7 +24,7 @@ from .. import selectors, services
 from ..search import parse_query
 from ..services import WorkspaceSettings
 from .forms import CreateWorkspace, RenameWorkspace, flag, optional_id, parameters_of
-from .present import build_json, workspace_json
+from .present import build_json, workspace_json, workspaces_json
 
 
 class WorkspacesView(ApiView):
@@ -43,7 +43,7 @@ class WorkspacesView(ApiView):
         query = parse_query(request.query_params.get("q", ""))
         rows = selectors.workspaces(viewer=self.actor, query=query, now=now)
         return Response(
-            self.page("workspaces", rows.with_agents(), lambda items: [workspace_json(w, now) for w in items])
+            self.page("workspaces", rows.with_agents(), lambda items: workspaces_json(items, now))
         )
 
 
@@ -89,7 +89,7 @@ class OwnedBuildView(ApiView):
     def get(self, request: Request, user: str, name: str, number: int) -> Response:
         owner = resolve_members(self.actor, user, me=_me(request))
         build = selectors.build_by_number(viewer=self.actor, owner_id=owner.user_id, name=name, number=number)
-        return Response(build_json(build, build.workspace, timezone.now()))
+        return Response(build_json(build, timezone.now()))
 
 
 class CreateForMemberView(ApiView):
