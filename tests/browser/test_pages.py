@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 from coder_admin.foundation.events import publish
 from coder_admin.notifications.models import InboxNotification
 from coder_admin.provisioning.models import ProvisionerJob, ProvisionerJobLog
-from coder_admin.workspaces.models import Workspace
+from coder_admin.workspaces.models import Workspace, WorkspaceAgent
 from tests.dashboard.world import PASSWORD, World
 from tests.prebuilds import world as pools
 
@@ -51,6 +51,29 @@ def test_a_row_changes_in_place_and_the_others_stay(here: World, page_of: PageOf
     publish(f"workspaces:{here.template.organization_id}", {"kind": "build"})
     expect(row).to_contain_text("Stopping")
     assert other.evaluate("element => element.kept") == "yes"
+
+
+def test_a_new_agent_appears_with_its_log_and_a_shown_log_stays(here: World, page_of: PageOf) -> None:
+    row = Workspace.objects.create(
+        owner=here.member, organization=here.template.organization, template=here.template, name="young"
+    )
+    pools.add_build(row, here.version, status="running", initiator=here.member.pk)
+    page = page_of(here.member)
+    page.goto("/@mia/young")
+    live(page)
+    expect(page.locator("#agents")).to_contain_text("No agents")
+    pools.add_build(row, here.version, initiator=here.member.pk, agents=("starting",))
+    publish(f"workspace:{row.pk}", {"kind": "build"})
+    log = page.locator("[data-stay]")
+    expect(log).to_contain_text("Log of main0")
+    expect(page.locator("#workspace-resources")).to_contain_text("null_resource.a")
+    log.evaluate("element => { element.kept = 'yes'; }")
+    agent = WorkspaceAgent.objects.get(resource__workspace_build__workspace=row)
+    agent.lifecycle_state = "ready"
+    agent.save()
+    publish(f"workspace:{row.pk}", {"kind": "agent"})
+    expect(page.locator("#agents")).to_contain_text("Ready")
+    assert log.evaluate("element => element.kept") == "yes"
 
 
 def test_without_the_socket_the_page_asks_by_itself(here: World, page_of: PageOf) -> None:

@@ -107,6 +107,8 @@ def test_shades_grow_with_the_size(size: int, largest: int) -> None:
     ("seconds", "text"),
     [
         (0, "0 s"),
+        (0.74, "0.7 s"),
+        (4, "4 s"),
         (59.9, "59 s"),
         (60, "1 min"),
         (90, "1 min 30 s"),
