@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from coder_admin.terraform.diagnostics import DiagnosticError, error
@@ -45,6 +46,15 @@ class Meter:
         if time.monotonic() > self._deadline:
             raise _exceeded(f"The template needs more than {self.budget.seconds:g} seconds to evaluate.")
         self._check_at = min(self.steps + _CLOCK_EVERY, self.budget.steps + 1)
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """The clock stands still: for what a provider does, which is not the template's doing."""
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            self._deadline += time.monotonic() - started
 
     def weigh(self, value: Value) -> Value:
         """The collection just made. BudgetError when it is too large or nested too deeply."""

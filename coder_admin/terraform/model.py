@@ -26,7 +26,7 @@ class Budget:
     elements: values in any one value, those in collections counted as often as they occur; 64 characters of
     text count as one.
     nesting: collections in collections of any one value.
-    seconds: wall time.
+    seconds: wall time, without the time that the provider takes.
     """
 
     steps: int = 1_000_000

@@ -27,6 +27,8 @@ function clean(element) {
 }
 
 function update(old, fresh, made) {
+  // A log keeps itself up to date; replacing it would lose its place.
+  if (old.hasAttribute("data-stay")) return;
   if (clean(old).isEqualNode(clean(fresh))) return;
   if (hasOpenOverlay(old) || (old.contains(document.activeElement) && document.activeElement.matches("input, select, textarea"))) {
     return;

@@ -14,6 +14,7 @@ import pytest
 from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.sessions.backends.db import SessionStore
+from django.core.cache import cache
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from coder_admin.organizations.models import User
@@ -55,6 +56,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def here(transactional_db: None) -> World:
+    cache.clear()
     return world()
 
 

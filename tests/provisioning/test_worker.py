@@ -229,6 +229,27 @@ def test_a_draining_worker_finishes_what_it_has(recorder: Recorder, make_job: Ma
     assert ProvisionerDaemon.objects.get(name="drain").last_seen_at is None
 
 
+def test_a_database_that_stumbles_delays_a_job_only_briefly(
+    recorder: Recorder, make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from django.db import OperationalError
+
+    from coder_admin.provisioning import queue
+
+    failures = [OperationalError("database is locked") for _ in range(3)]
+    claim = queue.claim
+
+    def stumbling(**arguments: Any) -> Any:
+        if failures:
+            raise failures.pop()
+        return claim(**arguments)
+
+    monkeypatch.setattr(queue, "claim", stumbling)
+    with Worker(name="stumbling", sweep_seconds=300):
+        ended(make_job(), JobStatus.SUCCEEDED)
+    assert failures == []
+
+
 def test_nothing_is_announced_before_the_commit(recorder: Recorder, make_job: MakeJob) -> None:
     heard: list[dict[str, str]] = []
     undo = wake.listen(lambda tags: heard.append(dict(tags)))

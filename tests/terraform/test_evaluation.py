@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from coder_admin.terraform import (
+    Budget,
     DiagnosticError,
     EvalContext,
     Evaluation,
@@ -370,6 +372,18 @@ def test_a_provider_may_refuse_an_instance() -> None:
     evaluation = run('resource "t" "a" {}\noutput "x" { value = t.a.id }\n', provider=Refuses({}))
     assert errors(evaluation) == ["No such thing"]
     assert not evaluation.outputs["x"].is_known
+
+
+def test_what_a_provider_takes_is_not_on_the_templates_clock() -> None:
+    class Slow(Recorder):
+        def resource(self, instance: Instance) -> Value | None:
+            time.sleep(0.05)
+            return super().resource(instance)
+
+    budget = Budget(seconds=0.3, steps=100_000)
+    text = 'resource "t" "a" { count = 8 }\noutput "x" { value = [for i in range(1000) : i + 1] }\n'
+    evaluation = run(text, provider=Slow({}), context=EvalContext(budget=budget))
+    assert evaluation.ok, evaluation.diagnostics
 
 
 def test_time_is_unknown_without_a_clock_and_given_with_one() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from coder_admin.terraform import operators
+from coder_admin.terraform import conditionals, operators
 from coder_admin.terraform.compile import calls, collections, templates
 from coder_admin.terraform.compile.core import Compiled, Reference, Resolver, Run, Site, StaticProblem
 from coder_admin.terraform.diagnostics import Diagnostic, DiagnosticError, error
@@ -271,7 +271,7 @@ class Compiler:
                 value, value_problem = attempt(value_code, env, failed_value)
                 test, test_problem = attempt(test_code, env)
                 try:
-                    test = operators.condition(test)
+                    test = conditionals.condition(test)
                 except Refused as refused:
                     result, problem = DYNAMIC_UNKNOWN, test_site.error(refused)
                     continue
@@ -282,7 +282,7 @@ class Compiler:
                 if test.data is not True and test.data is not False:
                     picked = value_problem or problem
                 try:
-                    result = operators.choose(test, value, result)
+                    result = conditionals.choose(test, value, result)
                 except Refused as refused:
                     result, picked = DYNAMIC_UNKNOWN, picked or site.error(refused)
                 problem = picked

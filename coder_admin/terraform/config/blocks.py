@@ -10,6 +10,7 @@ from coder_admin.terraform.config.declarations import (
     CompiledBody,
     Located,
     Resource,
+    Rule,
     Section,
 )
 from coder_admin.terraform.config.names import BUILTIN_ARGUMENTS, ModuleResolver, did_you_mean
@@ -213,7 +214,8 @@ class BodyCompiler:
         after = ModuleResolver(resolver.names, resolver.repeat, True)
         rules.postconditions += self.watched(decoder.rules(section, "postcondition", after))
 
-    def watched(self, rules: list) -> list:  # type: ignore[type-arg]
+    def watched(self, rules: list[Rule]) -> list[Rule]:
+        """The rules, with what they mention counted as dependencies."""
         for rule in rules:
             self.seen.append(rule.condition)
             if rule.message is not None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from coder_admin.terraform.compile.core import Reference, Run, StaticProblem
+from coder_admin.terraform.config import readers
 from coder_admin.terraform.environment import Env
 from coder_admin.terraform.syntax import tree
 from coder_admin.terraform.values import DYNAMIC_UNKNOWN, Value, normalized, string
@@ -56,7 +57,7 @@ class ModuleResolver:
     def resolve(self, traversal: tree.Traversal) -> tuple[Run, int, Reference | None]:
         root = traversal.root
         if root in self.iterators:
-            return _from_names(root), 0, None
+            return readers.from_names(root), 0, None
         if root == "var":
             return self._variable(traversal)
         if root == "local":
@@ -68,7 +69,7 @@ class ModuleResolver:
         if root == "resource":
             return self._resource("managed", traversal, 0)
         if root == "ephemeral":
-            return _unknown, len(traversal.steps), None
+            return readers.unknown, len(traversal.steps), None
         if root == "path":
             return self._path(traversal)
         if root == "terraform":
@@ -136,7 +137,7 @@ class ModuleResolver:
         output: str | None = None
         if (not repeat or after == 2) and len(steps) > after:
             step = steps[after]
-            output = _step_name(step)
+            output = readers.step_name(step)
 
         def run(env: Env) -> Value:
             scope = env.scope
@@ -156,7 +157,7 @@ class ModuleResolver:
         used = at + 2
         _check_key(traversal, used, repeat, address)
         _check_builtin(traversal, used, kind, repeat)
-        read, taken = _resource_reader(key, repeat, traversal.steps[used:])
+        read, taken = readers.resource_reader(key, repeat, traversal.steps[used:])
         return read, used + taken, Reference(mode, key[1], text=address)
 
     def _undeclared(self, mode: str, kind: str, name: str) -> str:
@@ -213,7 +214,7 @@ class ModuleResolver:
                     'The "self" object is not available in this context. This object can be used only in '
                     "resource provisioner, connection, and postcondition blocks.",
                 )
-            return _self, 0, Reference("self", "")
+            return readers.itself, 0, Reference("self", "")
         name = _attribute(traversal, 0)
         if root == "count":
             if name != "index":
@@ -232,7 +233,7 @@ class ModuleResolver:
                     "only when "
                     'the "count" argument is set.',
                 )
-            return _count_index, 1, Reference("count", name)
+            return readers.count_index, 1, Reference("count", name)
         if name not in ("key", "value"):
             raise StaticProblem(
                 'Invalid "each" attribute',
@@ -247,7 +248,7 @@ class ModuleResolver:
                 '"for_each" '
                 "argument is set.",
             )
-        return (_each_key if name == "key" else _each_value), 1, Reference("each", name)
+        return (readers.each_key if name == "key" else readers.each_value), 1, Reference("each", name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,12 +294,6 @@ def _attribute(traversal: tree.Traversal, at: int, what: str = "") -> str:
     )
 
 
-def _step_name(step: tree.Step) -> str | None:
-    if isinstance(step, tree.AttributeStep):
-        return normalized(step.name)
-    return step.key if isinstance(step.key, str) else None
-
-
 def _check_key(traversal: tree.Traversal, at: int, repeat: str, address: str) -> None:
     """A reference to something repeated needs a key, one to something single must not have one."""
     if len(traversal.steps) <= at:
@@ -335,79 +330,3 @@ def _check_builtin(traversal: tree.Traversal, at: int, kind: str, repeat: str) -
                 "Unsupported attribute",
                 f'This object has no argument, nested block, or exported attribute named "{step.name}".',
             )
-
-
-def _resource_reader(key: tuple[str, str], repeat: str, steps: list[tree.Step]) -> tuple[Run, int]:
-    """Code that reads a resource, and how many of the following steps it has used.
-
-    `T.N.attr` and `T.N[0].attr` go straight to the attribute: one that is not written in the block, of a
-    type that nobody knows, is unknown and no error.
-    """
-    if not repeat and steps and (name := _step_name(steps[0])) is not None:
-        return _single(key, name), 1
-    if (
-        repeat
-        and len(steps) > 1
-        and isinstance(steps[0], tree.IndexStep)
-        and isinstance(steps[1], tree.AttributeStep)
-    ):
-        index = steps[0].key
-        instance_key: int | str = index if isinstance(index, str) else _whole(index.text)
-        return _instance(key, instance_key, normalized(steps[1].name)), 2
-
-    def run(env: Env) -> Value:
-        scope = env.scope
-        return DYNAMIC_UNKNOWN if scope is None else scope.resources[key].whole()
-
-    return run, 0
-
-
-def _whole(text: str) -> int | str:
-    return int(text) if text.isdigit() else text
-
-
-def _single(key: tuple[str, str], name: str) -> Run:
-    def run(env: Env) -> Value:
-        scope = env.scope
-        return DYNAMIC_UNKNOWN if scope is None else scope.resources[key].attribute(None, name)
-
-    return run
-
-
-def _instance(key: tuple[str, str], instance_key: int | str, name: str) -> Run:
-    def run(env: Env) -> Value:
-        scope = env.scope
-        return DYNAMIC_UNKNOWN if scope is None else scope.resources[key].attribute(instance_key, name)
-
-    return run
-
-
-def _from_names(name: str) -> Run:
-    def run(env: Env) -> Value:
-        return env.vars[name]
-
-    return run
-
-
-def _present(value: Value | None) -> Value:
-    return DYNAMIC_UNKNOWN if value is None else value
-
-
-def _unknown(_env: Env) -> Value:
-    return DYNAMIC_UNKNOWN
-
-
-def _self(env: Env) -> Value:
-    return _present(env.self_value)
-
-
-def _count_index(env: Env) -> Value:
-    return _present(env.count_index)
-
-
-def _each_key(env: Env) -> Value:
-    return _present(env.each_key)
-
-
-def _each_value(env: Env) -> Value:
-    return _present(env.each_value)

@@ -350,7 +350,10 @@ class Evaluator:
         provider = self.provider
         if provider is not None:
             try:
-                found = provider.data(instance) if instance.mode == "data" else provider.resource(instance)
+                with self.meter.paused():
+                    found = (
+                        provider.data(instance) if instance.mode == "data" else provider.resource(instance)
+                    )
             except BudgetError:
                 raise
             except DiagnosticError as problem:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from coder_admin.terraform.config.declarations import Resource
 from coder_admin.terraform.config.loader import ModuleNode
-from coder_admin.terraform.diagnostics import DiagnosticError, error
+from coder_admin.terraform.diagnostics import Diagnostic, DiagnosticError, error
 from coder_admin.terraform.model import Instance, Key
 from coder_admin.terraform.operators import get_attribute
 from coder_admin.terraform.values import DYNAMIC_UNKNOWN, Value, object_, tuple_
@@ -64,7 +64,7 @@ class ResourceState:
             )
         return get_attribute(value, name)
 
-    def _no_instance(self, key: Key):  # type: ignore[no-untyped-def]
+    def _no_instance(self, key: Key) -> Diagnostic:
         detail = "The given key does not identify an element in this collection value"
         if isinstance(key, int):
             detail += (
