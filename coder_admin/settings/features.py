@@ -35,6 +35,13 @@ SPECTACULAR_SETTINGS = {
 
 # Provisioning: the engine that runs templates, and how long a silent worker keeps its job.
 PROVISIONER_ENGINE = env.str("CODER_ADMIN_ENGINE", default="embedded")
+# The engine "terraform": which command, what of the server's environment it sees (NAME or BEGINNING*), how
+# long one command may take, and how long it has to end after an interrupt. Durations in seconds.
+TERRAFORM_BINARY = env.str("CODER_ADMIN_TERRAFORM_BINARY", default="")
+TERRAFORM_CLI_CONFIG = env.str("CODER_ADMIN_TERRAFORM_CLI_CONFIG", default="")
+TERRAFORM_PASS_ENV = env.list("CODER_ADMIN_TERRAFORM_PASS_ENV", default=[])
+TERRAFORM_TIMEOUT_SECONDS = env.float("CODER_ADMIN_TERRAFORM_TIMEOUT_SECONDS", default=3600.0)
+TERRAFORM_GRACE_SECONDS = env.float("CODER_ADMIN_TERRAFORM_GRACE_SECONDS", default=180.0)
 PROVISIONER_CONCURRENCY = env.int("CODER_ADMIN_PROVISIONER_CONCURRENCY", default=3)
 PROVISIONER_LEASE_SECONDS = env.float("CODER_ADMIN_PROVISIONER_LEASE_SECONDS", default=30.0)
 PROVISIONER_SWEEP_SECONDS = env.float("CODER_ADMIN_PROVISIONER_SWEEP_SECONDS", default=5.0)
