@@ -11,7 +11,13 @@ from coder_admin.parameters.owner import Owner
 from coder_admin.parameters.presets import Render, validated
 from coder_admin.parameters.provider import NOTHING_KNOWN, FormProvider, Surroundings
 from coder_admin.parameters.reading import attribute, text_of
-from coder_admin.parameters.render import Renderer, as_imported, compile_template, read_variables
+from coder_admin.parameters.render import (
+    FORM_CONTEXT,
+    Renderer,
+    as_imported,
+    compile_template,
+    read_variables,
+)
 from coder_admin.parameters.resolver import unknown_tag_detail
 from coder_admin.parameters.variables import VariableError, server_values
 from coder_admin.terraform import Instance, MemoryFileSystem, Value, evaluate, load_module
@@ -60,7 +66,10 @@ def inspect_template(
     output = renderer.render(owner)
     _judge(output, lambda inputs: renderer.render(owner, inputs))
     instances = evaluate(
-        module, variables=values, provider=FormProvider(owner=owner, surroundings=surroundings)
+        module,
+        variables=values,
+        provider=FormProvider(owner=owner, surroundings=surroundings),
+        context=FORM_CONTEXT,
     ).instances
     notes = [*output.diagnostics, *_unsupported_notes(instances, unsupported)]
     for note in notes:
