@@ -53,6 +53,26 @@ def test_a_row_changes_in_place_and_the_others_stay(here: World, page_of: PageOf
     assert other.evaluate("element => element.kept") == "yes"
 
 
+def test_nothing_moves_under_the_pointer(here: World, page_of: PageOf) -> None:
+    page = page_of(here.owner)
+    page.goto("/workspaces")
+    live(page)
+    rows = page.locator("#workspace-rows > tr")
+    first = rows.first.get_attribute("id")
+    rows.first.hover()
+    newest = Workspace.objects.create(
+        owner=here.member, organization=here.template.organization, template=here.template, name="newest"
+    )
+    pools.add_build(newest, here.version, initiator=here.member.pk)
+    topic = f"workspaces:{here.template.organization_id}"
+    publish(topic, {"kind": "build"})
+    expect(rows.last).to_have_id(f"workspace-{newest.pk}")
+    expect(rows.first).to_have_id(str(first))
+    page.mouse.move(0, 0)
+    publish(topic, {"kind": "build"})
+    expect(rows.first).to_have_id(f"workspace-{newest.pk}")
+
+
 def test_a_new_agent_appears_with_its_log_and_a_shown_log_stays(here: World, page_of: PageOf) -> None:
     row = Workspace.objects.create(
         owner=here.member, organization=here.template.organization, template=here.template, name="young"
