@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, cast
 
 from channels.routing import ProtocolTypeRouter, URLRouter
 from django.urls import re_path
@@ -28,7 +28,8 @@ def websocket_routes() -> list[Any]:
     for room in ROOMS:
         if find_spec(f"{room}.routing"):
             routes += import_module(f"{room}.routing").websocket_urlpatterns
-    return [*routes, re_path("", refuse_unknown)]
+    # Django types a route as a view; channels calls what it finds as an ASGI application.
+    return [*routes, re_path("", cast("Any", refuse_unknown))]
 
 
 async def refuse_unknown(scope: Any, receive: Any, send: Any) -> None:

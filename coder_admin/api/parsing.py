@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import IO, Any
 
@@ -10,12 +11,19 @@ from rest_framework.parsers import JSONParser
 
 
 class BodyParser(JSONParser):
-    """DRF's parser turns every ValueError into a 400; brackets nested too deep raise something else."""
+    """DRF's parser with 400 also for brackets nested too deep and for lone surrogates, wherever they are."""
 
     def parse(
         self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
         try:
-            return super().parse(stream, media_type=media_type, parser_context=parser_context)
+            body = super().parse(stream, media_type=media_type, parser_context=parser_context)
+            json.dumps(body, ensure_ascii=False).encode()
         except RecursionError:
             raise ParseError("JSON parse error - the body is nested too deep.") from None
+        except UnicodeEncodeError:
+            # JSON can spell them, UTF-8 cannot: not in the database, not in an answer that quotes them.
+            raise ParseError(
+                "JSON parse error - half of a surrogate pair (\\ud800 to \\udfff) is no text."
+            ) from None
+        return body
