@@ -109,6 +109,7 @@ class Renderer:
     def __init__(self, template: Template, surroundings: Surroundings = NOTHING_KNOWN) -> None:
         self._template = template
         self._surroundings = surroundings
+        self._last: Evaluation | None = None
 
     def render(self, owner: Owner = DEFAULT_OWNER, inputs: Mapping[str, str] | None = None) -> Output:
         """The form for one owner and one set of inputs. Never raises for what a template holds."""
@@ -117,13 +118,16 @@ class Renderer:
             return Output(diagnostics=template.notes, complete=False)
         provider = FormProvider(inputs or {}, owner, template.plan, self._surroundings, template.objects)
         try:
-            evaluation = evaluate(template.module, variables=template.variables, provider=provider)
+            evaluation = evaluate(
+                template.module, variables=template.variables, provider=provider, previous=self._last
+            )
         except Exception:
             log.exception("evaluation crashed")
             detail = "The template could not be evaluated. The server's log has the reason."
             return Output(
                 diagnostics=(*template.notes, error("Evaluate terraform files", detail)), complete=False
             )
+        self._last = evaluation
         return read_output(template, evaluation, inputs or {})
 
 
