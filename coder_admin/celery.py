@@ -9,10 +9,15 @@ from __future__ import annotations
 from typing import Final
 
 from celery import Celery
+from kombu import Exchange
 from kombu.common import Broadcast
 
 WAKE_QUEUE: Final = "provisioner-wake"
 POLLING_INTERVAL: Final = 0.05  # seconds; kombu's default of one second would delay each build by half of it
+
+# A sender declares the exchange itself (Celery leaves that to the receivers of a broadcast, and Redis drops a
+# message to an exchange that it does not know to be a fanout).
+WAKE_EXCHANGE: Final = Exchange(WAKE_QUEUE, type="fanout")
 
 app = Celery("coder_admin")
 app.config_from_object("django.conf:settings", namespace="CELERY")
@@ -20,8 +25,8 @@ app.conf.update(
     task_ignore_result=True,
     task_acks_late=False,
     # Every worker hears every message: which of them has the tags and a free slot, only each knows itself.
-    task_queues=(Broadcast(WAKE_QUEUE),),
-    task_routes={"provisioning.drain_queue": {"queue": WAKE_QUEUE, "exchange": WAKE_QUEUE}},
+    task_queues=(Broadcast(WAKE_QUEUE, exchange=WAKE_EXCHANGE),),
+    task_routes={"provisioning.drain_queue": {"queue": WAKE_QUEUE}},
     task_default_queue=WAKE_QUEUE,
     broker_connection_retry_on_startup=True,
     broker_transport_options={"polling_interval": POLLING_INTERVAL},

@@ -137,7 +137,10 @@ def _escaped(value: Any) -> Any:
         case str():
             return _PUNCTUATION.sub(r"\\\1", " ".join(value.split()))
         case dict():
-            return {_escaped(key): _escaped(item) for key, item in value.items()}
+            # Names that templates look up by stay as they are; keys that are shown hold punctuation.
+            return {
+                key if key.isidentifier() else _escaped(key): _escaped(item) for key, item in value.items()
+            }
         case list() | tuple():
             return [_escaped(item) for item in value]
     return value

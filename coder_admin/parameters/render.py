@@ -34,7 +34,9 @@ from coder_admin.parameters.reading import PRIMITIVES
 from coder_admin.parameters.tags import read_tags
 from coder_admin.parameters.variables import stray_tfvars
 from coder_admin.terraform import (
+    Budget,
     Diagnostic,
+    EvalContext,
     Evaluation,
     FileSystem,
     Instance,
@@ -50,6 +52,9 @@ from coder_admin.terraform.types import constraint_text
 log = structlog.get_logger(__name__)
 
 MODULE_NOT_LOADED = "module_not_loaded"
+#: What one render may use: far above real templates (a few thousand steps), low enough that a hostile one
+#: does not hold up the forms of others for long.
+FORM_CONTEXT = EvalContext(budget=Budget(steps=500_000, seconds=4.0))
 _FORM_TYPES = frozenset({"coder_parameter", "coder_workspace_preset", "coder_workspace_tags"})
 
 
@@ -119,7 +124,11 @@ class Renderer:
         provider = FormProvider(inputs or {}, owner, template.plan, self._surroundings, template.objects)
         try:
             evaluation = evaluate(
-                template.module, variables=template.variables, provider=provider, previous=self._last
+                template.module,
+                variables=template.variables,
+                provider=provider,
+                context=FORM_CONTEXT,
+                previous=self._last,
             )
         except Exception:
             log.exception("evaluation crashed")

@@ -7,6 +7,8 @@ from typing import Any
 
 import structlog
 
+from . import wake
+
 log = structlog.get_logger(__name__)
 
 
@@ -30,7 +32,12 @@ class BrokerListener:
         self._thread.join(timeout=3)
 
     def _run(self) -> None:
+        from celery.signals import worker_ready
+
         from coder_admin.celery import WAKE_QUEUE, app
+
+        # What was announced before this process listened is found by a look of its own.
+        worker_ready.connect(_look, weak=False, dispatch_uid="provisioner-wake")
 
         try:
             self._worker = app.WorkController(
@@ -45,3 +52,7 @@ class BrokerListener:
             self._worker.start()
         except Exception as error:
             log.warning("broker listener ended", error=str(error))
+
+
+def _look(**signal: Any) -> None:
+    wake.wake_local({})

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import OuterRef, QuerySet, Subquery, TextField
 from django.db.models.fields.json import KeyTextTransform
+from django.db.models.functions import Cast
 from django.utils import timezone
 
 from coder_admin.foundation.errors import Invalid, NotFound
@@ -87,7 +88,8 @@ class JobFilter:
             rows = rows.filter(initiator_id=self.initiator)
         for n, (name, value) in enumerate((self.tags or {}).items()):
             # By transform, not by keyword: a tag may be called like a lookup ("contains").
-            rows = rows.alias(**{f"tag_{n}": KeyTextTransform(name, "tags")}).filter(**{f"tag_{n}": value})
+            found = Cast(KeyTextTransform(name, "tags"), TextField())
+            rows = rows.alias(**{f"tag_{n}": found}).filter(**{f"tag_{n}": value})
         return rows
 
 

@@ -10,6 +10,7 @@ import queue
 import threading
 from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Any
 
 import structlog
 from django.conf import settings
@@ -87,11 +88,14 @@ def _ensure_sender() -> None:
 
 
 def _send_forever() -> None:
+    from coder_admin.celery import WAKE_EXCHANGE
+
     from .tasks import drain_queue
 
     while True:
         tags = _outgoing.get()
         try:
-            drain_queue.apply_async(args=(tags,), retry=False, ignore_result=True)
+            options: dict[str, Any] = {"retry": False, "ignore_result": True, "declare": [WAKE_EXCHANGE]}
+            drain_queue.apply_async(args=(tags,), **options)
         except Exception as error:
             log.warning("job announcement failed", error=str(error))

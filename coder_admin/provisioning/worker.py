@@ -32,6 +32,7 @@ from .tags import matches, normalise
 
 log = structlog.get_logger(__name__)
 
+RETRY_FIRST = 0.1  # seconds after a failed look at the queue; doubled up to the next sweep
 CANCEL_POLL = 1.0  # seconds; a cancel from another process is noticed this late at most
 
 _start_hooks: list[Callable[[], object]] = []
@@ -175,6 +176,7 @@ class Worker:
 
     def _dispatch(self) -> None:
         next_sweep = next_seen = 0.0
+        trouble = 0  # failed looks in a row
         while not self._stopping:
             with self._wake:
                 self._woken = False
@@ -186,14 +188,17 @@ class Worker:
                     next_seen = time.monotonic() + daemons.SEEN_EVERY.total_seconds()
                     daemons.seen(self.id, now=timezone.now())
                 self._fill()
+                trouble = 0
             except Exception as error:
-                # A database that is away comes back; the next sweep tries again.
+                # A database that is away comes back: look again soon, then less and less often.
+                trouble += 1
                 log.warning("queue not read", worker=self.name, error=str(error))
                 close_old_connections()
+            pause = max(0.05, next_sweep - time.monotonic())
+            if trouble:
+                pause = min(pause, RETRY_FIRST * 2 ** min(trouble - 1, 6))
             with self._wake:
-                self._wake.wait_for(
-                    lambda: self._woken or self._stopping, timeout=max(0.05, next_sweep - time.monotonic())
-                )
+                self._wake.wait_for(lambda: self._woken or self._stopping, timeout=pause)
         connection.close()
 
     def _fill(self) -> None:

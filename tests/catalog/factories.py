@@ -9,6 +9,8 @@ import zipfile
 from collections.abc import Mapping
 from typing import Any
 
+from django.db import transaction
+
 from coder_admin.catalog.imports import ImportResult
 from coder_admin.catalog.models import Template, TemplateVersion
 from coder_admin.catalog.services import template_create, template_version_create, version_import_complete
@@ -107,8 +109,9 @@ def make_version(
         **fields,
     )
     if done:
-        job_complete_without_worker(actor=actor, job_id=version.job_id)
-        version_import_complete(version_id=version.id, result=result or ImportResult())
+        with transaction.atomic():
+            job_complete_without_worker(actor=actor, job_id=version.job_id)
+            version_import_complete(version_id=version.id, result=result or ImportResult())
     return TemplateVersion.objects.select_related("job", "template", "created_by").get(pk=version.pk)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from django.core.cache import cache
 from django.test import Client
 
 from coder_admin.organizations.models import User
@@ -25,3 +26,9 @@ def client_of() -> Callable[[User], Client]:
         return client
 
     return make
+
+
+@pytest.fixture(autouse=True)
+def _no_failed_sign_ins() -> None:
+    """The throttle counts in the cache, which outlives a test."""
+    cache.clear()

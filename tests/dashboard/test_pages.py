@@ -38,7 +38,7 @@ def addresses(here: World) -> dict[str, str]:
         "people": reverse("dashboard:people"),
         "groups": reverse("dashboard:groups"),
         "workspace": reverse("dashboard:workspace", args=mine),
-        "workspace agents": f"{reverse('dashboard:workspace', args=mine)}?part=agents",
+        "workspace body": f"{reverse('dashboard:workspace', args=mine)}?part=body",
         "workspace sentence": f"{reverse('dashboard:workspace', args=mine)}?part=sentence",
         "workspace builds": reverse("dashboard:workspace-builds", args=mine),
         "workspace parameters": reverse("dashboard:workspace-parameters", args=mine),

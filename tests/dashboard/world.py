@@ -17,6 +17,7 @@ from coder_admin.catalog.models import (
     TemplateVersionParameter,
     TemplateVersionPresetParameter,
     TemplateVersionPresetPrebuildSchedule,
+    TemplateVersionTerraformValues,
     TemplateVersionVariable,
 )
 from coder_admin.files.models import File
@@ -61,6 +62,20 @@ data "coder_parameter" "size" {
     min = 1
     max = 8
   }
+}
+
+data "coder_parameter" "zone" {
+  count   = data.coder_parameter.region.value == "us" ? 1 : 0
+  name    = "zone"
+  type    = "string"
+  default = "us-1"
+}
+
+data "coder_parameter" "note" {
+  name    = "note"
+  type    = "string"
+  default = "in ${data.coder_parameter.region.value}"
+  mutable = true
 }
 
 resource "null_resource" "box" {}
@@ -150,6 +165,7 @@ def template_of(owner: User, name: str = "go-service", **fields: Any) -> Templat
             level="warn" if number == 20 else "info",
         )
     everyone_may_use(row)
+    TemplateVersionTerraformValues.objects.create(template_version=version, provisionerd_version="1.9")
     return row
 
 

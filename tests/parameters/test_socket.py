@@ -9,6 +9,7 @@ import uuid
 from typing import Any
 
 import pytest
+from django.db import transaction
 from django.utils import timezone
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
@@ -269,6 +270,7 @@ def test_log_of_an_import_is_followed_to_its_end(world: World) -> None:
         line = Line(timezone.now(), "Parsing template", "two", "info", "provisioner")
         log_append(job_id=version.job_id, lines=[line])
         assert receive(socket)["output"] == "two"
-        job_complete_without_worker(actor=actor_of(world.admin), job_id=version.job_id)
+        with transaction.atomic():
+            job_complete_without_worker(actor=actor_of(world.admin), job_id=version.job_id)
         with pytest.raises(ConnectionClosed):
             socket.recv(timeout=20)

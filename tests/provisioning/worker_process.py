@@ -31,7 +31,8 @@ def main() -> None:
             pass
 
     handlers.register(JobType.TEMPLATE_VERSION_DRY_RUN, Handler())
-    worker = Worker(name=sys.argv[1], lease_seconds=float(sys.argv[2]), sweep_seconds=0.2)
+    sweep = float(sys.argv[3]) if len(sys.argv) > 3 else 0.2
+    worker = Worker(name=sys.argv[1], lease_seconds=float(sys.argv[2]), sweep_seconds=sweep)
     worker.start()
     print("ready", flush=True)
     threading.Thread(target=lambda: (sys.stdin.read(), os._exit(3)), daemon=True).start()

@@ -98,9 +98,11 @@ def running_app(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Agen
 def world() -> World:
     world = make_world()
     file = make_file(world.boss, {"main.tf": MAIN_TF})
-    world.activate(
-        make_version(world.boss, world.organization, template=world.template, result=IMPORT, file=file)
-    )
+    with transaction.atomic():
+        version = make_version(
+            world.boss, world.organization, template=world.template, result=IMPORT, file=file
+        )
+    world.activate(version)
     return world
 
 

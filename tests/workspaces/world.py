@@ -128,6 +128,7 @@ def orchestrator() -> Any:
     return acting_as(SystemSubject.PREBUILDS_ORCHESTRATOR, reason="a test stands for the pool")
 
 
+@transaction.atomic
 def make_world() -> World:
     boss, ada = owner(), person("ada")
     organization = default_organization()

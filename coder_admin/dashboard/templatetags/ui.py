@@ -57,6 +57,8 @@ STEPS = ((60, 1, "s"), (3600, 60, "min"), (86400, 3600, "h"), (float("inf"), 864
 def short_duration(seconds: float) -> str:
     """A length of time in its largest whole unit, with the next one: 90 s is `1 min 30 s`."""
     total = int(abs(seconds))
+    if 0 < abs(seconds) < 10 and abs(seconds) != total:
+        return f"{abs(seconds):.1f} s"
     if total < 60:
         return f"{total} s"
     for (limit, size, unit), (_, smaller, smaller_unit) in zip(STEPS[1:], STEPS, strict=False):
@@ -79,7 +81,7 @@ def relative_text(moment: datetime, now: datetime) -> str:
     seconds = (now - moment).total_seconds()
     if abs(seconds) < 5:
         return "now"
-    largest = short_duration(seconds).split(" ")
+    largest = short_duration(int(seconds)).split(" ")
     text = " ".join(largest[:2])
     return f"{text} ago" if seconds > 0 else f"in {text}"
 

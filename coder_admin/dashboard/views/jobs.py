@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 
-from django.http import HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.http import HttpResponse, HttpResponseRedirect
 from django.utils import timezone
 
 from coder_admin.dashboard.builds import took_seconds
@@ -83,7 +83,7 @@ def logs(request: ViewerRequest, job: uuid.UUID) -> HttpResponse:
 
 
 @page
-def download(request: ViewerRequest, job: uuid.UUID) -> HttpResponseBase:
+def download(request: ViewerRequest, job: uuid.UUID) -> HttpResponse:
     """A job's log as a file."""
     row = selectors.job_of(request.viewer, job)
     return whole(selectors.job_lines(row), f"job-{row.pk}")

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Callable, Mapping
 
 from django.contrib import messages
-from django.http import HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
@@ -83,7 +83,7 @@ def _filters(request: ViewerRequest, text: str, kept: dict[str, str], errors: li
 PARTS = {
     "badge": "workspaces/_badge.html",
     "actions": "workspaces/_actions.html",
-    "agents": "workspaces/_agents.html",
+    "body": "workspaces/_body.html",
 }
 
 
@@ -97,9 +97,13 @@ def detail(request: ViewerRequest, owner: str, name: str) -> HttpResponse:
     context: dict[str, object] = {"workspace": view, "actions": view.offers}
     if part == "sentence":
         return HttpResponse(sentence(view, now))
-    if part in ("", "agents"):
+    if part in ("", "body"):
         rows = selectors.agents(workspace.latest_build)
-        context["agents"] = [_agent(request, view, agent, with_log=not part) for agent in rows]
+        context |= {
+            "agents": [_agent(request, view, agent) for agent in rows],
+            "resources": selectors.resources(workspace.latest_build),
+            "failure": _failure(view),
+        }
     if part:
         if part not in PARTS:
             raise NotFound
@@ -110,9 +114,7 @@ def detail(request: ViewerRequest, owner: str, name: str) -> HttpResponse:
             request.viewer, workspace, build_count=build_count, parameter_count=parameter_count
         ),
         "sentence": sentence(view, now),
-        "resources": selectors.resources(workspace.latest_build),
         "build": workspace.latest_build,
-        "failure": _failure(view),
         "version_url": _version_url(workspace),
     }
     return draw(request, "workspaces/detail.html", context)
@@ -138,11 +140,7 @@ def _failure(view: WorkspaceView) -> dict[str, str] | None:
     }
 
 
-def _agent(
-    request: ViewerRequest, view: WorkspaceView, agent: WorkspaceAgent, *, with_log: bool
-) -> AgentView:
-    if not with_log:
-        return agent_view(agent, timezone.now())
+def _agent(request: ViewerRequest, view: WorkspaceView, agent: WorkspaceAgent) -> AgentView:
     place = (view.owner.username, view.name, agent.pk)
     log = Log(
         label=f"Log of agent {agent.name}",
@@ -162,7 +160,7 @@ def agent_logs(request: ViewerRequest, owner: str, name: str, agent: uuid.UUID) 
 
 
 @page
-def agent_download(request: ViewerRequest, owner: str, name: str, agent: uuid.UUID) -> HttpResponseBase:
+def agent_download(request: ViewerRequest, owner: str, name: str, agent: uuid.UUID) -> HttpResponse:
     """An agent's log as a file."""
     row = selectors.agent_of(selectors.workspace_of(request.viewer, owner, name), agent)
     return whole(rooms.agent_logs(row), f"{owner}-{name}-{row.name}")

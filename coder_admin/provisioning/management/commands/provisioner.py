@@ -19,6 +19,7 @@ from coder_admin.provisioning.worker import Worker
 class Command(BaseCommand):
     """SIGTERM drains: running jobs may finish; a second signal gives them back to the queue."""
 
+    requires_system_checks = ()  # the checks have a command of their own, and a worker should start quickly
     help = "Run provisioner jobs whose tags match, until stopped (SIGTERM drains)."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
