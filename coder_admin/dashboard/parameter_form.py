@@ -91,7 +91,7 @@ def as_list(text: str) -> list[str]:
     """The texts of a JSON list; anything else is the empty list."""
     try:
         found = json.loads(text or "[]")
-    except ValueError:
+    except (ValueError, RecursionError):
         return []
     return [str(item) if item is not None else "" for item in found] if isinstance(found, list) else []
 
@@ -233,7 +233,7 @@ def _collected(text: str) -> dict[str, str]:
         return {}
     try:
         found = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     if not isinstance(found, dict):
         return {}
