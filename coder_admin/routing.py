@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, cast
 
 from channels.routing import ProtocolTypeRouter, URLRouter
+from django.urls import re_path
 
 from coder_admin.organizations.sockets import socket_authentication
+
+UNKNOWN_ROUTE = 4404
 
 ROOMS = (
     "coder_admin.notifications",
@@ -25,7 +28,14 @@ def websocket_routes() -> list[Any]:
     for room in ROOMS:
         if find_spec(f"{room}.routing"):
             routes += import_module(f"{room}.routing").websocket_urlpatterns
-    return routes
+    # Django types a route as a view; channels calls what it finds as an ASGI application.
+    return [*routes, re_path("", cast("Any", refuse_unknown))]
+
+
+async def refuse_unknown(scope: Any, receive: Any, send: Any) -> None:
+    """Close the handshake of an address that no room serves; the router alone would raise."""
+    await receive()
+    await send({"type": "websocket.close", "code": UNKNOWN_ROUTE})
 
 
 def application_with(http: Any) -> ProtocolTypeRouter:

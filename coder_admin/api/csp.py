@@ -6,13 +6,14 @@ from typing import Any
 
 import structlog
 from drf_spectacular.utils import extend_schema
-from rest_framework.parsers import JSONParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from coder_admin.foundation.counters import count_hit
 from coder_admin.foundation.errors import TooManyRequests
 from rbac.rest import PublicApiView
+
+from .parsing import BodyParser
 
 log = structlog.get_logger(__name__)
 
@@ -21,7 +22,7 @@ _FIELDS = ("document-uri", "blocked-uri", "violated-directive", "effective-direc
 _LENGTH = 300
 
 
-class ReportParser(JSONParser):
+class ReportParser(BodyParser):
     """What browsers name the body."""
 
     media_type = "application/csp-report"
@@ -31,7 +32,7 @@ class CspReportView(PublicApiView):
     """Anybody's browser may report, without login; the log is kept from flooding."""
 
     authentication_classes = ()
-    parser_classes = (ReportParser, JSONParser)
+    parser_classes = (ReportParser, BodyParser)
 
     @extend_schema(request={"application/csp-report": {"type": "object"}}, responses={200: None})
     def post(self, request: Request) -> Response:

@@ -64,7 +64,7 @@ class LiveConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]  # channel
         else:
             try:
                 content = await self.decode_json(text_data)
-            except ValueError:
+            except (ValueError, RecursionError):
                 await self.close(BAD_MESSAGE, "The message is not JSON.")
                 return
             await self.receive_json(content)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
@@ -15,11 +16,12 @@ def _for_api(request: HttpRequest) -> bool:
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """400: the request itself is broken."""
+    detail = str(exception) if isinstance(exception, BadRequest) else ""
     if _for_api(request):
         return JsonResponse(
-            {"message": "The request cannot be read.", "detail": "", "validations": []}, status=400
+            {"message": "The request cannot be read.", "detail": detail, "validations": []}, status=400
         )
-    return draw_error(request, 400, text="The address or the form was incomplete.")
+    return draw_error(request, 400, text="The address or the form was incomplete.", detail=detail)
 
 
 def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:

@@ -157,6 +157,9 @@ def _safe_path(name: str, limits: Limits) -> str:
     """The entry's path in normal form, "" for the root itself; raises ArchiveError."""
     if "\x00" in name or "\\" in name:
         raise ArchiveError(f"The entry {name!r} has a backslash or NUL in its name: rename it.")
+    if not name.isascii() and any("\ud800" <= character <= "\udfff" for character in name):
+        # tarfile keeps bytes that are no UTF-8 as lone surrogates, which no database stores.
+        raise ArchiveError(f"The name of the entry {name!a} is not UTF-8: rename it.")
     if len(name) > limits.name_length or name.count("/") > limits.depth:
         raise ArchiveError(f'The name of the entry "{name[:60]}…" is too long or too deep: shorten it.')
     if name.startswith("/") or (len(name) > 1 and name[1] == ":" and name[0].isalpha()):

@@ -48,7 +48,7 @@ class InboxView(ApiView):
     def get(self, request: Request) -> Response:
         query = request.query_params
         wanted = inbox_filter(query, LIST_KEYS)
-        before = query.get("starting_before", "")
+        before = query.get("starting_before", "").strip()
         page = selectors.inbox_page(
             viewer=self.actor, wanted=wanted, starting_before=uuid.UUID(before) if before else None
         )

@@ -111,7 +111,9 @@ class ParametersConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # chann
 
     async def _answer(self, render: Any, *arguments: Any) -> None:
         body: Wire = await database_sync_to_async(render)(*arguments)
-        await self.send(text_data=json.dumps(body, ensure_ascii=False, separators=(",", ":")))
+        # A client that left before its answer is no error; its disconnect is on the way.
+        with contextlib.suppress(OSError):
+            await self.send(text_data=json.dumps(body, ensure_ascii=False, separators=(",", ":")))
 
     async def _refuse(self, refusal: ServiceError) -> None:
         """Answer before the upgrade with status and body where the server can, else just refuse."""

@@ -6,6 +6,7 @@ import posixpath
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from coder_admin.catalog.imports import ImportedParameter, ImportedVariable, ImportResult
+from coder_admin.catalog.storable import storage_problems
 from coder_admin.parameters.model import Note, Output, PreviewParameter, Variable, warning
 from coder_admin.parameters.owner import Owner
 from coder_admin.parameters.presets import Render, validated
@@ -74,7 +75,7 @@ def inspect_template(
     notes = [*output.diagnostics, *_unsupported_notes(instances, unsupported)]
     for note in notes:
         log("Evaluating template", _line(note), "warn")
-    return ImportResult(
+    result = ImportResult(
         parameters=tuple(imported_parameter(parameter) for parameter in output.parameters),
         presets=tuple(as_imported(preset) for preset in output.presets),
         variables=tuple(rows),
@@ -84,6 +85,8 @@ def inspect_template(
         diagnostics=tuple(_stored(note) for note in notes),
         external_auth_providers=tuple(_external_auth(instances)),
     )
+    _refuse_errors("The template cannot be stored", storage_problems(result))
+    return result
 
 
 def _refuse_errors(message: str, lines: Sequence[str]) -> None:
@@ -179,8 +182,8 @@ def _stored(note: Note) -> dict[str, object]:
     start = note.range.start if note.range else None
     return {
         "severity": note.severity.value,
-        "summary": note.summary,
-        "detail": note.detail,
+        "summary": _without_nul(note.summary),
+        "detail": _without_nul(note.detail),
         "code": note.code,
         "file": start.file if start else "",
         "line": start.line if start else 0,
@@ -215,10 +218,15 @@ def imported_parameter(parameter: PreviewParameter) -> ImportedParameter:
     )
 
 
+def _without_nul(text: str) -> str:
+    """PostgreSQL stores no NUL; in text that is only shown, a mark takes its place."""
+    return text.replace("\x00", "\ufffd")
+
+
 def _readme(files: Mapping[str, bytes]) -> str:
     for path in sorted(files):
         if path.lower() == "readme.md":
-            return files[path][:README_LIMIT].decode("utf-8", "replace")
+            return _without_nul(files[path][:README_LIMIT].decode("utf-8", "replace"))
     return ""
 
 

@@ -54,7 +54,18 @@ def parse_request(data: Any) -> FormRequest:
         raise FrameError(
             '"inputs" must be an object of texts: numbers, bools and lists are sent as text, too.'
         )
+    if not all(_is_text(part) for pair in inputs.items() for part in pair):
+        raise FrameError('"inputs" holds half of a surrogate pair (\\ud800 to \\udfff), which is no text.')
     return FormRequest(number, inputs, _owner(owner))
+
+
+def _is_text(value: str) -> bool:
+    """Whether it can be sent back: JSON can spell lone surrogates, UTF-8 cannot."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _owner(text: Any) -> UUID | None:

@@ -9,7 +9,7 @@ from coder_admin.parameters.memo import Memo, input_of
 from coder_admin.parameters.owner import DEFAULT_OWNER, Owner
 from coder_admin.parameters.plan import EMPTY_PLAN, PlanData, merged
 from coder_admin.parameters.reading import has_value, is_text
-from coder_admin.terraform import BlockContent, Instance
+from coder_admin.terraform import BlockContent, Instance, Provider
 from coder_admin.terraform.types import BOOL, NUMBER, STRING, Type
 from coder_admin.terraform.values import Value, boolean, object_, string, to_text, tuple_, unknown
 
@@ -86,6 +86,20 @@ class FormProvider:
 
     def resource(self, instance: Instance) -> Value | None:
         return None
+
+    def same_answer(self, previous: Provider, instance: Instance) -> bool:
+        """Whether the instance is answered as ``previous`` did: what makes a keystroke cheap."""
+        if not isinstance(previous, FormProvider) or previous.plan is not self.plan:
+            return False
+        match instance.type:
+            case "coder_parameter":
+                content = instance.config
+                return input_of(content, self.inputs) == input_of(content, previous.inputs)
+            case "coder_workspace_owner":
+                return self.owner == previous.owner
+            case "coder_workspace":
+                return self.surroundings == previous.surroundings
+        return True
 
 
 def _written(content: BlockContent) -> Value:

@@ -114,6 +114,7 @@ class Renderer:
     def __init__(self, template: Template, surroundings: Surroundings = NOTHING_KNOWN) -> None:
         self._template = template
         self._surroundings = surroundings
+        self._last: Evaluation | None = None
 
     def render(self, owner: Owner = DEFAULT_OWNER, inputs: Mapping[str, str] | None = None) -> Output:
         """The form for one owner and one set of inputs. Never raises for what a template holds."""
@@ -123,7 +124,11 @@ class Renderer:
         provider = FormProvider(inputs or {}, owner, template.plan, self._surroundings, template.objects)
         try:
             evaluation = evaluate(
-                template.module, variables=template.variables, provider=provider, context=FORM_CONTEXT
+                template.module,
+                variables=template.variables,
+                provider=provider,
+                context=FORM_CONTEXT,
+                previous=self._last,
             )
         except Exception:
             log.exception("evaluation crashed")
@@ -131,6 +136,7 @@ class Renderer:
             return Output(
                 diagnostics=(*template.notes, error("Evaluate terraform files", detail)), complete=False
             )
+        self._last = evaluation
         return read_output(template, evaluation, inputs or {})
 
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 import structlog
-from django.db import DatabaseError, close_old_connections
+from django.db import DatabaseError, DataError, IntegrityError, close_old_connections
 from django.utils import timezone
 
 from . import handlers, queue, services
@@ -20,6 +20,8 @@ log = structlog.get_logger(__name__)
 END_ATTEMPTS = (
     5  # of storing an end while the database stumbles; then the lease runs out and others take over
 )
+#: The database answered, and its answer will be the same the next time.
+REFUSALS = (DataError, IntegrityError)
 
 
 def run_job(claim: queue.Claim, context: JobContext, flusher: LogFlusher) -> None:
@@ -66,8 +68,11 @@ def _run(claim: queue.Claim, context: JobContext, flusher: LogFlusher) -> str:
         raise
     except JobError as error:
         return _fail(claim, context, flusher, error)
-    except DatabaseError:
-        raise
+    except DatabaseError as error:
+        if not isinstance(error, REFUSALS):
+            raise
+        log.exception("job result not stored", job=str(claim.job_id), type=context.job.type)
+        return _fail(claim, context, flusher, unexpected(error))
     except Exception as error:
         # What the handler made of its result could not be stored; the transaction is undone.
         log.exception("job result not stored", job=str(claim.job_id), type=context.job.type)
@@ -97,7 +102,7 @@ def _store(write: Callable[[], object]) -> None:
         try:
             write()
         except DatabaseError as error:
-            if attempt == END_ATTEMPTS:
+            if attempt == END_ATTEMPTS or isinstance(error, REFUSALS):
                 raise
             log.warning("job end not stored yet", error=str(error), attempt=attempt)
             close_old_connections()

@@ -24,7 +24,7 @@ from rbac import PREBUILDS_USER_ID, Subject
 from . import handlers, wake
 from .choices import JobPriority, JobStatus, JobType, LogLevel, LogSource
 from .handlers import JobCanceled, JobError
-from .limits import Line, admit
+from .limits import Line, admit, clean
 from .models import ProvisionerJob, ProvisionerJobLog, ProvisionerJobTiming
 from .queue import Claim
 from .states import Event, Facts, derive, step
@@ -127,7 +127,8 @@ def job_fail(*, claim: Claim, error: JobError, timings: Sequence[Timing] = ()) -
     with transaction.atomic():
         job = _held(claim)
         now = timezone.now()
-        apply_facts(job, step(facts_of(job), Event.FAIL, now=now, error=error.message), now=now)
+        # A message may quote the template; one that the database refuses would keep the job running.
+        apply_facts(job, step(facts_of(job), Event.FAIL, now=now, error=clean(error.message)), now=now)
         if job.error:
             ProvisionerJob.objects.filter(id=job.id).update(error_code=error.code)
             job.error_code = error.code
@@ -170,7 +171,7 @@ def log_append(*, job_id: uuid.UUID, lines: Iterable[Line]) -> int:
                 created_at=line.created_at,
                 source=line.source if line.source in LogSource.values else LogSource.PROVISIONER,
                 level=line.level if line.level in LogLevel.values else LogLevel.INFO,
-                stage=line.stage[:128],
+                stage=clean(line.stage)[:128],
                 output=line.output,
             )
             for line in admission.lines
@@ -235,10 +236,10 @@ def _store_timings(job: ProvisionerJob, timings: Sequence[Timing]) -> None:
         [
             ProvisionerJobTiming(
                 job=job,
-                stage=t.stage[:16],
-                source=t.source[:64],
-                action=t.action[:32],
-                resource=t.resource[:256],
+                stage=clean(t.stage)[:16],
+                source=clean(t.source)[:64],
+                action=clean(t.action)[:32],
+                resource=clean(t.resource)[:256],
                 started_at=t.started_at,
                 ended_at=t.ended_at,
             )

@@ -66,6 +66,7 @@ MIDDLEWARE = [
     "csp.middleware.CSPMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "coder_admin.dashboard.middleware.viewer_time_zone",
+    "coder_admin.foundation.middleware.refuse_nul",
     # Innermost and sync-only: Django then hops to a thread once instead of once per old-style middleware.
     "coder_admin.foundation.middleware.sync_boundary",
 ]

@@ -41,9 +41,30 @@ class Graph:
     nodes: list[Node]
     by_key: dict[tuple[tuple[str, ...], str, str], Node]
     diagnostics: list[Diagnostic]
+    _ancestors: dict[Node, tuple[Node, ...]] = field(default_factory=dict)
 
     def find(self, path: tuple[str, ...], kind: str, name: str) -> Node | None:
         return self.by_key.get((path, kind, name))
+
+    def resource_ancestors(self, node: Node) -> tuple[Node, ...]:
+        """The nearest resources before a node, through everything in between. Worked out once."""
+        known = self._ancestors.get(node)
+        if known is not None:
+            return known
+        found: dict[Node, None] = {}
+        stack = list(reversed(node.depends_on))
+        seen: set[Node] = set()
+        while stack:
+            before = stack.pop()
+            if before in seen:
+                continue
+            seen.add(before)
+            if before.kind == "resource":
+                found[before] = None
+            else:
+                stack.extend(reversed(before.depends_on))
+        self._ancestors[node] = tuple(found)
+        return self._ancestors[node]
 
 
 class _Builder:

@@ -34,7 +34,7 @@ class Budget:
     text: int = 8 * 1024 * 1024
     elements: int = 500_000
     nesting: int = 100
-    seconds: float = 5.0
+    seconds: float = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +127,10 @@ class Provider(Protocol):
     Called once for each instance, after everything it depends on. The answer is the object that references
     see. None leaves the attributes that are not written in the block unknown. A provider reports trouble by
     appending to `instance.diagnostics`, or by raising DiagnosticError (the value is then unknown).
+
+    A provider may have a method `same_answer(previous: Provider, instance: Instance) -> bool`: whether it
+    would answer the instance just as the provider `previous` did. Evaluating again after a change then leaves
+    such instances as they are; without the method every instance is asked for anew.
     """
 
     def data(self, instance: Instance) -> Value | None: ...

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from coder_admin.terraform.cache import BoundedCache
+from coder_admin.terraform.config import loader
 from coder_admin.terraform.config.declarations import ModuleCall, Output, Resource, Variable
 from coder_admin.terraform.config.loader import CACHED_SOURCE_BYTES, Loader, ModuleNode
 from coder_admin.terraform.config.tfvars import read_tfvars
 from coder_admin.terraform.diagnostics import Diagnostic, DiagnosticError, error, has_errors, warning
 from coder_admin.terraform.evaluation.evaluator import Evaluator
+from coder_admin.terraform.evaluation.incremental import can_continue, run_again
 from coder_admin.terraform.evaluation.inputs import parse_text
 from coder_admin.terraform.evaluation.result import Evaluation
 from coder_admin.terraform.filesystem import FileSystem, OutsideModuleError
@@ -57,17 +59,23 @@ _GRAPHS: BoundedCache[tuple[str, ...], tuple[ModuleNode, Graph, list[Diagnostic]
 )
 
 
+def clear_caches() -> None:
+    """Forget every parsed and compiled file, as a new process has."""
+    _GRAPHS.clear()
+    loader.clear_caches()
+
+
 def load_module(files: FileSystem, root: str = ".") -> Module:
     """Read the module in directory `root` of the files, and the modules that it calls. Never raises on bad
     templates: see the module's diagnostics."""
     try:
-        loader = Loader(files, root)
+        reader = Loader(files, root)
     except OutsideModuleError as problem:
-        loader = Loader(files, ".")
-        loader.diagnostics.append(error("Unreadable module directory", f"{problem}."))
-    node = loader.load()
-    problems = list(loader.diagnostics)
-    key = (loader.root, *loader.fingerprint, *(str(problem) for problem in problems))
+        reader = Loader(files, ".")
+        reader.diagnostics.append(error("Unreadable module directory", f"{problem}."))
+    node = reader.load()
+    problems = list(reader.diagnostics)
+    key = (reader.root, *reader.fingerprint, *(str(problem) for problem in problems))
 
     def make() -> tuple[ModuleNode, Graph, list[Diagnostic]]:
         graph = build_graph(node)
@@ -79,7 +87,7 @@ def load_module(files: FileSystem, root: str = ".") -> Module:
         found += _call_problems(node)
         return node, graph, [*found, *graph.diagnostics]
 
-    cached, graph, diagnostics = _GRAPHS.get_or_make(key, make, lambda _: loader.size + 1)
+    cached, graph, diagnostics = _GRAPHS.get_or_make(key, make, lambda _: reader.size + 1)
     return Module(files, cached, graph, diagnostics)
 
 
@@ -114,6 +122,7 @@ def evaluate(
     provider: Provider | None = None,
     context: EvalContext | None = None,
     targets: Iterable[str] | None = None,
+    previous: Evaluation | None = None,
 ) -> Evaluation:
     """Evaluate a module. Never raises on bad templates: see the evaluation's diagnostics.
 
@@ -121,8 +130,32 @@ def evaluate(
     primitive, as an expression). They win over terraform.tfvars and *.auto.tfvars.
     targets: labels of graph nodes (`output.x`, `data.t.n`, `module.a.local.y`); only they and what
     they depend on are evaluated.
+    previous: an evaluation of this very module in an equal context. Only what depends on a change since then
+    is evaluated, with the result that an evaluation from scratch has: on variables with another value, and on
+    instances that the provider would answer otherwise (`Provider.same_answer`). It stays as it is.
     """
-    diagnostics: list[Diagnostic] = list(module.diagnostics)
+    given, problems = _given(module, variables or {})
+    diagnostics = [*module.diagnostics, *problems]
+    evaluator = Evaluator(
+        module,
+        variables=given,
+        provider=provider,
+        context=context or EvalContext(),
+        broken_files=has_errors(diagnostics),
+    )
+    if targets is not None:
+        wanted = _wanted(module.graph, targets)
+        evaluator.run([node for node in module.graph.nodes if node in wanted])
+    elif previous is not None and can_continue(previous.evaluator, evaluator):
+        run_again(previous.evaluator, evaluator)
+    else:
+        evaluator.run(module.graph.nodes)
+    return Evaluation(evaluator, diagnostics)
+
+
+def _given(module: Module, variables: Mapping[str, Value | str]) -> tuple[dict[str, Value], list[Diagnostic]]:
+    """Values for the root module's variables: of its .tfvars files, and given ones above them."""
+    diagnostics: list[Diagnostic] = []
     given: dict[str, Value] = {}
     for name, value in module.file_variables.items():
         if name in module.variables:
@@ -135,7 +168,7 @@ def evaluate(
                     "in a .tfvars file.",
                 )
             )
-    for name, raw in (variables or {}).items():
+    for name, raw in variables.items():
         variable = module.variables.get(normalized(name))
         if variable is None:
             diagnostics.append(
@@ -150,17 +183,7 @@ def evaluate(
             given[variable.name] = parse_text(variable, raw) if isinstance(raw, str) else raw
         except DiagnosticError as problem:
             diagnostics.append(problem.diagnostic)
-    evaluator = Evaluator(
-        module.node,
-        module.graph,
-        module.files,
-        variables=given,
-        provider=provider,
-        context=context or EvalContext(),
-        broken_files=has_errors(diagnostics),
-    )
-    evaluator.run(None if targets is None else _wanted(module.graph, targets))
-    return evaluator.result(diagnostics)
+    return given, diagnostics
 
 
 def _wanted(graph: Graph, targets: Iterable[str]) -> set[Node]:

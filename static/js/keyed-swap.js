@@ -22,6 +22,7 @@ function clean(element) {
   }
   for (const time of copy.querySelectorAll("time[data-relative]")) time.textContent = "";
   for (const token of copy.querySelectorAll("input[name=csrfmiddlewaretoken]")) token.removeAttribute("value");
+  for (const dialog of copy.querySelectorAll("dialog")) { dialog.removeAttribute("popover"); dialog.removeAttribute("open"); }
   for (const menu of copy.querySelectorAll("[data-placed]")) { menu.removeAttribute("data-placed"); menu.removeAttribute("style"); }
   return copy;
 }
@@ -50,9 +51,11 @@ export function tint(element) {
 export function mergeKeyed(target, fresh) {
   const made = [];
   const wanted = [...fresh.children];
-  if (wanted.some((child) => !child.id)) {
-    if (clean(target).innerHTML !== clean(fresh).innerHTML && !hasOpenOverlay(target)) {
-      target.replaceChildren(...fresh.childNodes);
+  if (wanted.length === 0 || wanted.some((child) => !child.id)) {
+    const box = document.createElement("div");
+    box.append(...fresh.childNodes);
+    if (clean(target).innerHTML.trim() !== clean(box).innerHTML.trim() && !hasOpenOverlay(target)) {
+      target.replaceChildren(...box.childNodes);
       tint(target);
       made.push(target);
     }
@@ -78,6 +81,17 @@ export function mergeKeyed(target, fresh) {
   return made;
 }
 
+function sameLists(target, keyed) {
+  const old = [...target.querySelectorAll("[data-keyed]")].map((list) => list.id);
+  return old.join(" ") === keyed.map((list) => list.id).join(" ");
+}
+
+// Whatever the swap: an open menu or dialog is not taken away from its reader.
+document.addEventListener("htmx:beforeSwap", (event) => {
+  if (event.detail.target.matches("[data-live]") && event.detail.elt === event.detail.target && hasOpenOverlay(event.detail.target)
+    && event.detail.target.getAttribute("hx-swap") !== "keyed") event.detail.shouldSwap = false;
+});
+
 window.htmx?.defineExtension("keyed", {
   isInlineSwap: (style) => style === "keyed",
   handleSwap(style, target, fragment) {
@@ -86,7 +100,11 @@ window.htmx?.defineExtension("keyed", {
     const single = root.id && root.id === target.id;
     const made = [];
     const keyed = single ? [...root.querySelectorAll("[data-keyed]")] : [];
-    if (single && keyed.length) {
+    if (single && !sameLists(target, keyed)) {
+      // The first row of an empty list, or the last one gone: the frame itself is another.
+      target.replaceChildren(...root.childNodes);
+      made.push(target);
+    } else if (single && keyed.length) {
       for (const list of keyed) {
         const old = document.getElementById(list.id);
         if (old) made.push(...mergeKeyed(old, list));

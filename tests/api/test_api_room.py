@@ -240,3 +240,16 @@ def test_authcheck_answers_by_the_policy() -> None:
 def test_bad_authcheck_is_400(checks: Any) -> None:
     response = client(person("ada")).post("/api/v2/authcheck", {"checks": checks}, format="json")
     assert response.status_code == 400
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "body", [b"[" * 100_000, b'{"a":' * 100_000, b"1" * 5_000, b'"\\ud800"', b"\xff", b"{"]
+)
+def test_a_body_that_is_no_readable_json_is_a_400(body: bytes) -> None:
+    for path in ("/api/v2/authcheck", "/api/v2/csp/reports", "/api/v2/users/login"):
+        response = client(owner(f"boss-{uuid.uuid4().hex[:8]}")).post(
+            path, data=body, content_type="application/json"
+        )
+        assert response.status_code == 400, (path, response.content)
+        assert json_of(response)["message"]

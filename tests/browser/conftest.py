@@ -21,9 +21,6 @@ from coder_admin.organizations.models import User
 from tests.dashboard.world import World, world
 from tests.serving import serving
 
-# Playwright runs an event loop in this thread; the rows of a test are made beside it.
-os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
-
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -45,10 +42,16 @@ def _chromium() -> str:
     pytest.skip("no Chromium is installed, so the browser tests are skipped; install chromium to run them")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """One Chromium for a module's tests.
+
+    Playwright keeps an event loop running in this thread as long as it lives. So it ends with the module,
+    before other rooms run loops of their own, and meanwhile Django may make rows beside a running loop.
+    """
     path = _chromium()
-    with sync_playwright() as playwright:
+    with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
+        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
         made = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield made
         made.close()

@@ -53,6 +53,55 @@ def test_a_row_changes_in_place_and_the_others_stay(here: World, page_of: PageOf
     assert other.evaluate("element => element.kept") == "yes"
 
 
+def test_the_first_rows_of_empty_lists_appear(here: World, page_of: PageOf) -> None:
+    page = page_of(here.stranger)
+    page.goto("/inbox")
+    live(page)
+    expect(page.locator("#inbox")).to_contain_text("No messages")
+    InboxNotification.objects.create(
+        user=here.stranger,
+        template_id=here.template.pk,
+        title="The first",
+        content="It happened.",
+        actions=[],
+    )
+    publish(f"inbox:{here.stranger.pk}", {"kind": "new"})
+    expect(page.locator("#inbox-items")).to_contain_text("The first")
+
+
+def test_jobs_come_and_change_by_themselves(here: World, page_of: PageOf) -> None:
+    page = page_of(here.owner)
+    page.goto("/provisioner-jobs")
+    live(page)
+    build = pools.add_build(here.workspace, here.version, status="pending", initiator=here.member.pk)
+    publish(f"workspaces:{here.template.organization_id}", {"kind": "build"})
+    row = page.locator(f"#job-{build.job_id}")
+    expect(row).to_contain_text("1 of 1 in the queue")
+    ProvisionerJob.objects.filter(pk=build.job_id).update(started_at=timezone.now())
+    publish(f"workspaces:{here.template.organization_id}", {"kind": "build"})
+    expect(row).to_contain_text("Running")
+
+
+def test_nothing_moves_under_the_pointer(here: World, page_of: PageOf) -> None:
+    page = page_of(here.owner)
+    page.goto("/workspaces")
+    live(page)
+    rows = page.locator("#workspace-rows > tr")
+    first = rows.first.get_attribute("id")
+    rows.first.hover()
+    newest = Workspace.objects.create(
+        owner=here.member, organization=here.template.organization, template=here.template, name="newest"
+    )
+    pools.add_build(newest, here.version, initiator=here.member.pk)
+    topic = f"workspaces:{here.template.organization_id}"
+    publish(topic, {"kind": "build"})
+    expect(rows.last).to_have_id(f"workspace-{newest.pk}")
+    expect(rows.first).to_have_id(str(first))
+    page.mouse.move(0, 0)
+    publish(topic, {"kind": "build"})
+    expect(rows.first).to_have_id(f"workspace-{newest.pk}")
+
+
 def test_a_new_agent_appears_with_its_log_and_a_shown_log_stays(here: World, page_of: PageOf) -> None:
     row = Workspace.objects.create(
         owner=here.member, organization=here.template.organization, template=here.template, name="young"

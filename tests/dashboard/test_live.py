@@ -137,6 +137,7 @@ async def test_an_odd_message_is_answered_and_the_socket_stays(message: Any) -> 
     ("frame", "code"),
     [
         ({"text": "no json"}, BAD_MESSAGE),
+        ({"text": "[" * 30_000}, BAD_MESSAGE),
         ({"bytes": b"x"}, BAD_MESSAGE),
         ({"text": '"' + "x" * 40_000 + '"'}, TOO_LARGE),
     ],

@@ -104,6 +104,7 @@ REFUSED_TARS = {
     "twice": (tar_of(("a.tf", b"1"), ("./a.tf", b"2")), "a.tf", "twice"),
     "file and folder": (tar_of(("a", b"1"), ("a/b.tf", b"2")), '"a"', "file and as a folder"),
     "long name": (tar_of(("x" * 2000, b"1")), "xxx", "too long"),
+    "name that is no UTF-8": (tar_of(("a\udc80.tf", b"1")), "a\\udc80.tf", "not UTF-8"),
     "empty": (b"", "", "empty"),
     "no tar": (b"this is no archive" * 100, "", "not a readable tar"),
     "gzip": (b"\x1f\x8b" + b"0" * 600, "", "gzip"),

@@ -68,6 +68,8 @@ def test_pages_of_25_by_key(user: User) -> None:
     assert [len(first), len(second), len(third)] == [25, 25, 10]
     assert set(first + second + third) == {str(row.id) for row in rows}
     assert listed(user, f"?starting_before={uuid.uuid4()}") == first, "an unknown id is ignored"
+    assert listed(user, "?starting_before=%20") == first, "blank is like absent"
+    assert listed(user, f"?starting_before=%20{first[-1]}") == second
 
 
 @pytest.mark.parametrize(

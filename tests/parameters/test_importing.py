@@ -190,6 +190,39 @@ REFUSED = {
         },
         "Duplicate preset name",
     ),
+    "long parameter name": (
+        {"main.tf": f'data "coder_parameter" "n" {{\n  name = "{"n" * 300}"\n  default = ""\n}}\n'},
+        "name has 300 characters; at most 256 fit",
+    ),
+    "NUL in a value": (
+        {"main.tf": 'data "coder_parameter" "n" {\n  name = "n"\n  default = "a\\u0000b"\n}\n'},
+        'parameter "n": default_value: it holds a NUL character',
+    ),
+    "NUL in an option": (
+        {
+            "main.tf": 'data "coder_parameter" "n" {\n  name = "n"\n  option {\n    name = "a"\n'
+            '    value = "\\u0000"\n  }\n}\n'
+        },
+        'parameter "n": options: it holds a NUL character',
+    ),
+    "order beyond the column": (
+        {"main.tf": 'data "coder_parameter" "n" {\n  name = "n"\n  default = ""\n  order = 3000000000\n}\n'},
+        "display_order is 3000000000",
+    ),
+    "long preset description": (
+        {
+            "main.tf": 'data "coder_workspace_preset" "p" {\n  name = "p"\n'
+            f'  description = "{"d" * 200}"\n}}\n'
+        },
+        "at most 128",
+    ),
+    "pool beyond the column": (
+        {
+            "main.tf": 'data "coder_workspace_preset" "p" {\n  name = "p"\n  prebuilds {\n'
+            "    instances = 99999999999\n  }\n}\n"
+        },
+        'preset "p"',
+    ),
 }
 
 
@@ -207,6 +240,16 @@ def test_refused_folder_leaves_nothing(
     for model in (Template, TemplateVersion, ProvisionerJob):
         assert model.objects.filter(organization=organization).count() == 0
     assert File.objects.filter(created_by=admin).count() == 0
+
+
+def test_a_readme_with_nul_is_stored_with_a_mark(
+    organization: Organization, admin: User, tmp_path: Path
+) -> None:
+    made = import_folder(
+        actor=actor_of(admin), organization=organization, name="t",
+        folder=folder_of(tmp_path, {"main.tf": "", "README.md": "a\x00b"}),
+    )  # fmt: skip
+    assert made.version.readme == "a\ufffdb"
 
 
 def test_required_parameter_without_a_value_is_no_reason_to_refuse(

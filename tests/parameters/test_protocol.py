@@ -37,6 +37,8 @@ def test_request_is_read() -> None:
         ('{"inputs": []}', '"inputs"'),
         ('{"inputs": {"a": 1}}', '"inputs"'),
         ('{"inputs": {"a": null}}', '"inputs"'),
+        ('{"inputs": {"a": "\\ud800"}}', "surrogate"),
+        ('{"inputs": {"\\udfff": "1"}}', "surrogate"),
         ('{"owner_id": "me"}', '"owner_id"'),
         ('{"owner_id": 3}', '"owner_id"'),
     ],

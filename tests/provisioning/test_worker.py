@@ -107,6 +107,32 @@ def test_a_result_that_cannot_be_stored_fails_the_job_and_leaves_nothing(
     assert organization.display_name == ""
 
 
+def test_a_failure_whose_text_no_database_takes_still_ends_the_job(
+    worker: Worker, recorder: Recorder, make_job: MakeJob
+) -> None:
+    def work(ctx: Any) -> None:
+        with ctx.timing("plan", resource='null_resource.a["\x00"]'):
+            raise JobFailed("a\udc80.tf:1: NUL \x00 is no name.")
+
+    recorder.work = work
+    job = ended(make_job(), JobStatus.FAILED)
+    assert job.error == "a?.tf:1: NUL \ufffd is no name."
+    assert job.attempt == 1
+
+
+def test_a_result_that_the_database_refuses_fails_at_once(
+    worker: Worker, recorder: Recorder, make_job: MakeJob, organization: Any
+) -> None:
+    def store(job: ProvisionerJob, result: Any) -> None:
+        recorder.started.append(job.id)
+        type(organization).objects.create(id=organization.id, name="twice")  # the same primary key
+
+    recorder.on_complete = store
+    job = ended(make_job(), JobStatus.FAILED)
+    assert "IntegrityError" in job.error
+    assert recorder.started == [job.id, job.id], "run once, stored once"
+
+
 def test_a_running_job_is_interrupted_by_its_cancel(
     worker: Worker, recorder: Recorder, make_job: MakeJob
 ) -> None:

@@ -34,6 +34,12 @@ _FILES: BoundedCache[tuple[str, str], ParsedFile] = BoundedCache(CACHED_SOURCE_B
 _CONFIGS: BoundedCache[tuple[object, ...], ModuleConfig] = BoundedCache(CACHED_SOURCE_BYTES)
 
 
+def clear_caches() -> None:
+    """Forget all files and directories read so far."""
+    _FILES.clear()
+    _CONFIGS.clear()
+
+
 @dataclass(slots=True, eq=False)
 class ModuleNode:
     """A module in the tree of calls. `path` holds the names of the calls that lead to it."""

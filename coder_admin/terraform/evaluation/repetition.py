@@ -8,11 +8,39 @@ from coder_admin.terraform.diagnostics import DiagnosticError, Range, error
 from coder_admin.terraform.environment import Env
 from coder_admin.terraform.model import Key
 from coder_admin.terraform.types import DYNAMIC, NUMBER, STRING, MapType, ObjectType, SetType
-from coder_admin.terraform.values import EPHEMERAL, SENSITIVE, Refinement, Value, string
+from coder_admin.terraform.values import (
+    DYNAMIC_UNKNOWN,
+    EPHEMERAL,
+    SENSITIVE,
+    Refinement,
+    Value,
+    number,
+    string,
+    unknown,
+)
 
 MAX_COUNT = 1_000_000
 
+UNKNOWN_REPETITION = (unknown(NUMBER), DYNAMIC_UNKNOWN, DYNAMIC_UNKNOWN)
+UNKNOWN_KEYS = "unknown_keys"  # the code of that diagnostic
+
 _Keys = dict[Key, Value | None]  # instance keys and their each.value
+
+
+def repeat_of(block: Resource | ModuleCall) -> str:
+    """`for_each`, `count` or nothing."""
+    if block.for_each is not None:
+        return "for_each"
+    return "count" if block.count is not None else ""
+
+
+def repetition(key: Key, each: Value | None) -> tuple[Value | None, Value | None, Value | None]:
+    """count.index, each.key and each.value of an instance."""
+    if isinstance(key, int):
+        return number(key), None, None
+    if isinstance(key, str):
+        return None, string(key), each
+    return None, None, None
 
 
 def instance_keys(block: Resource | ModuleCall, env: Env) -> _Keys | None:
@@ -116,6 +144,7 @@ def unknown_keys(block: Resource | ModuleCall) -> DiagnosticError:
                 "determined until apply, and so Terraform cannot determine the full set of keys that will "
                 "identify the instances of this resource.",
                 block.for_each.range,
+                UNKNOWN_KEYS,
             )
         )
     return DiagnosticError(
@@ -124,5 +153,6 @@ def unknown_keys(block: Resource | ModuleCall) -> DiagnosticError:
             'The "count" value depends on resource attributes that cannot be determined until apply, so '
             "Terraform cannot predict how many instances will be created.",
             None if block.count is None else block.count.range,
+            UNKNOWN_KEYS,
         )
     )

@@ -26,12 +26,15 @@ class Evaluation:
     diagnostics: of loading and evaluating, in that order.
     """
 
-    def __init__(
-        self, evaluator: Evaluator, instances: Sequence[Instance], diagnostics: list[Diagnostic]
-    ) -> None:
+    def __init__(self, evaluator: Evaluator, module_diagnostics: Sequence[Diagnostic]) -> None:
         self._evaluator = evaluator
-        self.instances = list(instances)
-        self.diagnostics = list(dict.fromkeys(diagnostics))
+        self.instances = evaluator.instances
+        self.diagnostics = list(dict.fromkeys([*module_diagnostics, *evaluator.findings()]))
+
+    @property
+    def evaluator(self) -> Evaluator:
+        """What the next evaluation can start from."""
+        return self._evaluator
 
     @property
     def ok(self) -> bool:

@@ -110,6 +110,13 @@ class ModuleState:
         self.expanded = True
         self.scopes: dict[Key, Scope] = {}
 
+    def copy(self, scopes: dict[Key, Scope]) -> ModuleState:
+        """The same expansion with other scopes."""
+        made = ModuleState(self.repeat, missing=self.missing)
+        made.expanded = self.expanded
+        made.scopes = scopes
+        return made
+
     def whole(self) -> Value:
         """The module as one value: an object of outputs, or a tuple or object of them."""
         if self.missing or not self.expanded:
@@ -162,6 +169,19 @@ class Scope:
         self.each_key: Value | None = None
         self.each_value: Value | None = None
         self.unknown_key = False
+
+    def copy(self, parent: Scope | None) -> Scope:
+        """A scope with the same values so far, below another parent; its module calls are not copied."""
+        made = Scope.__new__(Scope)
+        made.module, made.address, made.path = self.module, self.address, self.path
+        made.root = made if parent is None else parent.root
+        made.workspace, made.parent = self.workspace, parent
+        made.variables, made.locals = self.variables.copy(), self.locals.copy()
+        made.outputs, made.resources = self.outputs.copy(), self.resources.copy()
+        made.modules = {}
+        made.count_index, made.each_key, made.each_value = self.count_index, self.each_key, self.each_value
+        made.unknown_key = self.unknown_key
+        return made
 
     @property
     def directory(self) -> str:
