@@ -53,6 +53,7 @@ def addresses(here: World) -> dict[str, str]:
         "versions": reverse("dashboard:versions", args=PLACE),
         "version": reverse("dashboard:version", args=(*PLACE, "v1")),
         "version result": f"{reverse('dashboard:version', args=(*PLACE, 'v1'))}?part=result",
+        "version preview": reverse("dashboard:version-preview", args=(*PLACE, "v1")),
         "version files": f"{reverse('dashboard:version-files', args=(*PLACE, 'v1'))}?path=main.tf",
         "preset": reverse("dashboard:preset", args=(*PLACE, here.preset_id)),
         "preset pool": f"{reverse('dashboard:preset', args=(*PLACE, here.preset_id))}?part=pool",
