@@ -21,6 +21,7 @@ from coder_admin.terraform import (
 from coder_admin.terraform.syntax.parser import parse_config, parse_template
 from coder_admin.terraform.syntax.source import SourceText
 from tests.terraform.cases import folders, needs_cases
+from tests.terraform.profile import EXAMPLES
 
 SECONDS = 30.0  # generous: a busy machine; what is meant is "not minutes, not forever"
 
@@ -34,7 +35,7 @@ PIECES = [
 ]  # fmt: skip
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=EXAMPLES * 3, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.sampled_from(PIECES), max_size=40).map("".join))
 def test_any_text_gives_a_tree_or_a_diagnostic_with_a_place(text: str) -> None:
     parsed = parse_config(SourceText("main.tf", text))
@@ -44,7 +45,7 @@ def test_any_text_gives_a_tree_or_a_diagnostic_with_a_place(text: str) -> None:
     evaluate(load_module(MemoryFileSystem({"main.tf": text})))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(st.text(max_size=200))
 def test_arbitrary_unicode_never_raises(text: str) -> None:
     evaluate(
@@ -61,7 +62,7 @@ def real_files() -> list[Path]:
 
 
 @needs_cases
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_mutations_of_real_templates_never_raise(data: st.DataObject) -> None:
     files = real_files()
