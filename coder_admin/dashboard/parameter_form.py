@@ -14,6 +14,8 @@ from django.http import QueryDict
 
 PREFIX = "param."
 TRUE = frozenset({"true", "1", "t", "T", "TRUE", "True"})
+UNSENT_WHEN_DISABLED = frozenset({"radio", "multi-select", "dropdown", "checkbox", "switch"})
+SOURCES = {"preset": "from the preset", "url": "from the link", "last": "from your last workspace"}
 MAX_INPUTS = 1000
 LONGEST_INPUTS = 1_000_000
 
@@ -55,6 +57,8 @@ class Field:
     disabled: bool = False
     masked: bool = False
     numeric: bool = False
+    ephemeral: bool = False
+    source: str = ""
     problems: tuple[Problem, ...] = ()
 
     @property
@@ -71,6 +75,17 @@ class Field:
     def invalid(self) -> bool:
         return any(problem.severity == "error" for problem in self.problems)
 
+    @property
+    def carried(self) -> bool:
+        """Whether browsers leave the control out of what they submit although its value counts."""
+        return self.disabled and self.control in UNSENT_WHEN_DISABLED
+
+    @property
+    def described(self) -> str:
+        """Ids of the texts that belong to the control."""
+        hint = f"{self.id}-hint" if self.description else ""
+        return " ".join(filter(None, (hint, f"{self.id}-problems" if self.problems else "")))
+
 
 def as_list(text: str) -> list[str]:
     """The texts of a JSON list; anything else is the empty list."""
@@ -81,27 +96,45 @@ def as_list(text: str) -> list[str]:
     return [str(item) if item is not None else "" for item in found] if isinstance(found, list) else []
 
 
+@dataclass(frozen=True)
+class Given:
+    """A value that did not come from the template. Sources: `user`, `preset`, `url`, `last`, `build`."""
+
+    value: str
+    source: str
+
+    def wire(self) -> dict[str, str]:
+        """What the script begins with."""
+        return {"value": self.value, "source": self.source}
+
+
 def fields(
     parameters: Sequence[Mapping[str, Any]],
-    inputs: Mapping[str, str],
+    given: Mapping[str, Given],
     *,
     show_errors: bool,
     refused: Mapping[str, str] | None = None,
+    stored: Mapping[str, str] | None = None,
 ) -> list[Field]:
-    """Fields for an answer of the renderer. Errors of values nobody typed show only after an attempt."""
+    """Fields for an answer of the renderer. Errors of values nobody typed show only after an attempt.
+
+    ``stored`` are the values of an existing workspace: immutable ones among them cannot be edited.
+    """
     made = []
     for number, parameter in enumerate(parameters):
         name = str(parameter["name"])
-        show = show_errors or name in inputs
-        made.append(_field(number, parameter, inputs, show=show, refused=(refused or {}).get(name, "")))
+        show = show_errors or name in given
+        fixed = name in (stored or {}) and not parameter.get("mutable")
+        refusal = (refused or {}).get(name, "")
+        made.append(_field(number, parameter, given.get(name), show=show, refused=refusal, fixed=fixed))
     return made
 
 
 def _field(
-    number: int, parameter: Mapping[str, Any], inputs: Mapping[str, str], *, show: bool, refused: str
+    number: int, parameter: Mapping[str, Any], given: Given | None, *, show: bool, refused: str, fixed: bool
 ) -> Field:
     name = str(parameter["name"])
-    value = inputs.get(name, text_of(parameter.get("value")))
+    value = given.value if given else text_of(parameter.get("value"))
     styling = parameter.get("styling") or {}
     chosen = set(as_list(value)) if parameter["form_type"] == "multi-select" else {value}
     return Field(
@@ -112,7 +145,7 @@ def _field(
         description=parameter.get("description") or "",
         control="input" if parameter["form_type"] == "slider" else str(parameter["form_type"]),
         value=value,
-        marks=_marks(parameter),
+        marks=_marks(parameter, fixed=fixed),
         options=tuple(
             Choice(
                 str(option["name"]),
@@ -121,13 +154,16 @@ def _field(
                 text_of(option.get("value")) in chosen,
             )
             for option in parameter.get("options") or ()
+            if (option.get("value") or {}).get("valid")
         ),
         items=tuple(as_list(value)) if parameter["form_type"] == "tag-select" else (),
         caption=styling.get("label") or parameter.get("display_name") or name,
         placeholder=styling.get("placeholder") or "",
-        disabled=bool(styling.get("disabled")),
+        disabled=fixed or bool(styling.get("disabled")),
         masked=bool(styling.get("mask_input")),
         numeric=parameter.get("type") == "number",
+        ephemeral=bool(parameter.get("ephemeral")),
+        source=SOURCES.get(given.source, "") if given else "",
         problems=_problems(parameter, show=show, refused=refused),
     )
 
@@ -137,10 +173,11 @@ def text_of(value: Any) -> str:
     return str(value["value"]) if isinstance(value, Mapping) and value.get("valid") else ""
 
 
-def _marks(parameter: Mapping[str, Any]) -> tuple[str, ...]:
+def _marks(parameter: Mapping[str, Any], *, fixed: bool) -> tuple[str, ...]:
     marks = (
         ("required", parameter.get("required")),
-        ("cannot be changed later", not parameter.get("mutable")),
+        ("fixed at creation", fixed),
+        ("cannot be changed later", not fixed and not parameter.get("mutable")),
         ("for this start only", parameter.get("ephemeral")),
     )
     return tuple(text for text, wanted in marks if wanted)
@@ -152,13 +189,15 @@ def _problems(parameter: Mapping[str, Any], *, show: bool, refused: str) -> tupl
         for note in parameter.get("diagnostics") or ()
         if show or note["severity"] != "error"
     ]
-    if refused and not any(refused in problem.text for problem in found):
+    told = any(str(note.get("summary")) in refused for note in parameter.get("diagnostics") or () if show)
+    if refused and not told:
         found.append(Problem("error", refused))
     return tuple(found)
 
 
 def read_inputs(post: QueryDict) -> dict[str, str]:
-    """The values of a submitted form: those the script collected, else those of the plain fields."""
+    """The values of a form or of a link to it (`?param.NAME=VALUE`): those the script collected, else those
+    of the plain fields."""
     collected = post.get("inputs", "")
     if collected:
         return _collected(collected)
@@ -177,6 +216,18 @@ def read_inputs(post: QueryDict) -> dict[str, str]:
     return values
 
 
+def edited_names(post: QueryDict, inputs: Mapping[str, str]) -> set[str]:
+    """The names whose values are the person's own; without the script that is every one of them."""
+    text = post.get("edited", "")
+    if not text or len(text) > LONGEST_INPUTS:
+        return set(inputs)
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return set(inputs)
+    return {name for name in found if isinstance(name, str)} if isinstance(found, list) else set(inputs)
+
+
 def _collected(text: str) -> dict[str, str]:
     if len(text) > LONGEST_INPUTS:
         return {}
@@ -187,12 +238,3 @@ def _collected(text: str) -> dict[str, str]:
     if not isinstance(found, dict):
         return {}
     return {str(name): value for name, value in found.items() if isinstance(value, str)}
-
-
-def prefilled(query: QueryDict) -> dict[str, str]:
-    """`?param.NAME=VALUE` of an address."""
-    return {
-        key.removeprefix(PREFIX): str(query[key])
-        for key in list(query)[:MAX_INPUTS]
-        if key.startswith(PREFIX)
-    }

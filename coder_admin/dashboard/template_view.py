@@ -66,6 +66,13 @@ class VersionView:
         )
 
     @property
+    def preview_url(self) -> str:
+        return reverse(
+            "dashboard:version-preview",
+            args=(self.template.organization.name, self.template.name, self.row.name),
+        )
+
+    @property
     def files_url(self) -> str:
         return reverse(
             "dashboard:version-files",

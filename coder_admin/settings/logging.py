@@ -40,8 +40,8 @@ LOGGING = {
         "coder_admin": {"level": LOG_LEVEL},
         "prebuilds": {"level": LOG_LEVEL},
         "rbac": {"level": LOG_LEVEL},
-        # One line per request would drown the events; warnings and errors still come through.
-        "django_structlog": {"level": "WARNING"},
+        # One line per request, and per stream that a client ends, would drown the events.
+        "django_structlog": {"level": "ERROR"},
     },
 }
 

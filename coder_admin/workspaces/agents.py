@@ -110,7 +110,10 @@ def manifest_of(agent: WorkspaceAgent) -> dict[str, Any]:
 def agent_startup(
     *, agent: WorkspaceAgent, version: str, expanded_directory: str, subsystems: Sequence[str]
 ) -> None:
-    """Store the startup report: a semantic version with a leading `v`, the directory, the subsystems."""
+    """Store the startup report: a semantic version with a leading `v`, the directory, the subsystems.
+
+    It is a sign of life too: after a claim the row is new, and the next heartbeat may be seconds away.
+    """
     wrong = []
     if not _VERSION.match(version):
         wrong.append(Validation("version", 'Give a semantic version with a leading "v", such as v1.2.3.'))
@@ -124,6 +127,7 @@ def agent_startup(
         subsystems=sorted(set(subsystems)),
         updated_at=timezone.now(),
     )
+    agent_heartbeat(agent=agent)
 
 
 @transaction.atomic

@@ -12,14 +12,14 @@ from operator import or_
 from django.conf import settings
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
-from coder_admin.catalog.models import Template, TemplateVersion
+from coder_admin.catalog.models import Template, TemplateVersion, TemplateVersionParameter
 from coder_admin.foundation.errors import Forbidden, Invalid, NotFound, ServiceError, Validation
 from coder_admin.organizations.models import Organization
 from coder_admin.provisioning.models import ProvisionerJob, ProvisionerJobLog
 from rbac.django import may
 from rbac.model import Action, Subject
 
-from .choices import AgentConnection
+from .choices import AgentConnection, Transition
 from .lifecycle import ConnectionFacts, connection_status
 from .models import (
     Workspace,
@@ -33,6 +33,7 @@ from .search import WorkspaceQuery
 from .statuses import WorkspaceStatus, status_q
 
 MAXIMUM_TIMEOUTS = 100
+MAXIMUM_LAST_VALUES = 300
 
 
 class Gone(ServiceError):
@@ -295,3 +296,30 @@ def agent_logs(
     if after is not None:
         rows = rows.filter(id__gt=after)
     return rows.filter(id__lt=before) if before is not None else rows
+
+
+def last_values(*, viewer: Subject, template: Template) -> dict[str, str]:
+    """The viewer's newest value of each parameter in their own starts of a template, by name.
+
+    Ephemeral parameters are left out, and those that the build's version does not declare
+    (dynamic-parameters.md 11).
+    """
+    rows = WorkspaceBuildParameter.objects.filter(
+        workspace_build__workspace__owner_id=uuid.UUID(viewer.id),
+        workspace_build__workspace__template=template,
+        workspace_build__transition=Transition.START,
+    ).order_by("-workspace_build__created_at", "name")
+    newest: dict[str, WorkspaceBuildParameter] = {}
+    for row in rows.select_related("workspace_build")[:MAXIMUM_LAST_VALUES]:
+        newest.setdefault(row.name, row)
+    versions = {row.workspace_build.template_version_id for row in newest.values()}
+    lasting = set(
+        TemplateVersionParameter.objects.filter(template_version__in=versions, ephemeral=False).values_list(
+            "template_version_id", "name"
+        )
+    )
+    return {
+        name: row.value
+        for name, row in newest.items()
+        if (row.workspace_build.template_version_id, name) in lasting
+    }

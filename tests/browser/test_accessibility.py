@@ -30,6 +30,7 @@ PAGES = (
     "template",
     "versions",
     "version",
+    "version preview",
     "version files",
     "preset",
     "create",

@@ -164,12 +164,29 @@ def test_an_error_is_beside_its_field_once_touched_and_blocks(form: Callable[...
 def test_a_preset_fills_in_and_gives_back(form: Callable[..., Page]) -> None:
     page = form()
     size = page.get_by_label("size")
-    expect(size).to_have_value("4")
+    size.fill("5")
     page.get_by_role("radio", name="Large").check()
     expect(size).to_have_value("8")
     expect(page.locator("[data-parameter=size]")).to_contain_text("from the preset")
     page.get_by_role("radio", name="None").check()
-    expect(size).to_have_value("4")
+    expect(size).to_have_value("5")
+
+
+def test_a_value_of_the_preset_that_is_changed_stays_changed(form: Callable[..., Page]) -> None:
+    page = form("/templates/coder/go-service/workspace")
+    page.get_by_label("Name").fill("own")
+    expect(page.get_by_role("radio", name="Large")).to_be_checked()
+    page.get_by_label("size").fill("7")
+    expect(page.get_by_role("radio", name="None")).to_be_checked()
+    expect(page.locator("[data-form-status]")).to_contain_text(
+        "The preset Large is not used any more, because size was changed."
+    )
+    state(page, "ready")
+    page.get_by_role("button", name="Create workspace").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("own")
+    build = Workspace.objects.get(name="own").latest_build
+    assert build is not None
+    assert build.parameters.get(name="size").value == "7"
 
 
 def test_a_link_reaches_fields_that_appear_later(form: Callable[..., Page]) -> None:
@@ -190,6 +207,7 @@ def test_choosing_what_is_chosen_changes_nothing(form: Callable[..., Page]) -> N
 
 def test_the_workspace_gets_what_the_form_showed(form: Callable[..., Page]) -> None:
     page = form()
+    expect(page.locator("[data-parameter=size]")).to_contain_text("from your last workspace")
     page.get_by_label("Name").fill("shown")
     page.get_by_label("America").check()
     page.get_by_label("note").fill("hello")
@@ -200,7 +218,7 @@ def test_the_workspace_gets_what_the_form_showed(form: Callable[..., Page]) -> N
     assert build is not None
     assert dict(build.parameters.values_list("name", "value")) == {
         "region": "us",
-        "size": "4",
+        "size": "8",
         "zone": "us-1",
         "note": "hello",
     }

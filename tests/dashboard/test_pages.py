@@ -53,6 +53,7 @@ def addresses(here: World) -> dict[str, str]:
         "versions": reverse("dashboard:versions", args=PLACE),
         "version": reverse("dashboard:version", args=(*PLACE, "v1")),
         "version result": f"{reverse('dashboard:version', args=(*PLACE, 'v1'))}?part=result",
+        "version preview": reverse("dashboard:version-preview", args=(*PLACE, "v1")),
         "version files": f"{reverse('dashboard:version-files', args=(*PLACE, 'v1'))}?path=main.tf",
         "preset": reverse("dashboard:preset", args=(*PLACE, here.preset_id)),
         "preset pool": f"{reverse('dashboard:preset', args=(*PLACE, here.preset_id))}?part=pool",
@@ -258,6 +259,13 @@ def test_a_deleted_workspace_is_still_told_of(here: World, client_of: ClientOf) 
     text = client_of(here.owner).get("/@mia/dev-1").content.decode()
     assert "Deleted" in text
     assert "/transition/" not in text
+
+
+def test_what_an_import_warned_of_is_drawn_with_its_place(here: World, client_of: ClientOf) -> None:
+    text = client_of(here.member).get(addresses(here)["version"]).content.decode()
+    assert "Resource type aws_instance cannot be built here" in text
+    assert "main.tf:7" in text
+    assert ":0<" not in text, "a warning without a place names none"
 
 
 def test_secrets_are_not_drawn(here: World, client_of: ClientOf) -> None:

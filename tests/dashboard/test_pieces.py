@@ -15,7 +15,7 @@ from coder_admin.dashboard.filters import filter_bar, join_words, merged, value_
 from coder_admin.dashboard.heat import heat_map, shade
 from coder_admin.dashboard.markdown import plain
 from coder_admin.dashboard.middleware import known_zone
-from coder_admin.dashboard.parameter_form import as_list, fields, prefilled, read_inputs
+from coder_admin.dashboard.parameter_form import Given, as_list, fields, read_inputs
 from coder_admin.dashboard.pools import SCALE, bar
 from coder_admin.dashboard.statuses import LOOKS, look_of
 from coder_admin.dashboard.templatetags.ui import counted, initials, joined, relative_text, short_duration
@@ -193,7 +193,7 @@ def test_errors_of_untouched_fields_are_held_back() -> None:
     (untouched,) = fields([parameter()], {}, show_errors=False)
     assert untouched.problems == ()
     assert untouched.marks == ("required", "cannot be changed later")
-    (typed,) = fields([parameter()], {"size": ""}, show_errors=False)
+    (typed,) = fields([parameter()], {"size": Given("", "user")}, show_errors=False)
     assert [problem.text for problem in typed.problems] == ["Required: no value"]
     (tried,) = fields([parameter()], {}, show_errors=True)
     assert tried.invalid
@@ -235,7 +235,7 @@ def test_collected_values_come_through(values: dict[str, str]) -> None:
 
 
 def test_prefilled_values_and_lists() -> None:
-    assert prefilled(QueryDict("param.region=eu&x=1")) == {"region": "eu"}
+    assert read_inputs(QueryDict("param.region=eu&x=1")) == {"region": "eu"}
     assert as_list('["a", null, 1]') == ["a", "", "1"]
     assert as_list("nonsense") == []
     assert as_list("[" * 100_000) == []

@@ -211,7 +211,8 @@ REFUSED = {
     ),
     "long preset description": (
         {
-            "main.tf": f'data "coder_workspace_preset" "p" {{\n  name = "p"\n  description = "{"d" * 200}"\n}}\n'
+            "main.tf": 'data "coder_workspace_preset" "p" {\n  name = "p"\n'
+            f'  description = "{"d" * 200}"\n}}\n'
         },
         "at most 128",
     ),

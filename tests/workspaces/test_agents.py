@@ -116,6 +116,9 @@ def test_startup(agent: WorkspaceAgent) -> None:
     body = {"version": "v1.2.3", "expanded_directory": "/home/ada", "subsystems": ["envbox", "exectrace"]}
     assert as_agent(agent).post(f"{ME}/startup", body).status_code == 204
     agent.refresh_from_db()
+    assert agent.first_connected_at is not None
+    assert agent.last_connected_at is not None
+    agent.refresh_from_db()
     assert (agent.version, agent.expanded_directory) == ("v1.2.3", "/home/ada")
     assert agent.subsystems == ["envbox", "exectrace"]
     bad = as_agent(agent).post(f"{ME}/startup", {"version": "1.2", "subsystems": ["docker"]})

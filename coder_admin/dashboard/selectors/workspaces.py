@@ -150,6 +150,20 @@ def values(build: WorkspaceBuild | None) -> list[Value]:
     return sorted(found, key=lambda value: (order.get(value.name, len(order)), value.name))
 
 
+def stored_values(build: WorkspaceBuild | None) -> dict[str, str]:
+    """The values of a build by name."""
+    rows = WorkspaceBuildParameter.objects.filter(workspace_build=build) if build else ()
+    return {row.name: row.value for row in rows}
+
+
+def ephemeral_names(build: WorkspaceBuild | None) -> set[str]:
+    """Parameters whose values held for that build only."""
+    if build is None:
+        return set()
+    rows = TemplateVersionParameter.objects.filter(template_version=build.template_version_id, ephemeral=True)
+    return set(rows.values_list("name", flat=True))
+
+
 def prebuilds_of(viewer: Subject, preset_id: uuid.UUID) -> list[Workspace]:
     """Unclaimed workspaces of a preset that the viewer may read, newest first, with agents."""
     rows = Workspace.objects.visible_to(viewer).live().filter(owner_id=PREBUILDS_USER_ID)

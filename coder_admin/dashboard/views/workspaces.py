@@ -180,17 +180,6 @@ def history(request: ViewerRequest, owner: str, name: str) -> HttpResponse:
     return draw(request, "workspaces/builds.html", context)
 
 
-@page
-def parameters(request: ViewerRequest, owner: str, name: str) -> HttpResponse:
-    """The values that the last build used."""
-    workspace = selectors.workspace_of(request.viewer, owner, name)
-    context: dict[str, object] = {
-        "workspace": _with_counts(request, workspace),
-        "values": selectors.values(workspace.latest_build),
-    }
-    return draw(request, "workspaces/parameters.html", context)
-
-
 def _with_counts(request: ViewerRequest, workspace: Workspace) -> WorkspaceView:
     builds, values = selectors.counts(workspace)
     return workspace_view(request.viewer, workspace, build_count=builds, parameter_count=values)

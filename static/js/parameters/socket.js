@@ -10,6 +10,8 @@ export class FormSocket {
     this.handlers = { opened, message, lost };
     this.delay = FIRST;
     this.closed = false;
+    this.online = () => { if (this.waiting) this.again(); };
+    window.addEventListener("online", this.online);
     this.connect();
   }
 
@@ -28,9 +30,16 @@ export class FormSocket {
       clearTimeout(this.stable);
       if (this.closed) return;
       this.handlers.lost();
-      setTimeout(() => this.connect(), this.delay * (0.75 + Math.random() / 2));
+      this.waiting = setTimeout(() => this.again(), this.delay * (0.75 + Math.random() / 2));
       this.delay = Math.min(this.delay * 2, MOST);
     });
+  }
+
+  /** Now instead of later: the time is over, or the network is back. */
+  again() {
+    clearTimeout(this.waiting);
+    this.waiting = undefined;
+    this.connect();
   }
 
   send(message) {
@@ -41,6 +50,8 @@ export class FormSocket {
 
   close() {
     this.closed = true;
+    clearTimeout(this.waiting);
+    window.removeEventListener("online", this.online);
     this.socket.close();
   }
 }

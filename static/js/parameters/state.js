@@ -2,7 +2,7 @@
    what came back, and whether the form may be submitted. */
 
 /** Where a value comes from. "server" is the only one that a response may replace. */
-export const SOURCES = { server: "", user: "", preset: "from the preset", url: "from the link", last: "from your last workspace" };
+export const SOURCES = { server: "", user: "", build: "", preset: "from the preset", url: "from the link", last: "from your last workspace" };
 
 const RESENDS = 5;
 
@@ -11,13 +11,20 @@ function sameInputs(one, other) {
   return names.length === Object.keys(other).length && names.every((name) => one[name] === other[name]);
 }
 
+function hasErrors(parameter) {
+  return (parameter.diagnostics ?? []).some((diagnostic) => diagnostic.severity === "error");
+}
+
 /** The text that a response gives a parameter; what it calls invalid means nothing. */
 export function serverValue(parameter) {
   return parameter.value?.valid ? parameter.value.value : "";
 }
 
 export class FormState {
-  constructor(prefill = {}) {
+  /** `stored` are the values of an existing workspace, `refused` what the server said of a submit. */
+  constructor(prefill = {}, { stored = {}, refused = {} } = {}) {
+    this.stored = stored;
+    this.refused = new Map(Object.entries(refused));
     /** name → {value, source, touched}; a name stays here when its parameter vanishes. */
     this.fields = new Map();
     this.parameters = [];
@@ -29,6 +36,7 @@ export class FormState {
     this.seenId = -2;
     this.shown = false;
     this.connected = false;
+    this.everConnected = false;
     this.tried = false;
     this.automatic = 0;
     for (const [name, { value, source }] of Object.entries(prefill)) {
@@ -72,7 +80,13 @@ export class FormState {
   /** The reader changed a field. An emptied field is an empty text, not an absent one. */
   edit(name, value) {
     this.fields.set(name, { value, source: "user", touched: true });
+    this.refused.delete(name);
     this.automatic = 0;
+  }
+
+  /** Names whose values are not simply what the template answered. */
+  edited() {
+    return this.parameters.map((parameter) => parameter.name).filter((name) => this.source(name) !== "server");
   }
 
   /** The reader left a field: its errors may show from now on. */
@@ -81,13 +95,14 @@ export class FormState {
     if (field) field.touched = true;
   }
 
-  /** Values of a preset; those of the one before go back to the server, the reader's own stay. */
+  /** Values of a preset. A field that the preset before held gets back what it had. */
   applyPreset(values) {
     for (const [name, field] of this.fields) {
-      if (field.source === "preset" && !(name in values)) this.fields.set(name, { value: field.value, source: "server", touched: false });
+      if (field.source === "preset" && !(name in values)) this.fields.set(name, field.before ?? { value: field.value, source: "server", touched: false });
     }
     for (const [name, value] of Object.entries(values)) {
-      this.fields.set(name, { value, source: "preset", touched: true });
+      const field = this.fields.get(name);
+      this.fields.set(name, { value, source: "preset", touched: true, before: field?.source === "preset" ? field.before : field });
     }
     this.automatic = 0;
   }
@@ -105,6 +120,7 @@ export class FormState {
   /** A new connection starts over with id -1 and empty inputs. */
   reconnected() {
     this.connected = true;
+    this.everConnected = true;
     this.seenId = -2;
     this.answeredId = this.sentId;
   }
@@ -119,11 +135,13 @@ export class FormState {
     if (!first && message.id < this.sentId) return "ignored";
     if (!first) this.answeredId = Math.max(this.sentId, this.answeredId);
     this.shown = true;
-    this.parameters = message.parameters ?? [];
+    this.parameters = (message.parameters ?? []).map((parameter) => this.asStored(parameter));
     this.diagnostics = message.diagnostics ?? [];
     for (const parameter of this.parameters) {
       const field = this.fields.get(parameter.name);
-      if (!field || field.source === "server") {
+      // What the last workspace had may be refused by now: the template's own value is better.
+      const outdated = field?.source === "last" && hasErrors(parameter);
+      if (!field || field.source === "server" || outdated) {
         this.fields.set(parameter.name, { value: serverValue(parameter), source: "server", touched: field?.touched ?? false });
       }
     }
@@ -135,10 +153,18 @@ export class FormState {
     return "shown";
   }
 
+  /** On a workspace's settings page a value that is fixed for ever cannot be edited. */
+  asStored(parameter) {
+    if (parameter.mutable || !(parameter.name in this.stored)) return parameter;
+    return { ...parameter, fixed: true, styling: { ...parameter.styling, disabled: true } };
+  }
+
   /** Errors of one parameter that may be shown now. */
   visibleDiagnostics(parameter) {
-    const all = parameter.diagnostics ?? [];
-    if (this.tried || this.touched(parameter.name)) return all;
+    const said = this.refused.get(parameter.name);
+    const all = [...(parameter.diagnostics ?? [])];
+    if (said && !all.some((diagnostic) => said.includes(diagnostic.summary))) all.push({ severity: "error", summary: said, detail: "" });
+    if (this.tried || said || this.touched(parameter.name)) return all;
     return all.filter((diagnostic) => diagnostic.severity !== "error");
   }
 
@@ -149,6 +175,7 @@ export class FormState {
 
   /** Why the form cannot be sent now, or "". */
   get blocked() {
+    if (!this.everConnected) return "Connecting to the server.";
     if (!this.connected) return "The connection to the server is lost. It is being made again.";
     if (!this.shown || this.outstanding) return "The values are being checked.";
     if (this.errors) return this.errors === 1 ? "One value needs a correction." : `${this.errors} values need a correction.`;
