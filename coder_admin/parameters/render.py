@@ -121,7 +121,7 @@ class Renderer:
         template = self._template
         if template.broken:
             return Output(diagnostics=template.notes, complete=False)
-        provider = FormProvider(inputs or {}, owner, template.plan, self._surroundings, template.objects)
+        provider = FormProvider(dict(inputs or {}), owner, template.plan, self._surroundings, template.objects)
         try:
             evaluation = evaluate(
                 template.module,
