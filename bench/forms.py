@@ -69,7 +69,9 @@ def _imported(app: Application, folder: Path) -> str:
 async def _typed(url: str, headers: dict[str, str], *, forms: int) -> list[float]:
     async with contextlib.AsyncExitStack() as stack:
         sockets = [
-            await stack.enter_async_context(connect(url, additional_headers=headers, max_size=None))
+            await stack.enter_async_context(
+                connect(url, additional_headers=headers, max_size=None, ping_interval=None)
+            )
             for _ in range(forms)
         ]
         for socket in sockets:
