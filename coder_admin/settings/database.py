@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.core.exceptions import ImproperlyConfigured
+
 from .base import DATA_DIR
 from .environment import env
 
+ENGINES = ("django.db.backends.postgresql", "django.db.backends.sqlite3")
 REDIS_URL = env.str("REDIS_URL", default="")
 
 
@@ -26,10 +29,15 @@ def _database() -> dict[str, Any]:
             },
         }
     database: dict[str, Any] = env.db_url("DATABASE_URL")
+    if database.get("ENGINE") not in ENGINES:
+        raise ImproperlyConfigured(
+            "DATABASE_URL names no database that Coder Admin knows: use "
+            "postgres://user:password@host:5432/name, or leave it out for SQLite in the data folder."
+        )
     if database["ENGINE"] == "django.db.backends.postgresql":
         database.setdefault("OPTIONS", {})["pool"] = {
             "min_size": 2,
-            "max_size": env.int("CODER_ADMIN_DATABASE_POOL", default=20),
+            "max_size": env.count("CODER_ADMIN_DATABASE_POOL", default=20, least=2),
             "timeout": 10,
         }
     return database

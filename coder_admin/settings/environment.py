@@ -2,14 +2,44 @@
 
 from __future__ import annotations
 
+import math
 import os
 import secrets
 from pathlib import Path
+from typing import Any
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
-env = environ.Env()
+
+class Environment(environ.Env):  # type: ignore[misc]  # django-environ has no types
+    """Environment variables whose wrong values are told in one sentence."""
+
+    def get_value(self, var: Any, cast: Any = None, *arguments: Any, **options: Any) -> Any:
+        try:
+            return super().get_value(var, cast, *arguments, **options)
+        except ValueError as error:
+            # The value itself is not repeated: it may hold a password.
+            kind = {int: "a whole number", float: "a number"}.get(cast, "a value of the documented form")
+            raise ImproperlyConfigured(f"{var} cannot be read: set it to {kind}.") from error
+
+    def number(self, var: str, *, default: float, least: float = 0.0, above: float | None = None) -> float:
+        """A finite number of at least ``least``, or greater than ``above``."""
+        value: float = self.float(var, default=default)
+        if not math.isfinite(value) or value < least or (above is not None and value <= above):
+            bound = f"at least {least:g}" if above is None else f"greater than {above:g}"
+            raise ImproperlyConfigured(f"{var} is {value:g}; set it to a number {bound}.")
+        return value
+
+    def count(self, var: str, *, default: int, least: int = 0) -> int:
+        """A whole number of at least ``least``."""
+        value: int = self.int(var, default=default)
+        if value < least:
+            raise ImproperlyConfigured(f"{var} is {value}; set it to a whole number from {least} on.")
+        return value
+
+
+env = Environment()
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
 

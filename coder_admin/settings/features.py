@@ -35,28 +35,30 @@ SPECTACULAR_SETTINGS = {
 
 # Provisioning: the engine that runs templates, and how long a silent worker keeps its job.
 PROVISIONER_ENGINE = env.str("CODER_ADMIN_ENGINE", default="embedded")
-PROVISIONER_CONCURRENCY = env.int("CODER_ADMIN_PROVISIONER_CONCURRENCY", default=3)
-PROVISIONER_LEASE_SECONDS = env.float("CODER_ADMIN_PROVISIONER_LEASE_SECONDS", default=30.0)
-PROVISIONER_SWEEP_SECONDS = env.float("CODER_ADMIN_PROVISIONER_SWEEP_SECONDS", default=5.0)
+PROVISIONER_CONCURRENCY = env.count("CODER_ADMIN_PROVISIONER_CONCURRENCY", default=3, least=1)
+PROVISIONER_LEASE_SECONDS = env.number("CODER_ADMIN_PROVISIONER_LEASE_SECONDS", default=30.0, above=0)
+PROVISIONER_SWEEP_SECONDS = env.number("CODER_ADMIN_PROVISIONER_SWEEP_SECONDS", default=5.0, above=0)
 
 # Prebuilds, names and defaults of reference/prebuilds.md section 7. Durations in seconds.
-PREBUILDS_RECONCILIATION_INTERVAL = env.float(
-    "CODER_WORKSPACE_PREBUILDS_RECONCILIATION_INTERVAL", default=60.0
+PREBUILDS_RECONCILIATION_INTERVAL = env.number(
+    "CODER_WORKSPACE_PREBUILDS_RECONCILIATION_INTERVAL", default=60.0, above=0
 )
-PREBUILDS_BACKOFF_INTERVAL = env.float(
+PREBUILDS_BACKOFF_INTERVAL = env.number(
     "CODER_WORKSPACE_PREBUILDS_RECONCILIATION_BACKOFF_INTERVAL", default=60.0
 )
-PREBUILDS_BACKOFF_LOOKBACK = env.float(
+PREBUILDS_BACKOFF_LOOKBACK = env.number(
     "CODER_WORKSPACE_PREBUILDS_RECONCILIATION_BACKOFF_LOOKBACK_PERIOD", default=3600.0
 )
-PREBUILDS_FAILURE_HARD_LIMIT = env.int("CODER_WORKSPACE_PREBUILDS_FAILURE_HARD_LIMIT", default=3)
+PREBUILDS_FAILURE_HARD_LIMIT = env.count("CODER_WORKSPACE_PREBUILDS_FAILURE_HARD_LIMIT", default=3)
 
 # Who may read /metrics without being logged in: everybody, or whoever knows the token.
 METRICS_OPEN = env.bool("CODER_ADMIN_METRICS_OPEN", default=False)
 METRICS_TOKEN = env.str("CODER_ADMIN_METRICS_TOKEN", default="")
 
 # Agents: a silent agent counts as disconnected after this many seconds.
-AGENT_INACTIVE_DISCONNECT_SECONDS = env.float("CODER_ADMIN_AGENT_INACTIVE_DISCONNECT_SECONDS", default=45.0)
+AGENT_INACTIVE_DISCONNECT_SECONDS = env.number(
+    "CODER_ADMIN_AGENT_INACTIVE_DISCONNECT_SECONDS", default=45.0, above=0
+)
 
 # Notifications, names and defaults of reference/notifications-agents-provisioning.md section 1.4.
 NOTIFICATIONS_METHOD = env.str("CODER_NOTIFICATIONS_METHOD", default="smtp")

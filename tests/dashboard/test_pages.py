@@ -261,6 +261,13 @@ def test_a_deleted_workspace_is_still_told_of(here: World, client_of: ClientOf) 
     assert "/transition/" not in text
 
 
+def test_what_an_import_warned_of_is_drawn_with_its_place(here: World, client_of: ClientOf) -> None:
+    text = client_of(here.member).get(addresses(here)["version"]).content.decode()
+    assert "Resource type aws_instance cannot be built here" in text
+    assert "main.tf:7" in text
+    assert ":0<" not in text, "a warning without a place names none"
+
+
 def test_secrets_are_not_drawn(here: World, client_of: ClientOf) -> None:
     client = client_of(here.owner)
     text = client.get(addresses(here)["version"]).content.decode()

@@ -130,6 +130,18 @@ def template_of(owner: User, name: str = "go-service", **fields: Any) -> Templat
         {"main.tf": TEMPLATE, "README.md": b"# Go service\n", "logo.png": b"\x89PNG\0"}, owner
     )
     version.job.save()
+    version.diagnostics = [
+        {
+            "severity": "warning",
+            "summary": "Resource type aws_instance cannot be built here",
+            "detail": "Another engine knows the type.",
+            "code": "",
+            "file": "main.tf",
+            "line": 7,
+        },
+        {"severity": "warning", "summary": "Odd", "detail": "", "code": "", "file": "", "line": 0},
+    ]
+    version.save()
     TemplateVersionParameter.objects.create(
         template_version=version,
         name="region",

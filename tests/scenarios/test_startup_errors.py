@@ -57,6 +57,20 @@ def test_a_data_folder_that_is_a_file(tmp_path: Path) -> None:
     assert_one_line(manage("up", "--port", "0", "--data", str(file)), str(file), "--data")
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "reason"),
+    [
+        ("CODER_ADMIN_PROVISIONER_CONCURRENCY", "many", "a whole number"),
+        ("CODER_ADMIN_PROVISIONER_CONCURRENCY", "0", "from 1 on"),
+        ("CODER_ADMIN_PROVISIONER_LEASE_SECONDS", "nan", "a number"),
+        ("CODER_WORKSPACE_PREBUILDS_RECONCILIATION_INTERVAL", "-5", "greater than 0"),
+        ("DATABASE_URL", "oracle-ish://nowhere", "DATABASE_URL"),
+    ],
+)
+def test_a_setting_that_cannot_be_used(tmp_path: Path, variable: str, value: str, reason: str) -> None:
+    assert_one_line(manage("check", "--data", str(tmp_path), **{variable: value}), variable, reason)
+
+
 def test_a_database_that_is_down(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as unused:
         port = unused.getsockname()[1]
