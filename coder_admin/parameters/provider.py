@@ -56,7 +56,10 @@ NOTHING_KNOWN = Surroundings()
 
 @dataclass(frozen=True)
 class FormProvider:
-    """Answers for one render: the inputs decide parameters, the owner and the plan the rest."""
+    """Answers for one render: the inputs decide parameters, the owner and the plan the rest.
+
+    The inputs must not change afterwards: the next render compares its own with them.
+    """
 
     inputs: Mapping[str, str] = field(default_factory=dict)
     owner: Owner = DEFAULT_OWNER

@@ -6,8 +6,10 @@ Exit codes: 0 fine, 1 errors in the template (or an unreadable folder), 2 wrong 
 from __future__ import annotations
 
 import argparse
+import atexit
 import contextlib
 import json
+import os
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -21,6 +23,8 @@ from coder_admin.terraform.graph import to_dot
 from coder_admin.terraform.model import EvalContext
 from coder_admin.terraform.module import Module, evaluate, load_module
 from coder_admin.terraform.printing import to_json_text
+
+HISTORY_LINES = 1000
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -164,8 +168,7 @@ def _json_console(evaluation: Evaluation, source: TextIO, target: TextIO) -> int
 
 def _prompt(evaluation: Evaluation) -> int:
     """An interactive prompt; where the platform has readline, with history."""
-    with contextlib.suppress(ImportError):
-        import readline  # noqa: F401 - its import gives input() editing and history
+    _use_history()
     while True:
         try:
             line = input("> ").strip()
@@ -181,3 +184,25 @@ def _prompt(evaluation: Evaluation) -> int:
             _say("(sensitive value)" if value.is_sensitive else to_json_text(value))
         except DiagnosticError as problem:
             _warn(_line(problem.diagnostic))
+
+
+def _use_history() -> None:
+    """Editing and history for input(), kept between sessions in the user's state folder. Where the platform
+    has no readline, or the folder cannot be written, the prompt does without."""
+    try:
+        import readline
+    except ImportError:
+        return
+    state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
+    file = state / "coder-admin" / "terraform-console-history"
+    with contextlib.suppress(OSError):
+        readline.read_history_file(file)
+
+    def save() -> None:
+        with contextlib.suppress(OSError):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            readline.set_history_length(HISTORY_LINES)
+            readline.write_history_file(file)
+            file.chmod(0o600)
+
+    atexit.register(save)

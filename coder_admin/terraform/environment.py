@@ -56,6 +56,15 @@ class Meter:
         finally:
             self._deadline += time.monotonic() - started
 
+    def walk(self, value: Value) -> None:
+        """Account for an operation that looks at every part of a value."""
+        data = value.data
+        kind = type(data)
+        if kind is tuple or kind is dict:
+            self.spend(value.size >> 3)
+        elif kind is str:
+            self.spend(len(data) >> 10)
+
     def weigh(self, value: Value) -> Value:
         """The collection just made. BudgetError when it is too large or nested too deeply."""
         self.spend(len(value.data) >> 4)
@@ -69,7 +78,7 @@ class Meter:
 
     def check_size(self, size: int) -> None:
         """BudgetError when a text or collection of this size is too large."""
-        self.spend(size >> 8)
+        self.spend(size >> 6)
         if size > self.budget.text:
             raise _exceeded(
                 f"The template makes a text or collection of {size} characters or elements; "

@@ -20,7 +20,7 @@ Key = int | str | None
 class Budget:
     """What one evaluation may use; exceeding any of it ends the evaluation with a diagnostic.
 
-    steps: units of work (one element of a for-expression, one block, one function call, 256 characters …).
+    steps: units of work (one element of a for-expression, one block, one function call, 64 characters …).
     instances: instances of resources, data sources and modules together.
     text: characters of any one string, and elements of any one collection that a function makes.
     elements: values in any one value, those in collections counted as often as they occur; 64 characters of

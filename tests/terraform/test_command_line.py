@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -90,3 +91,46 @@ def test_console_answers_json_lines(folder: Path) -> None:
     assert "error" in answers[4]
     assert answers[5]["id"] == 6
     assert answers[6]["id"] is None
+
+
+def command(*arguments: str, given: str = "", **env: str) -> subprocess.CompletedProcess[str]:
+    """The command as a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "coder_admin.terraform", *arguments],
+        input=given,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={**os.environ, **env},
+    )
+
+
+def test_the_prompt_answers_and_keeps_its_history(folder: Path, tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    done = command(
+        "console", "--dir", str(folder), given="local.greeting\n1 +\n\nexit\n", XDG_STATE_HOME=str(state)
+    )
+    assert done.returncode == 0
+    assert '"Hello, x"' in done.stdout
+    assert "error: " in done.stderr
+    history = state / "coder-admin" / "terraform-console-history"
+    assert history.exists()
+    assert history.stat().st_mode & 0o077 == 0
+
+
+def test_the_contracts_hold_for_a_process(folder: Path) -> None:
+    done = command("outputs", str(folder), "--var", "size=2", "--json")
+    assert (done.returncode, json.loads(done.stdout)) == (0, {"outputs": {"greeting": "Hello, x 2"}})
+    done = command("outputs", str(folder), "--json")
+    assert done.returncode == 1
+    assert set(json.loads(done.stdout)) == {"diagnostics"}
+    done = command("validate", str(folder), "--json")
+    assert (done.returncode, json.loads(done.stdout)) == (0, {"valid": True, "diagnostics": []})
+    (folder / "bad.tf").write_text("locals {\n  a = b.c\n}\n")
+    done = command("validate", str(folder), "--json")
+    (found,) = json.loads(done.stdout)["diagnostics"]
+    assert set(found) == {"severity", "summary", "detail", "file", "line", "column"}
+    assert (found["severity"], found["file"], found["line"], found["column"]) == ("error", "bad.tf", 2, 7)
+    assert command("graph", str(folder)).stdout.startswith("digraph {")
+    assert command("outputs").returncode == 2

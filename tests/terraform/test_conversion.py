@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
 from coder_admin.terraform import types as t
 from coder_admin.terraform.convert import ConversionError, conversion, convert, unify
@@ -24,6 +24,7 @@ from coder_admin.terraform.values import (
     to_python,
     unknown,
 )
+from tests.terraform.profile import EXAMPLES
 from tests.terraform.strategies import typed_values, types
 
 ANY_LIST, ANY_SET, ANY_MAP = t.list_type(t.DYNAMIC), t.set_type(t.DYNAMIC), t.map_type(t.DYNAMIC)
@@ -159,12 +160,14 @@ def test_types_unify(types_json: list[Any], unified: str | None) -> None:
         assert (None if found is None else t.constraint_text(found)) == unified
 
 
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(typed_values())
 def test_a_value_converts_to_its_own_type_as_it_is(value: Value) -> None:
     assert convert(value, value.type) is value
     assert convert(value, t.DYNAMIC) is value
 
 
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(typed_values(nulls=False), types(dynamic=True, optional=True))
 def test_conversion_gives_the_type_or_an_error_and_nothing_else(value: Value, target: t.Type) -> None:
     try:

@@ -533,3 +533,41 @@ def test_caches_forget_what_was_used_least_recently() -> None:
     assert (cache.get("b"), cache.get("c")) == ("bb", None)
     assert cache.get_or_make("huge", lambda: "x", lambda _: 11) == "x"
     assert cache.get("huge") is None
+
+
+@pytest.mark.parametrize(
+    ("block", "summaries"),
+    [
+        ("moved {\n  from = a.b\n  to = a.c\n}", []),
+        ("moved {\n  from = a.b\n}", ["Missing required argument"]),
+        ("moved {\n  from = a.b\n  to = a.c\n  x = 1\n}", ["Unsupported argument"]),
+        ('import {\n  to = a.b\n  id = "x"\n}', []),
+        ('import {\n  to = a.b\n  identity = { id = "x" }\n}', []),
+        ("import {\n  to = a.b\n}", ["Invalid import block"]),
+        ('import {\n  id = "x"\n}', ["Missing required argument"]),
+        ("removed {\n  from = a.b\n  lifecycle {\n    destroy = false\n  }\n}", []),
+        ("removed {\n}", ["Missing required argument"]),
+        ("removed {\n  from = a.b\n  content {\n  }\n}", ["Unsupported block type"]),
+    ],
+)
+def test_blocks_about_state_are_checked(block: str, summaries: list[str]) -> None:
+    found = load_module(MemoryFileSystem({"main.tf": f"{block}\n"})).diagnostics
+    assert [item.summary for item in found] == summaries
+    assert all(item.range is not None for item in found)
+
+
+def test_ephemeral_resources_are_unknown_and_do_not_leave() -> None:
+    block = 'ephemeral "a" "b" {}\n'
+    text = block + 'output "o" {\n  value = ephemeral.a.b.token\n}\n'
+    found = evaluate(load_module(MemoryFileSystem({"main.tf": text})))
+    assert [item.summary for item in found.diagnostics] == ["Ephemeral value not allowed"]
+    text = (
+        block + "locals {\n  t = ephemeralasnull(ephemeral.a.b.token)\n  u = upper(ephemeral.a.b.token)\n}\n"
+    )
+    found = evaluate(load_module(MemoryFileSystem({"main.tf": text})))
+    assert found.ok
+    assert not found.value_of("ephemeral.a.b").is_known
+    found = evaluate(
+        load_module(MemoryFileSystem({"main.tf": block + "locals {\n  t = ephemeral.a.c.x\n}\n"}))
+    )
+    assert [item.summary for item in found.diagnostics] == ["Reference to undeclared resource"]

@@ -41,6 +41,7 @@ from coder_admin.terraform.values import (
     tuple_,
     unknown,
 )
+from tests.terraform.profile import EXAMPLES
 from tests.terraform.strategies import typed_values
 
 FILES = MemoryFileSystem(
@@ -162,7 +163,7 @@ class TestCalls:
             assert not found.marks
             assert found.deep_marks == SENSITIVE
 
-    @settings(max_examples=150)
+    @settings(max_examples=EXAMPLES)
     @given(st.sampled_from(sorted(set(FUNCTIONS) - {"bcrypt"})), st.lists(typed_values(), max_size=3))
     def test_no_arguments_make_a_function_fail_but_by_refusal(self, name: str, args: list[Value]) -> None:
         context = FunctionContext(files=FILES, render_template=lambda text, filename, variables: string(text))
@@ -176,7 +177,7 @@ class TestCalls:
         assert found == again
         assert found.is_wholly_known or name in {"uuid", "timestamp", "plantimestamp"}
 
-    @settings(max_examples=150)
+    @settings(max_examples=EXAMPLES)
     @given(st.sampled_from(sorted(set(FUNCTIONS) - {"bcrypt"})), st.lists(typed_values(), max_size=3))
     def test_what_is_said_of_unknown_arguments_holds_later(self, name: str, args: list[Value]) -> None:
         context = FunctionContext(files=FILES, render_template=lambda text, filename, variables: string(text))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 from typing import Any
 
@@ -21,9 +20,8 @@ from coder_admin.terraform import (
     to_python,
 )
 from coder_admin.terraform.diagnostics import DiagnosticError
+from tests.terraform.profile import EXAMPLES
 from tests.terraform.random_modules import Answers, random_inputs, random_tree
-
-EXAMPLES = int(os.environ.get("TERRAFORM_EXAMPLES", "60"))
 
 
 def everything(evaluation: Evaluation) -> dict[str, Any]:

@@ -33,6 +33,7 @@ from coder_admin.terraform.values import (
     tuple_,
     unknown,
 )
+from tests.terraform.profile import EXAMPLES
 from tests.terraform.strategies import typed_values, types, values_of
 
 
@@ -68,6 +69,7 @@ def test_nulls_and_unknown_elements_come_last_in_a_set() -> None:
     assert [element.is_known for element in found.data[2:]] == [False, False, True]
 
 
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(
     types().flatmap(lambda of: st.lists(values_of(of), min_size=1, max_size=6)),
     st.randoms(use_true_random=False),
@@ -82,7 +84,7 @@ def test_a_set_does_not_depend_on_the_order_of_its_elements(
     assert len(set_of(elements + elements, of).data) == len(set_of(elements, of).data)
 
 
-@settings(max_examples=50)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(typed_values())
 def test_values_equal_themselves_as_terraform_compares(value: Value) -> None:
     assert equals(value, value) is TRUE
@@ -90,7 +92,7 @@ def test_values_equal_themselves_as_terraform_compares(value: Value) -> None:
     assert hash(value) == hash(Value(value.type, value.data))
 
 
-@settings(max_examples=50)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(typed_values(), typed_values())
 def test_equality_is_symmetric(a: Value, b: Value) -> None:
     assert equals(a, b) is equals(b, a)
@@ -98,7 +100,7 @@ def test_equality_is_symmetric(a: Value, b: Value) -> None:
         assert equals(a, b) is FALSE
 
 
-@settings(max_examples=50)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(typed_values())
 def test_plain_data_reads_back(value: Value) -> None:
     plain = to_python(value)

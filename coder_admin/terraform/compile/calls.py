@@ -17,6 +17,8 @@ from coder_admin.terraform.values import DYNAMIC_UNKNOWN, Refinement, Value, boo
 if TYPE_CHECKING:
     from coder_admin.terraform.compile.compiler import Compiler
 
+# They look at one element of a collection, however large it is.
+_QUICK = frozenset({"length", "element", "lookup"})
 _LAZY = ("try", "can")
 _COLLECTIONS = (tuple, dict)
 
@@ -46,6 +48,7 @@ def compile_call(compiler: Compiler, node: tree.Call) -> Run:
     if plain == "templatestring" and len(node.arguments) == 2 and not _is_reference(node.arguments[0]):
         return _no_template_reference(sites[0])
     expand = node.expand
+    quick = plain in _QUICK
 
     def run(env: Env) -> Value:
         env.meter.spend(1)
@@ -58,6 +61,9 @@ def compile_call(compiler: Compiler, node: tree.Call) -> Run:
             if more is None:
                 return DYNAMIC_UNKNOWN.with_marks(marks)
             values += more
+        for value in values:
+            if not quick or type(value.data) is str:
+                env.meter.walk(value)
         try:
             result = call_function(plain, values, env.functions)
         except FunctionError as problem:

@@ -221,7 +221,10 @@ class Compiler:
             value = first(env)
             try:
                 for operate, operator, operand in chain:
-                    value = operate(operator, value, operand(env))
+                    other = operand(env)
+                    if operate is operators.equality:
+                        env.meter.walk(value)
+                    value = operate(operator, value, other)
             except Refused as problem:
                 raise site.error(problem) from None
             return value
@@ -282,6 +285,9 @@ class Compiler:
                 if test.data is not True and test.data is not False:
                     picked = value_problem or problem
                 try:
+                    if value.type is not result.type:  # one of them may be converted
+                        env.meter.walk(value)
+                        env.meter.walk(result)
                     result = conditionals.choose(test, value, result)
                 except Refused as refused:
                     result, picked = DYNAMIC_UNKNOWN, picked or site.error(refused)

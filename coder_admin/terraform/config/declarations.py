@@ -182,5 +182,6 @@ class ModuleConfig:
     resources: dict[tuple[Mode, str], Resource] = field(default_factory=dict)
     calls: dict[str, ModuleCall] = field(default_factory=dict)
     checks: dict[str, Check] = field(default_factory=dict)
+    ephemerals: frozenset[str] = frozenset()
     attribute_names: frozenset[str] = frozenset()
     diagnostics: list[Diagnostic] = field(default_factory=list)

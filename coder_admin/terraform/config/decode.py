@@ -63,6 +63,7 @@ class Decoder:
         self.sections = sections
         self.config = ModuleConfig(directory, diagnostics=sections.diagnostics)
         self.names = _names(sections, display)
+        self.config.ephemerals = self.names.ephemerals
         self.resolver = ModuleResolver(self.names)
 
     def decode(self) -> ModuleConfig:
@@ -353,4 +354,5 @@ def _names(sections: Sections, display: str) -> Names:
         frozenset(normalized(name) for name in sections.locals),
         resources,
         {normalized(name): repeat(section) for name, section in sections.named["module"].items()},
+        ephemerals=frozenset(normalized(name) for name in sections.named["ephemeral"]),
     )

@@ -69,7 +69,7 @@ class ModuleResolver:
         if root == "resource":
             return self._resource("managed", traversal, 0)
         if root == "ephemeral":
-            return readers.unknown, len(traversal.steps), None
+            return self._ephemeral(traversal)
         if root == "path":
             return self._path(traversal)
         if root == "terraform":
@@ -159,6 +159,16 @@ class ModuleResolver:
         _check_builtin(traversal, used, kind, repeat)
         read, taken = readers.resource_reader(key, repeat, traversal.steps[used:])
         return read, used + taken, Reference(mode, key[1], text=address)
+
+    def _ephemeral(self, traversal: tree.Traversal) -> tuple[Run, int, Reference | None]:
+        """Ephemeral resources are never opened: what one holds is unknown, and must not be kept anywhere."""
+        kind, name = _attribute(traversal, 0), _attribute(traversal, 1)
+        if f"{kind}.{name}" not in self.names.ephemerals:
+            raise StaticProblem(
+                "Reference to undeclared resource",
+                f'An ephemeral resource "{kind}" "{name}" has not been declared in {self.names.display}.',
+            )
+        return readers.ephemeral, len(traversal.steps), None
 
     def _undeclared(self, mode: str, kind: str, name: str) -> str:
         what = "data" if mode == "data" else "managed"

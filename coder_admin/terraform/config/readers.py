@@ -5,7 +5,9 @@ from __future__ import annotations
 from coder_admin.terraform.compile.core import Run
 from coder_admin.terraform.environment import Env
 from coder_admin.terraform.syntax import tree
-from coder_admin.terraform.values import DYNAMIC_UNKNOWN, Value, normalized
+from coder_admin.terraform.values import DYNAMIC_UNKNOWN, EPHEMERAL, Value, normalized
+
+EPHEMERAL_UNKNOWN = DYNAMIC_UNKNOWN.with_marks(EPHEMERAL)
 
 
 def step_name(step: tree.Step) -> str | None:
@@ -73,8 +75,8 @@ def _present(value: Value | None) -> Value:
     return DYNAMIC_UNKNOWN if value is None else value
 
 
-def unknown(_env: Env) -> Value:
-    return DYNAMIC_UNKNOWN
+def ephemeral(_env: Env) -> Value:
+    return EPHEMERAL_UNKNOWN
 
 
 def itself(env: Env) -> Value:

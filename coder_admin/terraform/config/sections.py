@@ -11,7 +11,7 @@ from coder_admin.terraform.config.declarations import Located, Section
 from coder_admin.terraform.diagnostics import Diagnostic, Range, error
 from coder_admin.terraform.syntax import tree
 from coder_admin.terraform.syntax.parser import ParsedFile
-from coder_admin.terraform.syntax.schema import TOP_LEVEL
+from coder_admin.terraform.syntax.schema import STATE_BLOCKS, TOP_LEVEL, Contents
 from coder_admin.terraform.syntax.source import SourceText
 
 _NAME = re.compile(r"[^\W\d][\w-]*")
@@ -102,7 +102,10 @@ class Sections:
         if block.type == "locals":
             self.add_locals(source, block)
             return
-        if block.type in ("terraform", "provider", "moved", "import", "removed", "action"):
+        if block.type in STATE_BLOCKS:
+            self.check_contents(source, block, STATE_BLOCKS[block.type])
+            return
+        if block.type in ("terraform", "provider", "action"):
             return
         name = ".".join(label.text for label in block.labels)
         before = self.named[block.type].get(name)
@@ -111,6 +114,26 @@ class Sections:
             return
         summary, detail = _duplicate(block, name, before.range)
         self.report(summary, detail, source.range(block.start, block.header_end))
+
+    def check_contents(self, source: SourceText, block: tree.BlockNode, contents: Contents) -> None:
+        """Report arguments and blocks that are missing, or that do not belong there."""
+        where = source.range(block.start, block.header_end)
+        given = block.body.attributes
+        for name in contents.required:
+            if name not in given:
+                detail = f'The argument "{name}" is required, but no definition was found.'
+                self.report("Missing required argument", detail, where)
+        if block.type == "import" and ("id" in given) == ("identity" in given):
+            detail = 'An import block needs either "id" or "identity", to say which object to import.'
+            self.report("Invalid import block", detail, where)
+        for name, attribute in given.items():
+            if name not in contents.required and name not in contents.optional:
+                detail = f'An argument named "{name}" is not expected here.'
+                place = source.range(attribute.start, attribute.name_end)
+                self.report("Unsupported argument", detail, place)
+        for inner in block.body.blocks:
+            if inner.type not in contents.blocks:
+                self.unsupported_block(source, inner, contents.blocks)
 
     def add_locals(self, source: SourceText, block: tree.BlockNode) -> None:
         for inner in block.body.blocks:

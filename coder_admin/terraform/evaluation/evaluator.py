@@ -26,7 +26,7 @@ from coder_admin.terraform.evaluation.templates import template_renderer
 from coder_admin.terraform.functions.registry import FunctionContext
 from coder_admin.terraform.graph import Node
 from coder_admin.terraform.model import EvalContext, Instance, Key, Provider
-from coder_admin.terraform.values import DYNAMIC_UNKNOWN, SENSITIVE, Value
+from coder_admin.terraform.values import DYNAMIC_UNKNOWN, EPHEMERAL, SENSITIVE, Value
 
 if TYPE_CHECKING:
     from coder_admin.terraform.module import Module
@@ -198,6 +198,13 @@ class Evaluator:
                     output.range,
                 )
             )
+        if value.deep_marks & EPHEMERAL and not output.ephemeral:
+            detail = (
+                "This output value is not declared as returning an ephemeral value, so it cannot be set to a "
+                "result derived from an ephemeral value."
+            )
+            where = output.range if output.value is None else output.value.range
+            self.diagnostics.append(error("Ephemeral value not allowed", detail, where))
         scope.outputs[node.name] = value
 
     def check(self, node: Node, scope: Scope) -> None:

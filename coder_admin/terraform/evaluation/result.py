@@ -96,6 +96,7 @@ class Evaluation:
                 name: "for_each" if call.for_each else "count" if call.count else ""
                 for name, call in config.calls.items()
             },
+            ephemerals=config.ephemerals,
         )
         compiled = compile_expression(source, parsed.node, ModuleResolver(names))
         if compiled.problems:

@@ -70,6 +70,7 @@ def _bcrypt(args: Sequence[Value], context: FunctionContext) -> Value:
     import bcrypt
 
     rounds = cost if cost >= 4 else 10
+    context.budget.spend(1 << rounds)
     return string(bcrypt.hashpw(password, bcrypt.gensalt(rounds, prefix=b"2a")).decode())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 # Labels of each kind of top-level block. The last ones are accepted and mean nothing to an evaluation.
@@ -20,4 +21,21 @@ TOP_LEVEL: Final[dict[str, tuple[str, ...]]] = {
     "import": (),
     "removed": (),
     "action": ("type", "name"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What may stand in a block."""
+
+    required: tuple[str, ...]
+    optional: tuple[str, ...] = ()
+    blocks: tuple[str, ...] = ()
+
+
+# Blocks that tell about state. They are checked for what they hold; an evaluation has no use for them.
+STATE_BLOCKS: Final[dict[str, Contents]] = {
+    "moved": Contents(("from", "to")),
+    "import": Contents(("to",), ("id", "identity", "for_each", "provider")),
+    "removed": Contents(("from",), (), ("lifecycle", "connection", "provisioner")),
 }
