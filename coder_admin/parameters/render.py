@@ -122,7 +122,8 @@ class Renderer:
         template = self._template
         if template.broken:
             return Output(diagnostics=template.notes, complete=False)
-        provider = FormProvider(dict(inputs or {}), owner, template.plan, self._surroundings, template.objects)
+        given = dict(inputs or {})
+        provider = FormProvider(given, owner, template.plan, self._surroundings, template.objects)
         try:
             evaluation = evaluate(
                 template.module,
@@ -138,7 +139,7 @@ class Renderer:
                 diagnostics=(*template.notes, error("Evaluate terraform files", detail)), complete=False
             )
         self._last = evaluation
-        return read_output(template, evaluation, inputs or {})
+        return read_output(template, evaluation, given)
 
 
 def read_output(template: Template, evaluation: Evaluation, inputs: Mapping[str, str]) -> Output:
