@@ -7,13 +7,14 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.management import call_command
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
-from coder_admin.foundation.errors import Conflict
+from coder_admin.foundation.errors import Conflict, Invalid
 
 
 @contextmanager
@@ -48,6 +49,24 @@ def probe_database() -> None:
             raise OperationalError(str(error)) from error
     else:
         connection.ensure_connection()
+
+
+def probe_redis() -> None:
+    """Ask Redis for a sign of life where one is configured. Raises Invalid; never shows the password."""
+    if not settings.REDIS_URL:
+        return
+    import redis
+
+    where = urlsplit(settings.REDIS_URL)
+    try:
+        with redis.Redis.from_url(settings.REDIS_URL, socket_connect_timeout=5, socket_timeout=5) as client:
+            client.ping()
+    except (redis.RedisError, ValueError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise Invalid(
+            f"Redis at {where.hostname or 'localhost'}:{where.port or 6379} cannot be used: {reason}. "
+            "Start it or correct REDIS_URL, or unset it to keep events in memory."
+        ) from error
 
 
 def pending_migrations() -> int:

@@ -69,6 +69,7 @@ class Application:
     def prepare(self) -> None:
         """Database, first admin and demo; each step says what it does only when there is something to do."""
         prepare.probe_database()
+        prepare.probe_redis()
         if count := prepare.pending_migrations():
             self.say(f"Preparing the database ({count} steps) in {settings.DATA_DIR}")
             prepare.migrate()

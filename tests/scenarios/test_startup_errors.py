@@ -80,6 +80,15 @@ def test_a_database_that_is_down(tmp_path: Path) -> None:
     assert "secret-word" not in result.stderr
 
 
+def test_a_redis_that_is_down(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        port = unused.getsockname()[1]
+    url = f"redis://:secret-word@127.0.0.1:{port}/0"
+    result = manage("up", "--port", "0", "--data", str(tmp_path), REDIS_URL=url)
+    assert_one_line(result, f"127.0.0.1:{port}", "REDIS_URL")
+    assert "secret-word" not in result.stderr
+
+
 def test_a_folder_without_terraform_files(tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
