@@ -157,7 +157,7 @@ def _field(
             if (option.get("value") or {}).get("valid")
         ),
         items=tuple(as_list(value)) if parameter["form_type"] == "tag-select" else (),
-        caption=styling.get("label") or parameter.get("display_name") or name,
+        caption=styling.get("label") or "",
         placeholder=styling.get("placeholder") or "",
         disabled=fixed or bool(styling.get("disabled")),
         masked=bool(styling.get("mask_input")),

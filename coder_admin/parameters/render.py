@@ -68,6 +68,7 @@ class Template:
     notes: tuple[Note, ...] = ()
     complete: bool = True
     parameters: Memo[PreviewParameter] = field(default_factory=Memo, compare=False)
+    presets: Memo[Preset] = field(default_factory=Memo, compare=False)
     objects: Memo[Value] = field(default_factory=Memo, compare=False)
     broken: bool = False
     """Nothing can be rendered at all; ``notes`` say why."""
@@ -121,7 +122,8 @@ class Renderer:
         template = self._template
         if template.broken:
             return Output(diagnostics=template.notes, complete=False)
-        provider = FormProvider(dict(inputs or {}), owner, template.plan, self._surroundings, template.objects)
+        given = dict(inputs or {})
+        provider = FormProvider(given, owner, template.plan, self._surroundings, template.objects)
         try:
             evaluation = evaluate(
                 template.module,
@@ -137,7 +139,7 @@ class Renderer:
                 diagnostics=(*template.notes, error("Evaluate terraform files", detail)), complete=False
             )
         self._last = evaluation
-        return read_output(template, evaluation, inputs or {})
+        return read_output(template, evaluation, given)
 
 
 def read_output(template: Template, evaluation: Evaluation, inputs: Mapping[str, str]) -> Output:
@@ -154,7 +156,7 @@ def read_output(template: Template, evaluation: Evaluation, inputs: Mapping[str,
     notes += tag_notes
     return Output(
         parameters=parameters,
-        presets=_read_presets(by_type["coder_workspace_preset"]),
+        presets=_read_presets(by_type["coder_workspace_preset"], template.presets),
         tags=tags,
         unknown_tags=tuple(unknown_tags),
         variables=read_variables(template.module),
@@ -191,8 +193,13 @@ def _order(parameter: PreviewParameter) -> tuple[int, bytes]:
     return parameter.order, parameter.name.encode("utf-8", "surrogatepass")
 
 
-def _read_presets(instances: Sequence[Instance]) -> tuple[Preset, ...]:
-    presets = with_single_default([_with_prebuild_rules(read_preset(instance)) for instance in instances])
+def _read_presets(instances: Sequence[Instance], memo: Memo[Preset]) -> tuple[Preset, ...]:
+    presets = with_single_default(
+        [
+            memo.answer(instance.address, instance.config, None, partial(_read_preset, instance))
+            for instance in instances
+        ]
+    )
     seen: dict[str, Preset] = {}
     result = []
     for preset in presets:
@@ -205,8 +212,9 @@ def _read_presets(instances: Sequence[Instance]) -> tuple[Preset, ...]:
     return tuple(result)
 
 
-def _with_prebuild_rules(preset: Preset) -> Preset:
-    """The preset judged by the rooms that registered themselves for it (overlapping schedules)."""
+def _read_preset(instance: Instance) -> Preset:
+    """The preset judged by the rooms that registered themselves for it (overlapping schedules), too."""
+    preset = read_preset(instance)
     if preset.errors:
         return preset
     problems = preset_problems(as_imported(preset))

@@ -17,6 +17,7 @@ from coder_admin.parameters.presets import Render
 from coder_admin.parameters.validation import RuleError, check_monotonic
 
 START = "start"
+REQUIRED = "required"
 
 
 class Source(StrEnum):
@@ -153,7 +154,7 @@ def _judged(
     errors: dict[str, tuple[Note, ...]] = {}
     result = dict(values)
     for parameter in output.parameters:
-        notes = list(parameter.diagnostics)
+        notes = [*parameter.diagnostics, *_missing(parameter, result)]
         if not first_build and parameter.name in previous:
             notes = _changes(parameter, previous[parameter.name]) + notes
         if any(note.is_error for note in notes):
@@ -170,6 +171,15 @@ def _judged(
         errors=errors,
         warnings=tuple(stale),
     )
+
+
+def _missing(parameter: PreviewParameter, values: Mapping[str, str]) -> list[Note]:
+    """A required parameter that no source gives a value. Stored parameters of versions without metadata
+    render with an empty text then, which is no value either (1.3)."""
+    told = any(note.code == REQUIRED for note in parameter.diagnostics)
+    if not parameter.required or parameter.name in values or told:
+        return []
+    return [error("Required parameter not provided", "parameter value is null", REQUIRED)]
 
 
 def changes_since(previous: Mapping[str, str], output: Output) -> Output:

@@ -39,6 +39,14 @@ PROVISIONER_CONCURRENCY = env.count("CODER_ADMIN_PROVISIONER_CONCURRENCY", defau
 PROVISIONER_LEASE_SECONDS = env.number("CODER_ADMIN_PROVISIONER_LEASE_SECONDS", default=30.0, above=0)
 PROVISIONER_SWEEP_SECONDS = env.number("CODER_ADMIN_PROVISIONER_SWEEP_SECONDS", default=5.0, above=0)
 
+# The engine "terraform": which command, what of the server's environment it sees (NAME or BEGINNING*), how
+# long one command may take, and how long it has to end after an interrupt. Durations in seconds.
+TERRAFORM_BINARY = env.str("CODER_ADMIN_TERRAFORM_BINARY", default="")
+TERRAFORM_CLI_CONFIG = env.str("CODER_ADMIN_TERRAFORM_CLI_CONFIG", default="")
+TERRAFORM_PASS_ENV = env.list("CODER_ADMIN_TERRAFORM_PASS_ENV", default=[])
+TERRAFORM_TIMEOUT_SECONDS = env.number("CODER_ADMIN_TERRAFORM_TIMEOUT_SECONDS", default=3600.0, above=0)
+TERRAFORM_GRACE_SECONDS = env.number("CODER_ADMIN_TERRAFORM_GRACE_SECONDS", default=180.0)
+
 # Prebuilds, names and defaults of reference/prebuilds.md section 7. Durations in seconds.
 PREBUILDS_RECONCILIATION_INTERVAL = env.number(
     "CODER_WORKSPACE_PREBUILDS_RECONCILIATION_INTERVAL", default=60.0, above=0

@@ -119,7 +119,7 @@ class BuildHandler:
         with file_cache.acquire(file_id, subject=actor) as handle:
             request = _request(work, handle.file.filesystem(), actor)
             with ctx.timing("plan", source=engine.name):
-                plan = engine.plan(request, ctx.log)
+                plan = engine.plan(request, ctx.log, ctx.check_canceled)
             ctx.check_canceled()
             if work.build.prebuild_stage == PrebuildStage.CLAIM:
                 _log_replacements(ctx, plan.replacements)

@@ -73,3 +73,20 @@ def test_a_pool_that_cannot_build_the_claim_loses_nothing() -> None:
     prebuild.refresh_from_db()
     assert (prebuild.owner_id, prebuild.builds.count()) == (PREBUILDS_USER_ID, 1)
     assert not PrebuildEvent.objects.exists()
+
+
+def test_a_claim_without_a_required_value_is_refused_as_a_whole() -> None:
+    """Stored parameters of a version without metadata render an empty text there, which is no value."""
+    template = world.template()
+    active = template.active_version
+    active.parameters.create(name="team", type="string", mutable=True, required=True)
+    preset = world.preset(active, 1)
+    prebuild = Prebuild(preset, active).save()
+    with pytest.raises(Invalid) as refused:
+        create(template, preset, "mine")
+    assert [(wrong.field, wrong.detail) for wrong in refused.value.validations] == [
+        ("team", "Required parameter not provided; parameter value is null")
+    ]
+    prebuild.refresh_from_db()
+    assert (prebuild.owner_id, prebuild.builds.count()) == (PREBUILDS_USER_ID, 1)
+    assert create(template, preset, "mine", team="core").pk == prebuild.pk

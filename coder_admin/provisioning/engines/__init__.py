@@ -37,7 +37,7 @@ __all__ = [
     "engine_named",
 ]
 
-NAMES = ("embedded",)
+NAMES = ("embedded", "terraform")
 
 
 def engine_named(name: str) -> Engine:
@@ -46,5 +46,10 @@ def engine_named(name: str) -> Engine:
         from .embedded.engine import EmbeddedEngine
 
         return EmbeddedEngine()
+    if name == "terraform":
+        from .terraform.configuration import from_settings
+        from .terraform.engine import TerraformEngine
+
+        return TerraformEngine(from_settings())
     known = ", ".join(NAMES)
     raise EngineError(f'There is no engine "{name}". Set CODER_ADMIN_ENGINE to one of: {known}.')

@@ -28,6 +28,10 @@ CheckCanceled = Callable[[], None]
 """Raises when the job was asked to end. Called between resources and while waiting."""
 
 
+def never_canceled() -> None:
+    """A ``CheckCanceled`` for work that nobody cancels."""
+
+
 @dataclass(frozen=True)
 class WorkspaceMetadata:
     """The facts of a build that ``data.coder_workspace`` and ``data.coder_workspace_owner`` show.
@@ -203,7 +207,9 @@ class Engine(Protocol):
         """Those of the types (``null_resource``, ``data.local_file``) that the engine cannot build."""
         ...
 
-    def plan(self, request: EngineRequest, log: LogFunction) -> Plan: ...
+    def plan(
+        self, request: EngineRequest, log: LogFunction, check_canceled: CheckCanceled = never_canceled
+    ) -> Plan: ...
 
     def apply(
         self, request: EngineRequest, plan: Plan, log: LogFunction, check_canceled: CheckCanceled

@@ -136,9 +136,9 @@ function toggle(css, role) {
     const input = element("input", { type: "checkbox", id, role });
     const caption = element("span");
     input.addEventListener("change", () => change(String(input.checked), "choice"));
-    const morph = ({ styling = {}, display_name: label, name }) => {
+    const morph = ({ styling = {} }) => {
       setAttribute(input, "disabled", Boolean(styling.disabled));
-      setText(caption, styling.label || label || name);
+      setText(caption, styling.label ?? "");
     };
     const write = (value) => { input.checked = TRUE.includes(value); };
     return { root: element("label", { class: css }, input, caption), target: input, morph, write };

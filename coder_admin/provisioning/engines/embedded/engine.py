@@ -12,6 +12,7 @@ from coder_admin.provisioning.engines.base import (
     EngineRequest,
     LogFunction,
     Plan,
+    never_canceled,
 )
 from coder_admin.provisioning.plans import read_plan, replacements
 from coder_admin.terraform import Module
@@ -45,8 +46,11 @@ class EmbeddedEngine:
         known = set(RESOURCE_TYPES) | {f"data.{name}" for name in DATA_SOURCES}
         return types - known
 
-    def plan(self, request: EngineRequest, log: LogFunction) -> Plan:
+    def plan(
+        self, request: EngineRequest, log: LogFunction, check_canceled: CheckCanceled = never_canceled
+    ) -> Plan:
         """Raises EngineError with everything that keeps the template from being built."""
+        check_canceled()
         mask = Mask()
         masked = mask.log(log)
         known = load(request.state)

@@ -1,0 +1,65 @@
+"""A prebuild's build, as a job of workspaces, through the engine that the setting names."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from coder_admin.workspaces.build_job import BuildHandler, BuildOutcome
+from tests.catalog.factories import make_file, make_version
+from tests.workspaces.world import IMPORT, make_world
+
+from .test_builds import PREBUILT
+
+pytestmark = pytest.mark.django_db
+
+
+class Context:
+    """What a handler sees of its job, without a worker around it."""
+
+    def __init__(self, job: Any) -> None:
+        self.job = job
+        self.lines: list[str] = []
+        self.ended = threading.Event()
+
+    def log(self, stage: str, output: str, level: str = "info", source: str = "provisioner") -> None:
+        self.lines.append(output)
+
+    @contextmanager
+    def timing(self, stage: str, **more: str) -> Iterator[None]:
+        yield
+
+    def check_canceled(self) -> None:
+        assert not self.ended.is_set()
+
+
+def test_a_prebuild_is_built_by_the_engine_of_the_setting(
+    settings: Any, tmp_path: Path, terraform: str, mirror: Path
+) -> None:
+    settings.PROVISIONER_ENGINE = "terraform"
+    settings.TERRAFORM_BINARY = terraform
+    settings.TERRAFORM_CLI_CONFIG = str(mirror)
+    settings.DATA_DIR = tmp_path
+    world = make_world()
+    file = make_file(world.boss, {"main.tf": PREBUILT})
+    world.activate(
+        make_version(world.boss, world.organization, template=world.template, result=IMPORT, file=file)
+    )
+    workspace = world.prebuild(settle=False)
+    build = workspace.builds.get()
+    context: Any = Context(build.job)
+    outcome: BuildOutcome = BuildHandler().execute(context)
+    shown = {resource.address: [a.env for a in resource.agents] for resource in outcome.resources}
+    assert shown == {
+        "terraform_data.ignoring": [],
+        "terraform_data.machine": [{"OWNER": "prebuilds"}],
+        "terraform_data.per_owner": [],
+    }
+    assert b'"terraform_version"' in outcome.state
+    assert "terraform_data.machine: Creating..." in context.lines
+    assert (tmp_path / "workspaces" / str(workspace.id) / ".coder-admin" / "terraform").is_dir()
