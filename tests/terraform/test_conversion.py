@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 
 from coder_admin.terraform import types as t
-from coder_admin.terraform.convert import ConversionError, conversion, convert, unify
+from coder_admin.terraform.convert import ConversionError, conversion, convert
+from coder_admin.terraform.unify import unify
 from coder_admin.terraform.values import (
     NULL,
     SENSITIVE,

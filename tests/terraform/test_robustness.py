@@ -155,8 +155,8 @@ HOSTILE = {
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_templates_end_with_a_diagnostic(name: str) -> None:
-    """Within two seconds of processor time more than the budget has, whatever else the machine does."""
-    context = EvalContext(budget=Budget(seconds=1.0))
+    """Soon after the half second that they may take; in processor time, since the machine may be busy."""
+    context = EvalContext(budget=Budget(seconds=0.5))
     started = time.thread_time()
     evaluation = evaluate(load_module(MemoryFileSystem({"main.tf": HOSTILE[name]})), context=context)
     assert not evaluation.ok
