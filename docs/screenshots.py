@@ -33,7 +33,7 @@ def main() -> None:
             "overview": "/",
             "workspaces": "/workspaces",
             "create": f"/templates/demo/{service['name']}/workspace",
-            "preset": f"/presets/{preset_of(app, service)['ID']}",
+            "preset": f"/templates/demo/{service['name']}/presets/{preset_of(app, service)['ID']}",
         }
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)

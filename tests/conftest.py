@@ -1,1 +1,14 @@
 """Fixtures that every room's tests share."""
+
+from __future__ import annotations
+
+import pytest
+from channels.layers import channel_layers
+from django.conf import settings
+
+
+@pytest.fixture(autouse=True)
+def _channel_layer_of_this_loop() -> None:
+    """Each test has an event loop of its own, and the locks of the Redis layer belong to one."""
+    if settings.REDIS_URL:
+        channel_layers.backends.clear()

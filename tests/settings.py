@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
+from urllib.parse import urlsplit
 
 _root = tempfile.mkdtemp(
     prefix="coder-admin-tests-", dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None
@@ -14,6 +15,12 @@ _root = tempfile.mkdtemp(
 atexit.register(shutil.rmtree, _root, ignore_errors=True)
 os.environ["CODER_ADMIN_DATA"] = _root
 os.environ.pop("CODER_ADMIN_PRODUCTION", None)
+
+# Redis has no test databases: each parallel worker takes one of the numbered ones, from the given one on.
+if os.environ.get("REDIS_URL"):
+    _given = urlsplit(os.environ["REDIS_URL"])
+    _number = int(_given.path.strip("/") or 0) + int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
+    os.environ["REDIS_URL"] = _given._replace(path=f"/{_number}").geturl()
 
 from coder_admin.settings import *  # noqa: E402, F403
 from coder_admin.settings import DATABASES  # noqa: E402

@@ -7,7 +7,7 @@ import json
 from collections.abc import AsyncIterator
 from uuid import UUID
 
-from asgiref.sync import sync_to_async
+from channels.db import database_sync_to_async
 from channels.layers import get_channel_layer
 
 from coder_admin.foundation.events import group_name
@@ -60,7 +60,8 @@ async def reinit_stream(workspace_id: UUID) -> AsyncIterator[bytes]:
     try:
         yield _PING
         while True:
-            answer, event = await sync_to_async(claim_state)(workspace_id)
+            # Gives the connection back too: a stream lasts for hours, and there is one for each agent.
+            answer, event = await database_sync_to_async(claim_state)(workspace_id)
             if answer.claimed and event["BuildID"] != told:
                 told = event["BuildID"]
                 yield f"data: {json.dumps(event)}\n\n".encode()

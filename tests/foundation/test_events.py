@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from channels.layers import get_channel_layer
+from django.conf import settings
 from django.db import transaction
 
 from coder_admin.foundation import events
@@ -76,3 +78,17 @@ def test_the_channel_layer_carries_it_to_consumers() -> None:
     events.publish("inbox:5", {"count": 3})
     message = async_to_sync(layer.receive)(channel)
     assert message == {"type": "event.message", "topic": "inbox:5", "event": {"count": 3}}
+
+
+@pytest.mark.skipif(not settings.REDIS_URL, reason="needs Redis (REDIS_URL)")
+async def test_a_quiet_listener_on_redis_still_hears_later() -> None:
+    """The layer's wait for a message must not end by the client's own limit on a read (5 s both)."""
+    layer = get_channel_layer()
+    assert layer is not None
+    channel = await layer.new_channel()
+    await layer.group_add("quiet", channel)
+    listening = asyncio.ensure_future(layer.receive(channel))
+    done, _ = await asyncio.wait({listening}, timeout=7)
+    assert not done, listening.exception() if listening.done() else None
+    await layer.group_send("quiet", {"type": "late"})
+    assert await asyncio.wait_for(listening, 5) == {"type": "late"}

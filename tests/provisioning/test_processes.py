@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import CommandError
 
@@ -64,6 +65,10 @@ def test_the_command_refuses_nonsense_in_one_line(arguments: list[str], words: s
 
 @pytest.fixture
 def redis(tmp_path: Path) -> Iterator[str]:
+    """A Redis for the test: the one that the whole run uses, else one of its own."""
+    if settings.REDIS_URL:
+        yield settings.REDIS_URL
+        return
     server = shutil.which("redis-server")
     if server is None:
         pytest.skip("redis-server is not installed")
