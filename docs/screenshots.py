@@ -31,7 +31,6 @@ def main() -> None:
         service = template_named(app, "web-service")
         pages = {
             "overview": "/",
-            "workspaces": "/workspaces",
             "create": f"/templates/demo/{service['name']}/workspace",
             "preset": f"/templates/demo/{service['name']}/presets/{preset_of(app, service)['ID']}",
         }
