@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -12,20 +11,7 @@ import pytest
 from coder_admin.terraform import Value
 from coder_admin.terraform.printing import to_json_text
 from coder_admin.terraform.types import type_to_json
-
-PROJECT = Path(__file__).resolve().parents[2]
-CASES = Path(os.environ.get("CASES_DIR") or PROJECT.parent / "shared" / "cases")
-ABSENT = f"no case sets at {CASES}; CASES_DIR names another folder"
-
-
-def has_cases() -> bool:
-    """Whether the case sets are there. In CI (CI=true) they must be."""
-    if CASES.is_dir():
-        return True
-    if os.environ.get("CI") == "true":
-        raise RuntimeError(ABSENT)
-    return False
-
+from tests.case_sets import ABSENT, CASES, has_cases
 
 needs_cases = pytest.mark.skipif(not has_cases(), reason=ABSENT)
 
