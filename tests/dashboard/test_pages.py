@@ -313,3 +313,17 @@ def test_unknown_addresses_are_answered_in_the_shell(here: World, client_of: Cli
     assert response.status_code == 404
     assert "Nothing is here" in response.content.decode()
     assert 'aria-label="Main"' in response.content.decode()
+
+
+def test_a_message_shows_its_markdown_as_words_not_as_marks(here: World, client_of: ClientOf) -> None:
+    """Names in a message are escaped for markdown; a page that prints it raw shows the backslashes."""
+    here.owner.inbox.create(
+        template_id=here.preset_id,
+        title="A claim replaced resources",
+        content="Here sales\\-numbers of **go** lost:\n\n- random\\_id\\.volume\n\n<script>x</script>",
+    )
+    for address in ("dashboard:inbox", "dashboard:inbox-latest"):
+        page = client_of(here.owner).get(reverse(address)).content.decode()
+        assert "sales-numbers of <strong>go</strong>" in page
+        assert "<li>random_id.volume</li>" in page
+        assert "<script>x" not in page

@@ -12,6 +12,7 @@ from django.utils.safestring import SafeString
 
 from coder_admin.dashboard.markdown import plain
 from coder_admin.dashboard.statuses import Look, look_of
+from coder_admin.notifications.rendering import to_html
 
 register = template.Library()
 
@@ -149,6 +150,12 @@ def joined(values: Iterable[object]) -> str:
 def index(values: dict[str, object], key: str) -> object:
     """A dict's value by a key that is known at run time; empty text if absent."""
     return values.get(key, "") if values else ""
+
+
+@register.filter
+def message_html(text: str) -> SafeString:
+    """A notification's markdown as sanitised HTML, by the renderer that mails use too."""
+    return to_html(text)
 
 
 @register.filter
