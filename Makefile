@@ -59,7 +59,7 @@ screenshots: $(VENV)/.dev ## Take the pictures of README.md with Chromium
 lock: $(VENV)/.dev ## Resolve requirements/*.in anew into the lock files
 	@for set in runtime dev; do \
 	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	    --no-emit-find-links --no-header -o requirements/$$set.lock requirements/$$set.in || exit 1; done
+	    --no-emit-find-links --no-strip-extras --no-header -o requirements/$$set.lock requirements/$$set.in || exit 1; done
 
 clean: ## Remove everything that can be made again, except the data folder
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage htmlcov
