@@ -49,7 +49,6 @@ def addresses(here: World) -> dict[str, str]:
         "job log": reverse("dashboard:job-logs", args=(build.job_id,)),
         "job download": reverse("dashboard:job-download", args=(build.job_id,)),
         "template": reverse("dashboard:template", args=PLACE),
-        "template pools": f"{reverse('dashboard:template', args=PLACE)}?part=pools",
         "versions": reverse("dashboard:versions", args=PLACE),
         "version": reverse("dashboard:version", args=(*PLACE, "v1")),
         "version result": f"{reverse('dashboard:version', args=(*PLACE, 'v1'))}?part=result",

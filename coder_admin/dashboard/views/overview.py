@@ -20,4 +20,4 @@ def overview(request: ViewerRequest) -> HttpResponse:
         "may_upload": may_create_template(request.viewer),
         "topics": topics_of_lists(request.viewer, "pools", "workspaces"),
     }
-    return draw(request, "dashboard/overview.html", context, part="dashboard/_overview.html")
+    return draw(request, "dashboard/overview.html", context)

@@ -22,7 +22,7 @@ from coder_admin.dashboard.selectors import pools
 from coder_admin.dashboard.selectors import templates as selectors
 from coder_admin.dashboard.template_view import TemplateView, template_sentence
 from coder_admin.files.services import file_store
-from coder_admin.foundation.errors import Forbidden, Invalid, NotFound, ServiceError
+from coder_admin.foundation.errors import Forbidden, Invalid, ServiceError
 from coder_admin.foundation.pagination import Page, page_of
 from coder_admin.organizations.models import Organization
 from rbac.django import may
@@ -90,11 +90,6 @@ def detail(request: ViewerRequest, organization: str, template: str) -> HttpResp
     """One template: its presets and pools."""
     row = selectors.template_of(request.viewer, organization, template)
     cards = pools.pool_cards(request.viewer, timezone.now(), template_id=row.pk)
-    part = request.GET.get("part", "")
-    if part == "pools":
-        return render(request, "catalog/_pools.html", {"pools": cards})
-    if part:
-        raise NotFound
     presets = selectors.presets(row.active_version)
     context = shown(request, row)
     view = context["template"]

@@ -58,7 +58,7 @@ def workspaces(request: ViewerRequest) -> HttpResponse:
         "filters": _filters(request, text, kept, errors),
         "topics": topics_of_lists(request.viewer, "workspaces"),
     }
-    return draw(request, "workspaces/list.html", context, part="workspaces/_table.html")
+    return draw(request, "workspaces/list.html", context)
 
 
 def _filters(request: ViewerRequest, text: str, kept: dict[str, str], errors: list[str]) -> FilterBar:
