@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 import subprocess
+from importlib import metadata
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("coder_admin", "prebuilds", "rbac")
@@ -51,8 +54,34 @@ def test_every_dependency_is_pinned_with_a_hash() -> None:
     for lock in (ROOT / "requirements").glob("*.lock"):
         for block in re.split(r"\n(?=[a-z0-9])", lock.read_text().strip()):
             if not block.startswith("#"):
-                assert re.match(r"[\w.\[\]-]+==\S+", block), block[:80]
+                assert re.match(r"[\w.-]+(\[[\w, -]+\])?==\S+", block), block[:80]
                 assert "--hash=sha256:" in block, block[:80]
+
+
+def test_extras_are_locked_where_a_dependency_asks_for_them() -> None:
+    """pip refuses `name[extra]` beside a lock of the bare `name` as soon as a newer release is out."""
+    locked = {
+        canonicalize_name(requirement.name): requirement.extras
+        for line in (ROOT / "requirements" / "dev.lock").read_text().splitlines()
+        if re.match(r"[a-z0-9]", line)
+        for requirement in [Requirement(line.rstrip(" \\"))]
+    }
+    missing = [
+        f"{name}: {text}"
+        for name in locked
+        for text in _requires(name)
+        for wanted in [Requirement(text)]
+        if wanted.extras and (wanted.marker is None or wanted.marker.evaluate({"extra": ""}))
+        if not wanted.extras <= locked[canonicalize_name(wanted.name)]
+    ]
+    assert missing == []
+
+
+def _requires(name: str) -> list[str]:
+    try:
+        return metadata.requires(name) or []
+    except metadata.PackageNotFoundError:  # locked for another platform
+        return []
 
 
 @pytest.mark.parametrize(
