@@ -14,8 +14,7 @@ from ..choices import AutomaticUpdates, BuildReason
 
 MAXIMUM_PARAMETERS = 500
 MAXIMUM_LOG_LINES = 2000
-MINIMUM_TTL_MS = 60_000
-MAXIMUM_TTL_MS = 7 * 24 * 3_600_000 * 4
+LARGEST_NUMBER = 2**53
 
 
 class ParameterValue(serializers.Serializer[Any]):
@@ -40,7 +39,7 @@ class CreateWorkspace(_WithParameters):
         required=False, allow_blank=True, allow_null=True, max_length=128
     )
     ttl_ms = serializers.IntegerField(
-        required=False, allow_null=True, min_value=MINIMUM_TTL_MS, max_value=MAXIMUM_TTL_MS
+        required=False, allow_null=True, min_value=0, max_value=LARGEST_NUMBER
     )
     automatic_updates = serializers.ChoiceField(AutomaticUpdates.choices, required=False)
 
@@ -62,6 +61,30 @@ class CreateBuild(_WithParameters):
         ],
         required=False,
     )
+
+
+class Autostart(serializers.Serializer[Any]):
+    """`PUT …/autostart`: null or "" switches it off."""
+
+    schedule = serializers.CharField(required=False, allow_blank=True, allow_null=True, max_length=128)
+
+
+class Ttl(serializers.Serializer[Any]):
+    """`PUT …/ttl`: null or 0 lets it run until somebody stops it."""
+
+    ttl_ms = serializers.IntegerField(allow_null=True, min_value=0, max_value=LARGEST_NUMBER)
+
+
+class Extend(serializers.Serializer[Any]):
+    deadline = serializers.DateTimeField()
+
+
+class Dormant(serializers.Serializer[Any]):
+    dormant = serializers.BooleanField()
+
+
+class AutoUpdates(serializers.Serializer[Any]):
+    automatic_updates = serializers.CharField(max_length=16)
 
 
 class RenameWorkspace(serializers.Serializer[Any]):
