@@ -166,7 +166,9 @@ def _check_log_level(actor: Subject, log_level: str) -> None:
             f'"{log_level}" is not a log level.',
             validations=[Validation("log_level", "Use debug or leave it out.")],
         )
-    if not settings.ENABLE_TERRAFORM_DEBUG_MODE or not allowed(actor, Action.READ, RbacObject(ResourceType.DEPLOYMENT_CONFIG)):
+    if not settings.ENABLE_TERRAFORM_DEBUG_MODE or not allowed(
+        actor, Action.READ, RbacObject(ResourceType.DEPLOYMENT_CONFIG)
+    ):
         raise Invalid(
             "Log level debug is not available.",
             validations=[

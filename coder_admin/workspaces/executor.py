@@ -225,5 +225,3 @@ def next_instant(now: datetime) -> datetime | None:
         for path in ("latest_build__deadline", "next_start_at", "deleting_at")
     ]
     return min((at for at in instants if at is not None), default=None)
-
-

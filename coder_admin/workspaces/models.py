@@ -156,9 +156,7 @@ class WorkspaceBuild(models.Model):
         indexes = (
             models.Index(fields=("template_version_preset", "-created_at"), name="build_preset"),
             models.Index(fields=("-created_at",), name="build_created"),
-            models.Index(
-                fields=("deadline",), condition=Q(deadline__isnull=False), name="build_deadline"
-            ),
+            models.Index(fields=("deadline",), condition=Q(deadline__isnull=False), name="build_deadline"),
         )
 
     def __str__(self) -> str:
@@ -314,7 +312,7 @@ class WorkspaceAgentScript(models.Model):
 
 
 class WorkspaceAgentScriptTiming(models.Model):
-    """One run of a script, as the agent measured it."""
+    """The last run of a script in a stage, as the agent measured it."""
 
     script = models.ForeignKey(WorkspaceAgentScript, on_delete=models.CASCADE, related_name="timings")
     started_at = models.DateTimeField()
@@ -325,17 +323,14 @@ class WorkspaceAgentScriptTiming(models.Model):
 
     class Meta:
         ordering = ("started_at", "id")
-        constraints = (
-            # A report that is sent again is the same run.
-            models.UniqueConstraint(fields=("script", "started_at"), name="script_timing_unique"),
-        )
+        constraints = (models.UniqueConstraint(fields=("script", "stage"), name="script_timing_unique"),)
 
     def __str__(self) -> str:
         return f"{self.stage} {self.status}"
 
 
 class WorkspaceAgentMetadatum(models.Model):
-    """A fact that the agent measures again and again (`metadata` blocks of a template), and its last value."""
+    """A fact that the agent measures again and again (a template's `metadata`), and its last value."""
 
     agent = models.ForeignKey(WorkspaceAgent, on_delete=models.CASCADE, related_name="metadata")
     key = models.CharField(max_length=128)

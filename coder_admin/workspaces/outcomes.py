@@ -51,7 +51,6 @@ class BuildOutcome:
 def store_success(build: WorkspaceBuild, outcome: BuildOutcome) -> None:
     """Store what a succeeded build left and mark a deleted workspace."""
     now = timezone.now()
-    workspace = build.workspace
     build.provisioner_state = outcome.state
     build.daily_cost = sum(resource.daily_cost for resource in outcome.resources)
     build.resource_replacements = {address: list(paths) for address, paths in outcome.replacements.items()}

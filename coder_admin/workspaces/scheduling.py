@@ -76,11 +76,7 @@ def _running_build(row: Workspace) -> WorkspaceBuild:
     build = row.latest_build
     if build is not None and build.job.job_status in ACTIVE_STATUSES:
         raise Conflict("The workspace is still building.", detail="Wait until the build has ended.")
-    if (
-        build is None
-        or build.transition != Transition.START
-        or build.job.job_status != JobStatus.SUCCEEDED
-    ):
+    if build is None or build.transition != Transition.START or build.job.job_status != JobStatus.SUCCEEDED:
         raise Conflict("The workspace must be started.", detail="Only a running workspace has a deadline.")
     return build
 
@@ -120,7 +116,8 @@ def workspace_set_automatic_updates(*, actor: Subject, workspace: Workspace, aut
     row = _locked(actor, workspace, "automatic updates")
     if automatic_updates not in AutomaticUpdates.values:
         raise Invalid(
-            "Invalid automatic updates.", validations=[Validation("automatic_updates", "Use always or never.")]
+            "Invalid automatic updates.",
+            validations=[Validation("automatic_updates", "Use always or never.")],
         )
     _store(actor, row, automatic_updates=automatic_updates)
 

@@ -100,6 +100,6 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='workspaceagentscripttiming',
-            constraint=models.UniqueConstraint(fields=('script', 'started_at'), name='script_timing_unique'),
+            constraint=models.UniqueConstraint(fields=('script', 'stage'), name='script_timing_unique'),
         ),
     ]

@@ -1,4 +1,4 @@
-"""``manage.py workspace_lifecycle``: autostart, autostop, dormancy and failure TTL as a process of its own."""
+"""``manage.py workspace_lifecycle``: autostart, autostop, dormancy, failure TTL as a process."""
 
 from __future__ import annotations
 
