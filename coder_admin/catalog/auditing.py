@@ -14,6 +14,7 @@ TEMPLATE_FIELDS: Final = Tracked(
         "deleted",
         "deprecation_message",
         "default_ttl_ms",
+        "max_ttl_ms",
         "activity_bump_ms",
         "allow_user_autostart",
         "allow_user_autostop",

@@ -1,4 +1,4 @@
-"""What keeps a template from being deleted: the rooms above count what still hangs on it."""
+"""What the rooms above have to say about a template: what hangs on it, and what follows its settings."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from collections.abc import Callable
 from uuid import UUID
 
 Counter = Callable[[UUID], int]
+PolicyListener = Callable[[UUID, frozenset[str]], None]
 _counters: list[Counter] = []
+_policy_listeners: list[PolicyListener] = []
 
 
 def register_workspace_counter(counter: Counter) -> None:
@@ -19,3 +21,16 @@ def register_workspace_counter(counter: Counter) -> None:
 def blocking_workspaces(template_id: UUID) -> int:
     """How many workspaces stand in the way of deleting the template."""
     return sum(counter(template_id) for counter in _counters)
+
+
+def register_policy_listener(listener: PolicyListener) -> None:
+    """``listener(template id, changed fields)`` runs in the transaction that changes a template's settings:
+    rows that were computed from the old ones are computed anew."""
+    if listener not in _policy_listeners:
+        _policy_listeners.append(listener)
+
+
+def policy_changed(template_id: UUID, fields: frozenset[str]) -> None:
+    """Tell the rooms above."""
+    for listener in _policy_listeners:
+        listener(template_id, fields)

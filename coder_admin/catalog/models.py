@@ -45,6 +45,7 @@ class Template(models.Model):
     deleted = models.BooleanField(default=False)
     deprecation_message = models.TextField(blank=True)
     default_ttl_ms = models.PositiveBigIntegerField(default=0)
+    max_ttl_ms = models.PositiveBigIntegerField(default=0)  # the longest life of one start; 0 = no limit
     activity_bump_ms = models.PositiveBigIntegerField(default=3_600_000)
     allow_user_autostart = models.BooleanField(default=True)
     allow_user_autostop = models.BooleanField(default=True)

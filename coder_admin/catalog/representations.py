@@ -59,6 +59,7 @@ def template_body(template: Template) -> Body:
         "deprecated": template.deprecated,
         "deprecation_message": template.deprecation_message,
         "default_ttl_ms": template.default_ttl_ms,
+        "max_ttl_ms": template.max_ttl_ms,
         "activity_bump_ms": template.activity_bump_ms,
         "autostart_requirement": {"days_of_week": days_of_week(template.autostart_days_of_week)},
         "allow_user_autostart": template.allow_user_autostart,

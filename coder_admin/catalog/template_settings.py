@@ -10,6 +10,7 @@ from coder_admin.foundation.errors import Validation
 MINIMUM_TTL_MS: Final = 60_000
 _DURATIONS: Final = (
     "default_ttl_ms",
+    "max_ttl_ms",
     "activity_bump_ms",
     "failure_ttl_ms",
     "time_til_dormant_ms",
@@ -36,6 +37,11 @@ def setting_problems(settings: Mapping[str, Any]) -> list[Validation]:
             problems.append(Validation(field, "Must be a number of milliseconds, 0 or more."))
         elif 0 < value < MINIMUM_TTL_MS and field != "activity_bump_ms":
             problems.append(Validation(field, "Value must be at least one minute (60000), or 0."))
+    default, longest = settings.get("default_ttl_ms", 0), settings.get("max_ttl_ms", 0)
+    if _is_whole(default) and _is_whole(longest) and 0 < longest < default:
+        problems.append(
+            Validation("default_ttl_ms", f"Must not be above max_ttl_ms, the longest life ({longest}).")
+        )
     for field in _FLAGS:
         if not isinstance(settings.get(field, False), bool):
             problems.append(Validation(field, "Must be true or false."))

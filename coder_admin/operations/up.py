@@ -107,6 +107,7 @@ class Application:
 def _parts() -> list[tuple[str, Callable[[], Part]]]:
     from coder_admin.notifications.dispatcher import Notifier
     from coder_admin.provisioning.worker import Worker
+    from coder_admin.workspaces.lifecycle_loop import LifecycleExecutor
     from prebuilds.metrics import MetricsRefresher
     from prebuilds.reconciler import Reconciler
 
@@ -115,6 +116,7 @@ def _parts() -> list[tuple[str, Callable[[], Part]]]:
         ("worker", lambda: Worker(tags={}, concurrency=settings.PROVISIONER_CONCURRENCY)),
         ("metrics", MetricsRefresher),
         ("reconciler", Reconciler),
+        ("lifecycle", LifecycleExecutor),
     ]
 
 

@@ -63,6 +63,11 @@ PREBUILDS_FAILURE_HARD_LIMIT = env.count("CODER_WORKSPACE_PREBUILDS_FAILURE_HARD
 METRICS_OPEN = env.bool("CODER_ADMIN_METRICS_OPEN", default=False)
 METRICS_TOKEN = env.str("CODER_ADMIN_METRICS_TOKEN", default="")
 
+# Workspaces: how often their schedules are looked at, and whether people who may read the deployment's
+# configuration can ask a build for debug output.
+LIFECYCLE_INTERVAL_SECONDS = env.number("CODER_ADMIN_LIFECYCLE_INTERVAL_SECONDS", default=60.0, above=0)
+ENABLE_TERRAFORM_DEBUG_MODE = env.bool("CODER_ENABLE_TERRAFORM_DEBUG_MODE", default=False)
+
 # Agents: a silent agent counts as disconnected after this many seconds.
 AGENT_INACTIVE_DISCONNECT_SECONDS = env.number(
     "CODER_ADMIN_AGENT_INACTIVE_DISCONNECT_SECONDS", default=45.0, above=0

@@ -82,10 +82,30 @@ def manifest_of(agent: WorkspaceAgent) -> dict[str, Any]:
         "vs_code_port_proxy_uri": "",
         "disable_direct_connections": False,
         "derp_map": None,
-        "metadata": [],
+        "metadata": [
+            {
+                "key": row.key,
+                "display_name": row.display_name,
+                "script": row.script,
+                "interval": row.interval,
+                "timeout": row.timeout,
+            }
+            for row in agent.metadata.all()
+        ],
         "devcontainers": [],
         "apps": [
-            {"id": str(app.id), "slug": app.slug, "display_name": app.display_name, "url": app.url}
+            {
+                "id": str(app.id),
+                "slug": app.slug,
+                "display_name": app.display_name,
+                "url": app.url,
+                "health": app.health,
+                "healthcheck": {
+                    "url": app.healthcheck_url,
+                    "interval": app.healthcheck_interval,
+                    "threshold": app.healthcheck_threshold,
+                },
+            }
             for app in agent.apps.all()
         ],
         "scripts": [

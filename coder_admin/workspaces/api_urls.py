@@ -2,14 +2,26 @@
 
 from django.urls import path
 
-from .api import agents, builds, me, workspaces
+from .api import agents, builds, clock, me, workspaces
 
 ME = "workspaceagents/me/"
+W = "workspaces/<uuid:workspace_id>/"
+A = "workspaceagents/<uuid:agent_id>"
 
 urlpatterns = [
     path("workspaces", workspaces.WorkspacesView.as_view()),
     path("workspaces/<uuid:workspace_id>", workspaces.WorkspaceView.as_view()),
-    path("workspaces/<uuid:workspace_id>/builds", builds.BuildsView.as_view()),
+    path(f"{W}builds", builds.BuildsView.as_view()),
+    path(f"{W}timings", builds.WorkspaceTimingsView.as_view()),
+    path(f"{W}autostart", clock.AutostartView.as_view()),
+    path(f"{W}ttl", clock.TtlView.as_view()),
+    path(f"{W}extend", clock.ExtendView.as_view()),
+    path(f"{W}dormant", clock.DormantView.as_view()),
+    path(f"{W}autoupdates", clock.AutoUpdatesView.as_view()),
+    path(f"{W}favorite", clock.FavoriteView.as_view()),
+    path(f"{W}usage", clock.UsageView.as_view()),
+    path(f"{W}resolve-autostart", clock.ResolveAutostartView.as_view()),
+    path(f"{W}watch", workspaces.WatchView.as_view()),
     path(
         "organizations/<str:organization>/members/<str:user>/workspaces",
         workspaces.CreateForMemberView.as_view(),
@@ -31,7 +43,15 @@ urlpatterns = [
     path(f"{ME}disconnect", me.DisconnectView.as_view()),
     path(f"{ME}log-source", me.LogSourceView.as_view()),
     path(f"{ME}logs", me.LogsView.as_view()),
+    path(f"{ME}report-stats", me.StatsView.as_view()),
+    path(f"{ME}metadata", me.MetadataView.as_view()),
+    path(f"{ME}app-health", me.AppHealthView.as_view()),
+    path(f"{ME}script-timings", me.ScriptTimingsView.as_view()),
     path(f"{ME}reinit", me.ReinitView.as_view()),
-    path("workspaceagents/<uuid:agent_id>", agents.AgentView.as_view()),
-    path("workspaceagents/<uuid:agent_id>/logs", agents.AgentLogsView.as_view()),
+    path(A, agents.AgentView.as_view()),
+    path(f"{A}/logs", agents.AgentLogsView.as_view()),
+    path(f"{A}/connection", agents.ConnectionView.as_view()),
+    path(f"{A}/listening-ports", agents.ListeningPortsView.as_view()),
+    path(f"{A}/containers", agents.ContainersView.as_view()),
+    path(f"{A}/watch-metadata", agents.WatchMetadataView.as_view()),
 ]

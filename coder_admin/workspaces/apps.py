@@ -9,7 +9,7 @@ class WorkspacesConfig(AppConfig):
 
     def ready(self) -> None:
         """Say who does the work of builds, who brings agents back, and what keeps an owner from deletion."""
-        from coder_admin.catalog.guards import register_workspace_counter
+        from coder_admin.catalog.guards import register_policy_listener, register_workspace_counter
         from coder_admin.organizations.dependents import (
             register_organization_dependents,
             register_user_dependents,
@@ -23,6 +23,7 @@ class WorkspacesConfig(AppConfig):
         from .build_job import BuildHandler
         from .models import Workspace
         from .processes import restore, stop_all
+        from .scheduling import follow_policy
         from .selectors import job_purposes
 
         register(JobType.WORKSPACE_BUILD, BuildHandler())
@@ -33,4 +34,5 @@ class WorkspacesConfig(AppConfig):
         register_organization_dependents("workspaces", lambda org: live.filter(organization_id=org).count())
         people = live.exclude(owner_id=PREBUILDS_USER_ID)
         register_workspace_counter(lambda template: people.filter(template_id=template).count())
+        register_policy_listener(follow_policy)
         register_user_dependents("workspaces", lambda owner: live.filter(owner_id=owner).count())

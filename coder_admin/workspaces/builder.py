@@ -80,19 +80,15 @@ def build(
     A delete never looks at version, preset or parameters: it ends what the last build made. Raises the
     ServiceErrors of section 4.2 in their order.
     """
-    if transition not in Transition.values:
-        raise Invalid(
-            f'"{transition}" is not a transition.',
-            validations=[Validation("transition", "Use start, stop or delete.")],
-        )
-    kind = Transition(transition)
-    _check_permission(actor, workspace, kind)
-    _check_orphan_and_state(actor, workspace, kind, orphan=orphan, state=state)
-    _check_log_level(actor, log_level)
+    kind = _transition(transition)
+    # The row as it is now: the caller's may be older than a claim or a change of owner.
     locked = _lock(workspace)
+    _check_permission(actor, locked, kind)
+    _check_orphan_and_state(actor, locked, kind, orphan=orphan, state=state)
+    _check_log_level(actor, log_level)
     request = _Request(
         actor=actor,
-        workspace=workspace,
+        workspace=locked,
         transition=kind,
         version=_version(locked, kind, version),
         preset=preset if kind is not Transition.DELETE else None,
@@ -105,10 +101,25 @@ def build(
     _check_version(request)
     _check_no_active_build(locked.latest_build)
     result = _insert(request, parameters or {}, state)
+    workspace.latest_build = result
     _announce(request, result)
     if orphan and not can_be_taken(result.job.tags):
         _complete_at_once(request, result)
     return result
+
+
+def _transition(text: str) -> Transition:
+    if text not in Transition.values:
+        raise Invalid(
+            f'"{text[:16]}" is not a transition.',
+            validations=[Validation("transition", "Use start, stop or delete.")],
+        )
+    return Transition(text)
+
+
+def check_may_begin(actor: Subject, workspace: Workspace, transition: str) -> None:
+    """The first two checks alone, for callers that find a mistake of their own in the request."""
+    _check_permission(actor, workspace, _transition(transition))
 
 
 def _check_permission(actor: Subject, workspace: Workspace, transition: Transition) -> None:
@@ -118,17 +129,10 @@ def _check_permission(actor: Subject, workspace: Workspace, transition: Transiti
         if may(actor, Action.DELETE, obj):
             return
     else:
-        if (
-            transition is Transition.START
-            and workspace.dormant_at is not None
-            and allowed(actor, Action.UPDATE, obj)
-        ):
-            raise Conflict(
-                "The workspace is dormant.",
-                detail="Wake it first: PUT /dormant with dormant false, then start it.",
-            )
+        # Nobody may start a dormant workspace: who may change it gets the reason, further below.
+        asleep = transition is Transition.START and workspace.dormant_at is not None
         action = Action.START if transition is Transition.START else Action.STOP
-        if allowed(actor, Action.UPDATE, obj) and allowed(actor, action, obj):
+        if allowed(actor, Action.UPDATE, obj) and (asleep or allowed(actor, action, obj)):
             return
     if allowed(actor, Action.READ, obj):
         raise Forbidden(f"You do not have permission to {transition} this workspace.")
@@ -162,8 +166,9 @@ def _check_log_level(actor: Subject, log_level: str) -> None:
             f'"{log_level}" is not a log level.',
             validations=[Validation("log_level", "Use debug or leave it out.")],
         )
-    enabled = bool(getattr(settings, "ENABLE_TERRAFORM_DEBUG_MODE", False))
-    if not enabled or not allowed(actor, Action.READ, RbacObject(ResourceType.DEPLOYMENT_CONFIG)):
+    if not settings.ENABLE_TERRAFORM_DEBUG_MODE or not allowed(
+        actor, Action.READ, RbacObject(ResourceType.DEPLOYMENT_CONFIG)
+    ):
         raise Invalid(
             "Log level debug is not available.",
             validations=[
@@ -178,7 +183,7 @@ def _check_log_level(actor: Subject, log_level: str) -> None:
 def _lock(workspace: Workspace) -> Workspace:
     """The row as it is now, held until the transaction ends: builds of one workspace come one by one."""
     rows = Workspace.objects.select_for_update(of=("self",)).select_related(
-        "latest_build__job", "latest_build__template_version", "template"
+        "latest_build__job", "latest_build__template_version", "template", "owner"
     )
     locked = rows.filter(pk=workspace.pk, deleted=False).first()
     if locked is None:
@@ -235,6 +240,14 @@ def _ended(status: JobStatus) -> str:
     return "was canceled" if status is JobStatus.CANCELED else "failed"
 
 
+def _check_awake(request: _Request) -> None:
+    if request.transition is Transition.START and request.workspace.dormant_at is not None:
+        raise Conflict(
+            "The workspace is dormant.",
+            detail="Wake it first: PUT /dormant with dormant false, then start it.",
+        )
+
+
 def _check_no_active_build(last: WorkspaceBuild | None) -> None:
     if last is not None and last.job.job_status in ACTIVE_STATUSES:
         raise Conflict(ACTIVE_BUILD, detail="Wait until it has ended, or cancel it.")
@@ -252,6 +265,7 @@ def _insert(request: _Request, parameters: Mapping[str, str], state: bytes | Non
         if attempt:
             _check_no_active_build(last)
         inputs = _inputs(request, parameters, state, last)
+        _check_awake(request)
         try:
             with transaction.atomic():
                 return _insert_rows(request, inputs)
@@ -326,9 +340,21 @@ def _insert_rows(request: _Request, inputs: _Inputs) -> WorkspaceBuild:
         WorkspaceBuildParameter(workspace_build=result, name=name, value=value)
         for name, value in sorted(inputs.values.items())
     )
-    Workspace.objects.filter(pk=workspace.pk).update(latest_build=result, updated_at=now)
+    changes: dict[str, Any] = {"latest_build": result, "updated_at": now}
+    if _is_use(request):
+        changes["last_used_at"] = now
+    Workspace.objects.filter(pk=workspace.pk).update(**changes)
     workspace.latest_build = result
     return result
+
+
+def _is_use(request: _Request) -> bool:
+    """Whether the build counts as somebody's use of the workspace: a start that a person asked for."""
+    return (
+        request.transition is Transition.START
+        and request.stage is not PrebuildStage.CREATE
+        and request.reason is not BuildReason.AUTOSTART
+    )
 
 
 def _complete_at_once(request: _Request, result: WorkspaceBuild) -> None:

@@ -43,6 +43,23 @@ class AgentLifecycle(models.TextChoices):
     OFF = "off"
 
 
+class ScriptStage(models.TextChoices):
+    """When a script ran."""
+
+    START = "start"
+    STOP = "stop"
+    CRON = "cron"
+
+
+class ScriptStatus(models.TextChoices):
+    """How a run of a script ended."""
+
+    OK = "ok"
+    EXIT_FAILURE = "exit_failure"
+    TIMED_OUT = "timed_out"
+    PIPES_LEFT_OPEN = "pipes_left_open"
+
+
 class AgentConnection(models.TextChoices):
     """Derived, never stored."""
 

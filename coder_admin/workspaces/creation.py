@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
@@ -21,6 +22,7 @@ from .builder import build
 from .choices import AutomaticUpdates, PrebuildStage, Transition
 from .models import Workspace
 from .names import checked_name, name_taken
+from .policies import check_schedule, check_ttl, upcoming_start
 from .preset_match import PresetValues, matching_preset
 
 
@@ -42,6 +44,10 @@ class _New:
     preset: TemplateVersionPreset | None
     name: str
     settings: WorkspaceSettings = field(default_factory=WorkspaceSettings)
+
+    @property
+    def next_start_at(self) -> datetime | None:
+        return upcoming_start(self.template, self.settings.autostart_schedule, timezone.now())
 
     @property
     def ttl_ms(self) -> int | None:
@@ -70,6 +76,9 @@ def workspace_create(
     source = _template_of(template, version)
     _check_may_create(actor, source, owner, organization)
     checked_name(name)
+    settings = settings or WorkspaceSettings()
+    check_schedule(source, settings.autostart_schedule, "autostart_schedule")
+    check_ttl(source, settings.ttl_ms)
     chosen = _chosen_version(source, version)
     try:
         with transaction.atomic():
@@ -82,7 +91,7 @@ def workspace_create(
                 version=chosen,
                 preset=chosen_preset(chosen, preset_id, parameters),
                 name=name,
-                settings=settings or WorkspaceSettings(),
+                settings=settings,
             )
             return _claim_or_create(new, parameters)
     except IntegrityError as error:
@@ -183,6 +192,7 @@ def _claim_or_create(new: _New, parameters: Mapping[str, str]) -> Workspace:
             template=new.template,
             name=new.name,
             autostart_schedule=new.settings.autostart_schedule,
+            next_start_at=new.next_start_at,
             ttl_ms=new.ttl_ms,
             automatic_updates=new.settings.automatic_updates,
         )
@@ -219,7 +229,7 @@ def _claim(new: _New) -> Workspace | None:
             owner_id=new.owner.id,
             name=new.name,
             autostart_schedule=new.settings.autostart_schedule,
-            next_start_at=None,
+            next_start_at=new.next_start_at,
             ttl_ms=new.ttl_ms,
             automatic_updates=new.settings.automatic_updates,
             now=timezone.now(),

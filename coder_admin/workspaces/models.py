@@ -24,6 +24,8 @@ from .choices import (
     AutomaticUpdates,
     BuildReason,
     PrebuildStage,
+    ScriptStage,
+    ScriptStatus,
     SharingLevel,
     Transition,
 )
@@ -54,6 +56,7 @@ class Workspace(models.Model):
     automatic_updates = models.CharField(
         max_length=8, choices=AutomaticUpdates, default=AutomaticUpdates.NEVER
     )
+    favorite = models.BooleanField(default=False)  # the owner's mark
     # Maintained in the transaction that inserts a build, so that nothing ever searches for it.
     latest_build = models.OneToOneField(
         "WorkspaceBuild", null=True, blank=True, on_delete=models.SET_NULL, related_name="latest_of"
@@ -74,6 +77,17 @@ class Workspace(models.Model):
         indexes = (
             models.Index(fields=("owner",), condition=Q(deleted=False), name="workspace_owner_live"),
             models.Index(fields=("template",), condition=Q(deleted=False), name="workspace_template_live"),
+            # The executor asks for these every minute; most workspaces have neither.
+            models.Index(
+                fields=("next_start_at",),
+                condition=Q(deleted=False, next_start_at__isnull=False),
+                name="workspace_next_start",
+            ),
+            models.Index(
+                fields=("deleting_at",),
+                condition=Q(deleted=False, deleting_at__isnull=False),
+                name="workspace_deleting",
+            ),
         )
 
     def __str__(self) -> str:
@@ -142,6 +156,7 @@ class WorkspaceBuild(models.Model):
         indexes = (
             models.Index(fields=("template_version_preset", "-created_at"), name="build_preset"),
             models.Index(fields=("-created_at",), name="build_created"),
+            models.Index(fields=("deadline",), condition=Q(deadline__isnull=False), name="build_deadline"),
         )
 
     def __str__(self) -> str:
@@ -294,6 +309,70 @@ class WorkspaceAgentScript(models.Model):
 
     def __str__(self) -> str:
         return self.display_name
+
+
+class WorkspaceAgentScriptTiming(models.Model):
+    """The last run of a script in a stage, as the agent measured it."""
+
+    script = models.ForeignKey(WorkspaceAgentScript, on_delete=models.CASCADE, related_name="timings")
+    started_at = models.DateTimeField()
+    ended_at = models.DateTimeField()
+    exit_code = models.IntegerField()
+    stage = models.CharField(max_length=8, choices=ScriptStage)
+    status = models.CharField(max_length=20, choices=ScriptStatus)
+
+    class Meta:
+        ordering = ("started_at", "id")
+        constraints = (models.UniqueConstraint(fields=("script", "stage"), name="script_timing_unique"),)
+
+    def __str__(self) -> str:
+        return f"{self.stage} {self.status}"
+
+
+class WorkspaceAgentMetadatum(models.Model):
+    """A fact that the agent measures again and again (a template's `metadata`), and its last value."""
+
+    agent = models.ForeignKey(WorkspaceAgent, on_delete=models.CASCADE, related_name="metadata")
+    key = models.CharField(max_length=128)
+    display_name = models.CharField(max_length=256, blank=True)
+    script = models.TextField(blank=True)
+    interval = models.PositiveIntegerField(default=0)  # seconds
+    timeout = models.PositiveIntegerField(default=0)  # seconds
+    display_order = models.IntegerField(default=0)
+    value = models.CharField(max_length=2048, blank=True)
+    error = models.CharField(max_length=2048, blank=True)
+    collected_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ("display_order", "key")
+        constraints = (models.UniqueConstraint(fields=("agent", "key"), name="agent_metadatum_unique"),)
+
+    def __str__(self) -> str:
+        return self.display_name or self.key
+
+
+class WorkspaceAgentStats(models.Model):
+    """The last report of an agent's connections and sessions (reference 3.2)."""
+
+    agent = models.OneToOneField(
+        WorkspaceAgent, on_delete=models.CASCADE, related_name="stats", primary_key=True
+    )
+    reported_at = models.DateTimeField()
+    connections_by_proto = models.JSONField(default=dict, blank=True)
+    connection_count = models.PositiveBigIntegerField(default=0)
+    connection_median_latency_ms = models.FloatField(default=0)
+    rx_packets = models.PositiveBigIntegerField(default=0)
+    rx_bytes = models.PositiveBigIntegerField(default=0)
+    tx_packets = models.PositiveBigIntegerField(default=0)
+    tx_bytes = models.PositiveBigIntegerField(default=0)
+    session_count_vscode = models.PositiveBigIntegerField(default=0)
+    session_count_jetbrains = models.PositiveBigIntegerField(default=0)
+    session_count_reconnecting_pty = models.PositiveBigIntegerField(default=0)
+    session_count_ssh = models.PositiveBigIntegerField(default=0)
+    listening_ports = models.JSONField(default=list, blank=True)  # [{port, network, process_name}]
+
+    def __str__(self) -> str:
+        return f"{self.connection_count} connections"
 
 
 class WorkspaceAgentLog(models.Model):

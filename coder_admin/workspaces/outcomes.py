@@ -8,19 +8,27 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.utils import timezone
 
 from coder_admin.foundation import events
 from coder_admin.organizations.models import PREBUILDS_USER_ID
-from coder_admin.provisioning.engines.base import AgentResult, AppResult, ResourceResult, ScriptResult
+from coder_admin.provisioning.engines.base import (
+    AgentMetadataResult,
+    AgentResult,
+    AppResult,
+    ResourceResult,
+    ScriptResult,
+)
 
 from .choices import AppHealth, SharingLevel, Transition
+from .deadlines import Deadlines, at_start
 from .models import (
     Workspace,
     WorkspaceAgent,
     WorkspaceAgentLogSource,
+    WorkspaceAgentMetadatum,
     WorkspaceAgentScript,
     WorkspaceApp,
     WorkspaceBuild,
@@ -28,6 +36,7 @@ from .models import (
     WorkspaceResourceMetadatum,
 )
 from .news import announce_workspace
+from .policies import autostop_policy, upcoming_start
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +51,11 @@ class BuildOutcome:
 def store_success(build: WorkspaceBuild, outcome: BuildOutcome) -> None:
     """Store what a succeeded build left and mark a deleted workspace."""
     now = timezone.now()
-    workspace = build.workspace
     build.provisioner_state = outcome.state
     build.daily_cost = sum(resource.daily_cost for resource in outcome.resources)
     build.resource_replacements = {address: list(paths) for address, paths in outcome.replacements.items()}
-    build.deadline = _deadline(build, now)
+    limits = _deadlines(build, now)
+    build.deadline, build.max_deadline = limits.deadline, limits.latest
     build.updated_at = now
     build.save(
         update_fields=[
@@ -54,25 +63,34 @@ def store_success(build: WorkspaceBuild, outcome: BuildOutcome) -> None:
             "daily_cost",
             "resource_replacements",
             "deadline",
+            "max_deadline",
             "updated_at",
         ]
     )
     store_resources(build, outcome.resources, now)
-    if build.transition == Transition.DELETE:
-        Workspace.objects.filter(pk=workspace.pk).update(deleted=True, updated_at=now)
-        workspace.deleted = True
-    else:
-        Workspace.objects.filter(pk=workspace.pk).update(updated_at=now)
+    _store_workspace(build, now)
     announce_end(build)
+
+
+def _store_workspace(build: WorkspaceBuild, now: datetime) -> None:
+    workspace = build.workspace
+    changes: dict[str, object] = {"updated_at": now}
+    if build.transition == Transition.DELETE:
+        changes |= {"deleted": True, "next_start_at": None}
+        workspace.deleted = True
+    elif workspace.owner_id != PREBUILDS_USER_ID:
+        changes["next_start_at"] = upcoming_start(workspace.template, workspace.autostart_schedule, now)
+    Workspace.objects.filter(pk=workspace.pk).update(**changes)
 
 
 def store_failure(build: WorkspaceBuild, state: bytes | None) -> None:
     """Keep the state of a failed or canceled build if there is a new one; a prebuild has no deadline."""
     if state is not None:
         build.provisioner_state = state
-    build.deadline = None if build.workspace.owner_id == PREBUILDS_USER_ID else build.deadline
+    if build.workspace.owner_id == PREBUILDS_USER_ID:
+        build.deadline = build.max_deadline = None
     build.updated_at = timezone.now()
-    build.save(update_fields=["provisioner_state", "deadline", "updated_at"])
+    build.save(update_fields=["provisioner_state", "deadline", "max_deadline", "updated_at"])
     announce_end(build)
 
 
@@ -88,16 +106,12 @@ def announce_end(build: WorkspaceBuild) -> None:
         events.publish("prebuilds:wake", wake)
 
 
-def _deadline(build: WorkspaceBuild, now: datetime) -> datetime | None:
-    """A started workspace stops by itself after its ttl; a prebuild never does."""
+def _deadlines(build: WorkspaceBuild, now: datetime) -> Deadlines:
+    """A started workspace stops by itself after its time to live; a prebuild never does."""
     workspace = build.workspace
-    if (
-        build.transition != Transition.START
-        or workspace.owner_id == PREBUILDS_USER_ID
-        or not workspace.ttl_ms
-    ):
-        return None
-    return now + timedelta(milliseconds=workspace.ttl_ms)
+    if build.transition != Transition.START or workspace.owner_id == PREBUILDS_USER_ID:
+        return Deadlines(None, None)
+    return at_start(autostop_policy(workspace.template), workspace.ttl_ms, now)
 
 
 def store_resources(build: WorkspaceBuild, resources: Iterable[ResourceResult], now: datetime) -> None:
@@ -157,6 +171,19 @@ def _store_agent(resource: WorkspaceResource, result: AgentResult, now: datetime
         for index, (script, source) in enumerate(zip(result.scripts, sources, strict=True))
     )
     WorkspaceApp.objects.bulk_create(_app(agent, app) for app in result.apps)
+    WorkspaceAgentMetadatum.objects.bulk_create(_metadatum(agent, item) for item in result.metadata)
+
+
+def _metadatum(agent: WorkspaceAgent, result: AgentMetadataResult) -> WorkspaceAgentMetadatum:
+    return WorkspaceAgentMetadatum(
+        agent=agent,
+        key=result.key[:128],
+        display_name=result.display_name[:256],
+        script=result.script,
+        interval=max(0, result.interval),
+        timeout=max(0, result.timeout),
+        display_order=result.order,
+    )
 
 
 def _script_name(script: ScriptResult) -> str:

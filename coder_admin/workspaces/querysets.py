@@ -115,4 +115,5 @@ def build_parts(path: str) -> tuple[str | Prefetch[str], ...]:
         f"{agents}__apps",
         f"{agents}__scripts",
         f"{agents}__log_sources",
+        f"{agents}__metadata",
     )

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from uuid import UUID
 
 from channels.db import database_sync_to_async
-from channels.layers import get_channel_layer
 
-from coder_admin.foundation.events import group_name
 from coder_admin.organizations.models import PREBUILDS_USER_ID
 from coder_admin.provisioning.choices import ACTIVE_STATUSES, JobStatus
 
@@ -18,9 +15,7 @@ from .build_job import CLAIM_REASON
 from .choices import PrebuildStage
 from .lifecycle import ClaimAnswer, ClaimFacts, claim_answer
 from .models import Workspace
-
-PING_INTERVAL = 15.0
-_PING = b"event: ping\ndata: {}\n\n"
+from .streams import PING, PING_INTERVAL, listening
 
 
 def claim_state(workspace_id: UUID) -> tuple[ClaimAnswer, dict[str, str]]:
@@ -46,30 +41,23 @@ def claim_state(workspace_id: UUID) -> tuple[ClaimAnswer, dict[str, str]]:
     return answer, event
 
 
-async def reinit_stream(workspace_id: UUID) -> AsyncIterator[bytes]:
+async def reinit_stream(workspace_id: UUID, *, ping_interval: float = PING_INTERVAL) -> AsyncIterator[bytes]:
     """Server-sent events until the agent hangs up: a ping at once and every 15 s, and the claim.
 
     Subscribes first and looks at the database afterwards, and again at each message and each ping: the
     message is only a hint, so a claim is told however it fell between.
     """
-    layer = get_channel_layer()
-    channel = await layer.new_channel()
-    group = group_name(f"prebuild-claimed:{workspace_id}")
-    await layer.group_add(group, channel)
     told = ""
-    try:
-        yield _PING
+    async with listening(f"prebuild-claimed:{workspace_id}") as wait:
+        yield PING
         while True:
-            # Gives the connection back too: a stream lasts for hours, and there is one for each agent.
-            answer, event = await database_sync_to_async(claim_state)(workspace_id)
+            try:
+                # Gives the connection back too: a stream lasts for hours, and there is one for each agent.
+                answer, event = await database_sync_to_async(claim_state)(workspace_id)
+            except Workspace.DoesNotExist:
+                return
             if answer.claimed and event["BuildID"] != told:
                 told = event["BuildID"]
                 yield f"data: {json.dumps(event)}\n\n".encode()
-            try:
-                await asyncio.wait_for(layer.receive(channel), PING_INTERVAL)
-            except TimeoutError:
-                yield _PING
-    except Workspace.DoesNotExist:
-        return
-    finally:
-        await layer.group_discard(group, channel)
+            if not await wait(ping_interval):
+                yield PING

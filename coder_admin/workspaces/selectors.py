@@ -15,16 +15,20 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from coder_admin.catalog.models import Template, TemplateVersion, TemplateVersionParameter
 from coder_admin.foundation.errors import Forbidden, Invalid, NotFound, ServiceError, Validation
 from coder_admin.organizations.models import Organization
+from coder_admin.parameters.resolving import resolve
 from coder_admin.provisioning.models import ProvisionerJob, ProvisionerJobLog
-from rbac.django import may
+from rbac.django import may, require
 from rbac.model import Action, Subject
 
-from .choices import AgentConnection, Transition
+from .choices import AgentConnection, AutomaticUpdates, Transition
 from .lifecycle import ConnectionFacts, connection_status
 from .models import (
     Workspace,
     WorkspaceAgent,
     WorkspaceAgentLog,
+    WorkspaceAgentMetadatum,
+    WorkspaceAgentScriptTiming,
+    WorkspaceAgentStats,
     WorkspaceBuild,
     WorkspaceBuildParameter,
 )
@@ -256,6 +260,49 @@ def build_logs(
     return rows.filter(id__lt=before) if before is not None else rows
 
 
+def script_timings(build: WorkspaceBuild) -> QuerySet[WorkspaceAgentScriptTiming]:
+    """The last run of each script of the build's agents, in the order in which they began."""
+    rows = WorkspaceAgentScriptTiming.objects.filter(
+        script__agent__resource__workspace_build=build, script__agent__deleted=False
+    )
+    return rows.select_related("script__agent").order_by("started_at", "id")
+
+
+def parameters_mismatch(*, viewer: Subject, workspace: Workspace) -> bool:
+    """Whether an autostart would fail: it takes a newer version that the stored parameters do not fit."""
+    require(viewer, Action.READ, workspace)
+    last, version = workspace.latest_build, workspace.template.active_version
+    follows = (
+        workspace.automatic_updates == AutomaticUpdates.ALWAYS or workspace.template.require_active_version
+    )
+    if last is None or version is None or not follows or last.template_version_id == version.pk:
+        return False
+    try:
+        resolve(
+            version=version,
+            owner_id=workspace.owner_id,
+            transition=Transition.START.value,
+            first_build=False,
+            previous=dict(last.parameters.values_list("name", "value")),
+            request={},
+            preset={},
+        )
+    except ServiceError:
+        return True
+    return False
+
+
+def agent_metadata(agent: WorkspaceAgent) -> QuerySet[WorkspaceAgentMetadatum]:
+    """The agent's metadata as stored now."""
+    return WorkspaceAgentMetadatum.objects.filter(agent=agent).order_by("display_order", "key")
+
+
+def listening_ports(agent: WorkspaceAgent) -> list[dict[str, object]]:
+    """What processes of the workspace listen on, as of the agent's last report."""
+    stats = WorkspaceAgentStats.objects.filter(agent=agent).only("listening_ports").first()
+    return list(stats.listening_ports) if stats is not None else []
+
+
 def job_purposes(jobs: Sequence[ProvisionerJob]) -> dict[uuid.UUID, dict[str, str]]:
     """What build jobs are for, as lists of jobs show it: one query."""
     rows = WorkspaceBuild.objects.filter(job__in=jobs).select_related(
@@ -281,7 +328,7 @@ def agents(viewer: Subject) -> AgentQuerySet:
 
 
 def agent_get(*, viewer: Subject, agent_id: uuid.UUID) -> WorkspaceAgent:
-    rows = agents(viewer).prefetch_related("apps", "scripts", "log_sources")
+    rows = agents(viewer).prefetch_related("apps", "scripts", "log_sources", "metadata")
     found = rows.filter(pk=agent_id, deleted=False).first()
     if found is None:
         raise NotFound

@@ -26,7 +26,7 @@ from coder_admin.provisioning.services import job_cancel
 from rbac.django import require
 from rbac.model import Action, Subject
 
-from .builder import build
+from .builder import build, check_may_begin
 from .choices import AutomaticUpdates, BuildReason, PrebuildStage, Transition
 from .creation import WorkspaceSettings, chosen_preset, workspace_create
 from .models import Workspace, WorkspaceBuild
@@ -125,9 +125,16 @@ def build_begin(
     log_level: str = "",
     reason: str = BuildReason.INITIATOR,
 ) -> WorkspaceBuild:
-    """Any transition as the API asks for it. Unknown ids are answered by the builder's own refusals."""
+    """Any transition as the API asks for it. Unknown ids are answered by the builder's own refusals.
+
+    A delete names no version, preset or parameters: what the request says of them is not looked at.
+    """
+    if transition == Transition.DELETE:
+        version_id = preset_id = parameters = None
     version = TemplateVersion.objects.filter(pk=version_id).first() if version_id is not None else None
     if version_id is not None and version is None:
+        # Who may not build hears that first, as in the builder's own order.
+        check_may_begin(actor, workspace, transition)
         raise Invalid(
             "The template version does not exist.",
             validations=[Validation("template_version_id", "Choose a version of the workspace's template.")],

@@ -21,6 +21,7 @@ class TemplateSettings(serializers.Serializer[Any]):
     icon = serializers.CharField(required=False, allow_blank=True)
     deprecation_message = serializers.CharField(required=False, allow_blank=True)
     default_ttl_ms = serializers.IntegerField(required=False)
+    max_ttl_ms = serializers.IntegerField(required=False)
     activity_bump_ms = serializers.IntegerField(required=False)
     failure_ttl_ms = serializers.IntegerField(required=False)
     time_til_dormant_ms = serializers.IntegerField(required=False)

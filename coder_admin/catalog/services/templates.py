@@ -17,7 +17,7 @@ from rbac.django import require
 from rbac.model import Action, RbacObject, ResourceType, Subject
 
 from ..auditing import TEMPLATE_FIELDS, VERSION_FIELDS
-from ..guards import blocking_workspaces
+from ..guards import blocking_workspaces, policy_changed
 from ..models import TEMPLATE_ACL, Template, TemplateVersion
 from ..names import display_name_problem, template_name_problem
 from ..template_settings import SETTINGS, setting_problems
@@ -142,6 +142,7 @@ def template_update(
         return locked, False
     if changes:
         _save(locked, fields=["name", *SETTINGS, "updated_at"])
+        policy_changed(locked.id, frozenset(changes))
     if closes:
         TEMPLATE_ACL.set_group(locked, locked.organization_id, None)
         changes["everyone_group_access"] = {"old": True, "new": False, "secret": False}

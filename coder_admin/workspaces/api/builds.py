@@ -13,14 +13,14 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from coder_admin.foundation.errors import Invalid, Validation
+from coder_admin.foundation.errors import Invalid, NotFound, Validation
 from coder_admin.foundation.pagination import page_of
 from coder_admin.provisioning.selectors import job_logs, log_bounds, log_json
 from rbac.rest import ApiView
 
 from .. import selectors, services
 from .forms import CreateBuild, optional_id, parameters_of
-from .present import build_json, builds_json, resource_json
+from .present import build_json, builds_json, resource_json, timings_json
 
 
 class BuildsView(ApiView):
@@ -125,27 +125,24 @@ class BuildStateView(ApiView):
 
 
 class BuildTimingsView(ApiView):
-    """How long the stages of the build's job took."""
+    """How long the stages of the build's job took, and after it the agents' connections and scripts."""
 
     @extend_schema(responses=OpenApiTypes.OBJECT)
     def get(self, request: Request, build_id: uuid.UUID) -> Response:
         build = selectors.build_get(viewer=self.actor, build_id=build_id)
-        return Response(
-            {
-                "provisioner_timings": [
-                    {
-                        "job_id": str(build.job_id),
-                        "stage": timing.stage,
-                        "source": timing.source,
-                        "action": timing.action,
-                        "resource": timing.resource,
-                        "started_at": timing.started_at,
-                        "ended_at": timing.ended_at,
-                    }
-                    for timing in build.job.timings.all()
-                ]
-            }
-        )
+        return Response(timings_json(build, selectors.script_timings(build)))
+
+
+class WorkspaceTimingsView(ApiView):
+    """The timings of the workspace's latest build."""
+
+    @extend_schema(responses=OpenApiTypes.OBJECT)
+    def get(self, request: Request, workspace_id: uuid.UUID) -> Response:
+        workspace = selectors.workspace_get(viewer=self.actor, workspace_id=workspace_id)
+        if workspace.latest_build_id is None:
+            raise NotFound
+        build = selectors.build_get(viewer=self.actor, build_id=workspace.latest_build_id)
+        return Response(timings_json(build, selectors.script_timings(build)))
 
 
 def _state(text: str | None) -> bytes | None:

@@ -10,12 +10,11 @@ from rest_framework import serializers
 
 from coder_admin.foundation.errors import Invalid, Validation
 
-from ..choices import AutomaticUpdates, BuildReason
+from ..choices import AutomaticUpdates, BuildReason, ScriptStage, ScriptStatus
 
 MAXIMUM_PARAMETERS = 500
 MAXIMUM_LOG_LINES = 2000
-MINIMUM_TTL_MS = 60_000
-MAXIMUM_TTL_MS = 7 * 24 * 3_600_000 * 4
+LARGEST_NUMBER = 2**53
 
 
 class ParameterValue(serializers.Serializer[Any]):
@@ -39,9 +38,7 @@ class CreateWorkspace(_WithParameters):
     autostart_schedule = serializers.CharField(
         required=False, allow_blank=True, allow_null=True, max_length=128
     )
-    ttl_ms = serializers.IntegerField(
-        required=False, allow_null=True, min_value=MINIMUM_TTL_MS, max_value=MAXIMUM_TTL_MS
-    )
+    ttl_ms = serializers.IntegerField(required=False, allow_null=True, min_value=0, max_value=LARGEST_NUMBER)
     automatic_updates = serializers.ChoiceField(AutomaticUpdates.choices, required=False)
 
 
@@ -62,6 +59,30 @@ class CreateBuild(_WithParameters):
         ],
         required=False,
     )
+
+
+class Autostart(serializers.Serializer[Any]):
+    """`PUT …/autostart`: null or "" switches it off."""
+
+    schedule = serializers.CharField(required=False, allow_blank=True, allow_null=True, max_length=128)
+
+
+class Ttl(serializers.Serializer[Any]):
+    """`PUT …/ttl`: null or 0 lets it run until somebody stops it."""
+
+    ttl_ms = serializers.IntegerField(allow_null=True, min_value=0, max_value=LARGEST_NUMBER)
+
+
+class Extend(serializers.Serializer[Any]):
+    deadline = serializers.DateTimeField()
+
+
+class Dormant(serializers.Serializer[Any]):
+    dormant = serializers.BooleanField()
+
+
+class AutoUpdates(serializers.Serializer[Any]):
+    automatic_updates = serializers.CharField(max_length=16)
 
 
 class RenameWorkspace(serializers.Serializer[Any]):
@@ -101,6 +122,75 @@ class LogSource(serializers.Serializer[Any]):
     id = serializers.UUIDField()
     display_name = serializers.CharField(max_length=127)
     icon = serializers.CharField(required=False, allow_blank=True, default="", max_length=256)
+
+
+_COUNT: dict[str, Any] = {"required": False, "default": 0, "min_value": 0, "max_value": LARGEST_NUMBER}
+
+
+class Port(serializers.Serializer[Any]):
+    port = serializers.IntegerField(min_value=1, max_value=65_535)
+    network = serializers.ChoiceField(["tcp"], default="tcp")
+    process_name = serializers.CharField(required=False, allow_blank=True, default="", max_length=256)
+
+
+class Stats(serializers.Serializer[Any]):
+    """`POST …/report-stats` (section 3.2); the listening ports are ours."""
+
+    connections_by_proto = serializers.DictField(
+        child=serializers.IntegerField(min_value=0, max_value=LARGEST_NUMBER), required=False
+    )
+    connection_count = serializers.IntegerField(**_COUNT)
+    connection_median_latency_ms = serializers.FloatField(required=False, default=0.0)
+    rx_packets = serializers.IntegerField(**_COUNT)
+    rx_bytes = serializers.IntegerField(**_COUNT)
+    tx_packets = serializers.IntegerField(**_COUNT)
+    tx_bytes = serializers.IntegerField(**_COUNT)
+    session_count_vscode = serializers.IntegerField(**_COUNT)
+    session_count_jetbrains = serializers.IntegerField(**_COUNT)
+    session_count_reconnecting_pty = serializers.IntegerField(**_COUNT)
+    session_count_ssh = serializers.IntegerField(**_COUNT)
+    listening_ports = serializers.ListField(child=Port(), required=False, max_length=500)
+
+
+class MetadatumForm(serializers.Serializer[Any]):
+    """Longer texts are cut with a notice by the service, never refused."""
+
+    key = serializers.CharField(max_length=128)
+    value = serializers.CharField(required=False, allow_blank=True, default="", trim_whitespace=False)
+    error = serializers.CharField(required=False, allow_blank=True, default="", trim_whitespace=False)
+    collected_at = serializers.DateTimeField()
+
+
+class Metadata(serializers.Serializer[Any]):
+    metadata = serializers.ListField(child=MetadatumForm(), max_length=500)
+
+
+class AppHealths(serializers.Serializer[Any]):
+    """`{"healths": {app id: health}}`."""
+
+    healths = serializers.DictField(child=serializers.CharField(max_length=32))
+
+
+class ScriptTimingForm(serializers.Serializer[Any]):
+    script_id = serializers.UUIDField()
+    started_at = serializers.DateTimeField()
+    ended_at = serializers.DateTimeField()
+    exit_code = serializers.IntegerField(min_value=-(2**31), max_value=2**31 - 1)
+    stage = serializers.ChoiceField(ScriptStage.choices)
+    status = serializers.ChoiceField(ScriptStatus.choices)
+
+
+class ScriptTimings(serializers.Serializer[Any]):
+    timings = serializers.ListField(child=ScriptTimingForm(), max_length=500)
+
+
+class Usage(serializers.Serializer[Any]):
+    """`POST …/usage`: which agent and kind of app is used; both may be left out."""
+
+    agent_id = serializers.UUIDField(required=False, allow_null=True)
+    app_name = serializers.ChoiceField(
+        ["vscode", "jetbrains", "reconnecting-pty", "ssh"], required=False, allow_blank=True
+    )
 
 
 def parameters_of(data: Mapping[str, Any]) -> dict[str, str]:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from django.http import HttpResponseBase, StreamingHttpResponse
+from django.http import HttpResponseBase
 from drf_spectacular.utils import extend_schema
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed
-from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.permissions import BasePermission
-from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
@@ -18,11 +16,12 @@ from rest_framework.views import APIView
 
 from coder_admin.foundation.errors import Conflict
 
-from .. import agents
+from .. import agent_reports, agents
 from ..agent_logs import LogLine
 from ..models import WorkspaceAgent
 from ..reinit import claim_state, reinit_stream
-from .forms import Lifecycle, Logs, LogSource, Startup
+from ..streams import AnyContent, streamed
+from .forms import AppHealths, Lifecycle, Logs, LogSource, Metadata, ScriptTimings, Startup, Stats
 from .present import log_source_json
 
 TOKEN_HEADER = "Coder-Session-Token"  # noqa: S105 - the header's name
@@ -128,22 +127,44 @@ class LogsView(AgentApiView):
         return Response({})
 
 
-class _AnyContent(BaseContentNegotiation):
-    """The stream is not JSON: take whatever the client says it accepts."""
+class StatsView(AgentApiView):
+    """Connections and sessions; the answer says when to report again (nanoseconds, as Coder's)."""
 
-    def select_parser(self, request: Request, parsers: Any) -> Any:
-        return parsers[0]
+    def post(self, request: Request) -> Response:
+        data = self.parse(Stats)
+        agent_reports.agent_stats(agent=self.agent, **data)
+        return Response({"report_interval": agent_reports.REPORT_INTERVAL_SECONDS * 10**9})
 
-    def select_renderer(
-        self, request: Request, renderers: Any, format_suffix: str | None = None
-    ) -> tuple[BaseRenderer, str]:
-        return renderers[0], renderers[0].media_type
+
+class MetadataView(AgentApiView):
+    def post(self, request: Request) -> Response:
+        data = self.parse(Metadata)
+        agent_reports.agent_metadata(
+            agent=self.agent, values=[agent_reports.Measured(**item) for item in data["metadata"]]
+        )
+        return Response(status=204)
+
+
+class AppHealthView(AgentApiView):
+    def post(self, request: Request) -> Response:
+        data = self.parse(AppHealths)
+        agent_reports.agent_app_health(agent=self.agent, healths=data["healths"])
+        return Response(status=200)
+
+
+class ScriptTimingsView(AgentApiView):
+    def post(self, request: Request) -> Response:
+        data = self.parse(ScriptTimings)
+        agent_reports.agent_script_timings(
+            agent=self.agent, runs=[agent_reports.ScriptRun(**item) for item in data["timings"]]
+        )
+        return Response(status=204)
 
 
 class ReinitView(AgentApiView):
     """Held open until the claim; 409 tells the agent of a workspace that will never be claimed to stop."""
 
-    content_negotiation_class = _AnyContent
+    content_negotiation_class = AnyContent
 
     def get(self, request: Request) -> HttpResponseBase:
         workspace = agents.workspace_of(self.agent)
@@ -153,8 +174,4 @@ class ReinitView(AgentApiView):
                 "This workspace is not a prebuild that could be claimed.",
                 detail="There is no need to ask again.",
             )
-        return StreamingHttpResponse(
-            reinit_stream(workspace.id),
-            content_type="text/event-stream",
-            headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"},
-        )
+        return streamed(reinit_stream(workspace.id))

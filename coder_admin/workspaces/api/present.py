@@ -16,7 +16,9 @@ from ..models import (
     WorkspaceAgent,
     WorkspaceAgentLog,
     WorkspaceAgentLogSource,
+    WorkspaceAgentMetadatum,
     WorkspaceAgentScript,
+    WorkspaceAgentScriptTiming,
     WorkspaceApp,
     WorkspaceBuild,
     WorkspaceResource,
@@ -84,7 +86,7 @@ def _workspace(workspace: Workspace, now: datetime, place: QueuePosition) -> JSO
         "health": _workspace_health(build, now),
         "automatic_updates": workspace.automatic_updates,
         "allow_renames": workspace.owner_id != PREBUILDS_USER_ID,
-        "favorite": False,
+        "favorite": workspace.favorite,
         "is_prebuild": workspace.is_prebuild,
     }
 
@@ -181,8 +183,78 @@ def agent_json(agent: WorkspaceAgent, now: datetime) -> JSON:
         "logs_overflowed": agent.logs_overflowed,
         "health": agent_health(agent, now),
         "apps": [app_json(app) for app in agent.apps.all()],
+        "metadata": [metadatum_json(row, now) for row in agent.metadata.all()],
+        "startup_script_behavior": "blocking" if blocks_login(agent) else "non-blocking",
+        "login_before_ready": not blocks_login(agent),
         "log_sources": [log_source_json(source) for source in agent.log_sources.all()],
         "scripts": [script_json(script) for script in agent.scripts.all()],
+    }
+
+
+def blocks_login(agent: WorkspaceAgent) -> bool:
+    """Whether people should wait for its start scripts before they sign in."""
+    return any(script.run_on_start and script.start_blocks_login for script in agent.scripts.all())
+
+
+def metadatum_json(row: WorkspaceAgentMetadatum, now: datetime) -> JSON:
+    """`{"result", "description"}` as Coder's; `age` is seconds since the value was collected."""
+    return {
+        "result": {
+            "collected_at": row.collected_at,
+            "age": max(0, int((now - row.collected_at).total_seconds())) if row.collected_at else 0,
+            "value": row.value,
+            "error": row.error,
+        },
+        "description": {
+            "display_name": row.display_name,
+            "key": row.key,
+            "script": row.script,
+            "interval": row.interval,
+            "timeout": row.timeout,
+        },
+    }
+
+
+def timings_json(build: WorkspaceBuild, scripts: Iterable[WorkspaceAgentScriptTiming]) -> JSON:
+    """What a build's time went into: stages of its job, connections of its agents, their scripts."""
+    agents = [agent for resource in build.resources.all() for agent in resource.agents.all()]
+    return {
+        "provisioner_timings": [
+            {
+                "job_id": str(build.job_id),
+                "stage": timing.stage,
+                "source": timing.source,
+                "action": timing.action,
+                "resource": timing.resource,
+                "started_at": timing.started_at,
+                "ended_at": timing.ended_at,
+            }
+            for timing in build.job.timings.all()
+        ],
+        "agent_connection_timings": [
+            {
+                "started_at": agent.created_at,
+                "ended_at": agent.first_connected_at,
+                "stage": "connect",
+                "workspace_agent_id": str(agent.id),
+                "workspace_agent_name": agent.name,
+            }
+            for agent in agents
+            if agent.first_connected_at is not None
+        ],
+        "agent_script_timings": [
+            {
+                "started_at": timing.started_at,
+                "ended_at": timing.ended_at,
+                "exit_code": timing.exit_code,
+                "stage": timing.stage,
+                "status": timing.status,
+                "display_name": timing.script.display_name,
+                "workspace_agent_id": str(timing.script.agent_id),
+                "workspace_agent_name": timing.script.agent.name,
+            }
+            for timing in scripts
+        ],
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
+from django.http import HttpResponseBase
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -23,6 +24,7 @@ from rbac.rest import ApiView
 from .. import selectors, services
 from ..search import parse_query
 from ..services import WorkspaceSettings
+from ..streams import AnyContent, data_stream, streamed
 from .forms import CreateWorkspace, RenameWorkspace, flag, optional_id, parameters_of
 from .present import build_json, workspace_json, workspaces_json
 
@@ -65,6 +67,23 @@ class WorkspaceView(ApiView):
         workspace = selectors.workspace_get(viewer=self.actor, workspace_id=workspace_id)
         services.workspace_rename(actor=self.actor, workspace=workspace, name=data["name"])
         return Response(status=204)
+
+
+class WatchView(ApiView):
+    """The workspace as server-sent events: now, and again at each change."""
+
+    content_negotiation_class = AnyContent
+
+    @extend_schema(responses={(200, "text/event-stream"): OpenApiTypes.STR})
+    def get(self, request: Request, workspace_id: uuid.UUID) -> HttpResponseBase:
+        def read() -> dict[str, Any]:
+            workspace = selectors.workspace_get(
+                viewer=self.actor, workspace_id=workspace_id, include_deleted=True
+            )
+            return workspace_json(workspace, timezone.now())
+
+        read()  # a refusal is an ordinary answer, before the stream begins
+        return streamed(data_stream(f"workspace:{workspace_id}", read))
 
 
 class OwnedWorkspaceView(ApiView):
