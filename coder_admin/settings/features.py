@@ -33,6 +33,9 @@ SPECTACULAR_SETTINGS = {
     "REDOC_DIST": "SIDECAR",
 }
 
+# Whether a message that is sent inside a transaction is an error (tests) or a line in the log.
+EVENTS_STRICT = False
+
 # Provisioning: the engine that runs templates, and how long a silent worker keeps its job.
 PROVISIONER_ENGINE = env.str("CODER_ADMIN_ENGINE", default="embedded")
 PROVISIONER_CONCURRENCY = env.count("CODER_ADMIN_PROVISIONER_CONCURRENCY", default=3, least=1)
