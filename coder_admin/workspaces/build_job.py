@@ -18,6 +18,7 @@ from django.conf import settings
 
 from coder_admin.files.cache import file_cache
 from coder_admin.foundation import events
+from coder_admin.foundation.encryption import EncryptionError
 from coder_admin.parameters.owners import load_owner
 from coder_admin.provisioning.context import JobContext
 from coder_admin.provisioning.engines import engine_named
@@ -108,7 +109,7 @@ class BuildHandler:
         with acting_as(SystemSubject.PROVISIONERD, reason="build a workspace for its job") as actor:
             try:
                 return self._build(ctx, work, actor)
-            except EngineError as error:
+            except (EngineError, EncryptionError) as error:
                 raise JobFailed(str(error)) from error
 
     def _build(self, ctx: JobContext, work: _Work, actor: Subject) -> BuildOutcome:

@@ -1,4 +1,4 @@
-"""Nothing leaves the process inside a transaction: found by reading the sources, and raised when it happens."""
+"""Nothing leaves inside a transaction: found by reading the sources, and raised when it happens."""
 
 from __future__ import annotations
 
@@ -68,6 +68,13 @@ EARLY: list[Callable[[], object]] = [
     partial(events._send, "pools:1", {}),
     partial(lambda action: action(), partial(events._send, "pools:1", {})),
 ]
+
+
+def inside_transactions(depth: int, send: Callable[[], object]) -> None:
+    with transaction.atomic():
+        if depth > 1:
+            inside_transactions(depth - 1, send)
+        send()
 
 
 @pytest.mark.django_db(transaction=True)
