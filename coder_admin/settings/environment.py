@@ -41,6 +41,18 @@ class Environment(environ.Env):  # type: ignore[misc]  # django-environ has no t
             )
         return values
 
+    def counts(self, var: str) -> dict[str, int]:
+        """``name=number`` with commas between them."""
+        found: dict[str, int] = {}
+        for part in self.list(var, default=[]):
+            name, _, value = part.partition("=")
+            if not value.strip().isdecimal():
+                raise ImproperlyConfigured(
+                    f"{var} cannot be read: write name=number with commas between (memory=4096,files=1024)."
+                )
+            found[name.strip()] = int(value)
+        return found
+
     def count(self, var: str, *, default: int, least: int = 0) -> int:
         """A whole number of at least ``least``."""
         value: int = self.int(var, default=default)

@@ -84,14 +84,8 @@ def test_a_send_inside_a_transaction_is_an_error(send: Callable[[], object], dep
     heard: list[str] = []
     stop = events.subscribe("", lambda topic, event: heard.append(topic))
     try:
-        with (
-            pytest.raises(events.SentInsideTransactionError, match="before the commit"),
-            transaction.atomic(),
-        ):
-            if depth == 2:
-                with transaction.atomic():
-                    send()
-            send()
+        with pytest.raises(events.SentInsideTransactionError, match="before the commit"):
+            inside_transactions(depth, send)
         assert heard == []
         send()  # after it everything may leave
     finally:
