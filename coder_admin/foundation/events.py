@@ -16,7 +16,8 @@ from typing import Any
 import structlog
 from asgiref.sync import async_to_sync
 from channels.layers import get_channel_layer
-from django.db import transaction
+from django.conf import settings
+from django.db import connections, transaction
 
 log = structlog.get_logger(__name__)
 
@@ -60,6 +61,31 @@ def subscribe(prefix: str, callback: Callback) -> Callable[[], None]:
     return unsubscribe
 
 
+class SentInsideTransactionError(RuntimeError):
+    """Something was about to leave the process while a transaction of this thread is open."""
+
+
+def require_committed(what: str) -> None:
+    """Guards every way out of the process: whoever sends asks here first.
+
+    Inside a transaction a message would announce what may still be undone, and on PostgreSQL sending takes a
+    second connection while the first is held (reference 4.3). Raises SentInsideTransactionError where
+    ``EVENTS_STRICT`` is set (tests, development); elsewhere it is logged, for a message too early is less
+    harm than a request that fails.
+    """
+    if not any(_in_transaction(connection) for connection in connections.all(initialized_only=True)):
+        return
+    message = f"{what} would leave before the commit: use foundation.events.publish or after_commit."
+    if settings.EVENTS_STRICT:
+        raise SentInsideTransactionError(message)
+    log.error("sent inside a transaction", what=what)
+
+
+def _in_transaction(connection: Any) -> bool:
+    """The transaction that a test case wraps around its whole body does not count."""
+    return any(not getattr(block, "_from_testcase", False) for block in connection.atomic_blocks)
+
+
 def after_commit(action: Callable[[], object]) -> None:
     """Run ``action`` once the outermost transaction has committed, at once outside of any.
 
@@ -74,6 +100,7 @@ def publish(topic: str, event: Event) -> None:
 
 
 def _send(topic: str, event: dict[str, Any]) -> None:
+    require_committed(f"the event on {topic}")
     with _lock:
         callbacks = [callback for prefix, callback in _subscribers if topic.startswith(prefix)]
     for callback in callbacks:

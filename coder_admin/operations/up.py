@@ -18,6 +18,7 @@ from django.conf import settings
 from django.db import connections
 
 from coder_admin.organizations.services.bootstrap import ensure_initial_admin
+from coder_admin.provisioning import confinement
 
 from . import demo, prepare, server
 from .early import reachable
@@ -68,6 +69,7 @@ class Application:
 
     def prepare(self) -> None:
         """Database, first admin and demo; each step says what it does only when there is something to do."""
+        confinement.from_settings().check(settings.DATA_DIR)
         prepare.probe_database()
         prepare.probe_redis()
         if count := prepare.pending_migrations():

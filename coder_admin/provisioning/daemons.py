@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import socket
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
 
+from .host import host_id
 from .models import ProvisionerDaemon
 
 API_VERSION = "1.0"
@@ -24,6 +25,7 @@ class Registration:
     name: str
     tags: Mapping[str, str]
     concurrency: int
+    provisioners: Sequence[str] = ("embedded",)
 
 
 @transaction.atomic
@@ -34,7 +36,8 @@ def register(registration: Registration, *, now: datetime) -> uuid.UUID:
         "hostname": socket.gethostname()[:128],
         "version": settings.VERSION,
         "api_version": API_VERSION,
-        "provisioners": [settings.PROVISIONER_ENGINE],
+        "host": host_id(),
+        "provisioners": list(registration.provisioners),
         "tags": dict(sorted(registration.tags.items())),
         "concurrency": registration.concurrency,
         "last_seen_at": now,

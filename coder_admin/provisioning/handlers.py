@@ -56,11 +56,16 @@ class JobHandler(Protocol):
 
 
 _handlers: dict[str, JobHandler] = {}
+_local: set[str] = set()
 
 
-def register(job_type: JobType, handler: JobHandler) -> None:
-    """Make ``handler`` the one for this type; a second registration replaces the first."""
+def register(job_type: JobType, handler: JobHandler, *, local: bool = False) -> None:
+    """Make ``handler`` the one for this type; a second registration replaces the first.
+
+    local: a run leaves something on its machine that the next attempt needs (files, a newer state).
+    """
     _handlers[job_type.value] = handler
+    (_local.add if local else _local.discard)(job_type.value)
 
 
 def find(job_type: str) -> JobHandler | None:
@@ -70,3 +75,8 @@ def find(job_type: str) -> JobHandler | None:
 def registered() -> frozenset[str]:
     """The types of jobs that this process can run."""
     return frozenset(_handlers)
+
+
+def local() -> frozenset[str]:
+    """The types of jobs whose next attempt belongs on the machine of the last one."""
+    return frozenset(_local)

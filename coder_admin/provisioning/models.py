@@ -26,6 +26,7 @@ class ProvisionerDaemon(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.CharField(max_length=128)
     hostname = models.CharField(max_length=128, blank=True)
+    host = models.UUIDField(null=True, blank=True)  # the machine, by its data folder (``host.host_id``)
     version = models.CharField(max_length=32, blank=True)
     api_version = models.CharField(max_length=16, blank=True)
     provisioners = models.JSONField(default=list)
@@ -74,6 +75,7 @@ class ProvisionerJob(models.Model):
     worker = models.ForeignKey(
         ProvisionerDaemon, null=True, blank=True, on_delete=models.SET_NULL, related_name="jobs"
     )
+    host = models.UUIDField(null=True, blank=True)  # the machine that ran it last, kept when it is over
     attempt = models.PositiveSmallIntegerField(default=0)
     lease_expires_at = models.DateTimeField(null=True, blank=True)
     error = models.TextField(blank=True, default="")

@@ -19,6 +19,9 @@ from django.db.models import F, Q, QuerySet
 from . import tags as tag_rules
 from .models import ProvisionerJob
 
+ELSEWHERE_AFTER = timedelta(
+    minutes=5
+)  # a job whose last run left something on its machine waits so long for it
 HEAD = 20  # rows looked at before the tags of the whole queue are asked for
 
 
@@ -48,28 +51,42 @@ def waiting() -> QuerySet[ProvisionerJob]:
     ).order_by("priority", "created_at", "id")
 
 
-def claim(
-    *,
-    worker_id: uuid.UUID,
-    worker_tags: Mapping[str, str],
-    now: datetime,
-    lease: timedelta,
-    types: Collection[str] | None = None,
-) -> Claim | None:
+@dataclass(frozen=True, slots=True)
+class Taker:
+    """A worker as the queue sees it. ``types``: of jobs it has handlers for; ``local_types``: those whose
+    next attempt belongs on the machine of the last one (``host``); ``provisioners``: engines it can run."""
+
+    worker_id: uuid.UUID
+    tags: Mapping[str, str]
+    host: uuid.UUID
+    types: Collection[str]
+    local_types: Collection[str] = ()
+    provisioners: Collection[str] = ()
+
+    def rows(self, now: datetime) -> QuerySet[ProvisionerJob]:
+        """The waiting jobs that it may run, tags aside, in their order."""
+        here = Q(host=None) | Q(host=self.host) | Q(updated_at__lte=now - ELSEWHERE_AFTER)
+        return waiting().filter(
+            here | ~Q(type__in=list(self.local_types)),
+            type__in=list(self.types),
+            provisioner__in=list(self.provisioners),
+        )
+
+
+def claim(taker: Taker, *, now: datetime, lease: timedelta) -> Claim | None:
     """Take the first waiting job that this worker may run; None when there is none.
 
     Two queries in the usual case. The UPDATE is conditional on the row still waiting, so of any number of
     workers that saw the same row exactly one gets it and the others go on to the next (SQLite and PostgreSQL
     alike, without a lock that anybody waits for longer than one UPDATE).
     """
-    rows = waiting() if types is None else waiting().filter(type__in=types)
+    rows = taker.rows(now)
     head = list(rows.values_list("id", "attempt", "tags")[:HEAD])
-    taken = _take_first(
-        ((i, a) for i, a, t in head if tag_rules.matches(t, worker_tags)), worker_id, now, lease
-    )
+    fitting = ((i, a) for i, a, t in head if tag_rules.matches(t, taker.tags))
+    taken = _take_first(fitting, taker, now, lease)
     if taken is not None or len(head) < HEAD:
         return taken
-    return _take_first(_matching(rows, worker_tags), worker_id, now, lease)
+    return _take_first(_matching(rows, taker.tags), taker, now, lease)
 
 
 def _matching(rows: QuerySet[ProvisionerJob], worker_tags: Mapping[str, str]) -> list[tuple[uuid.UUID, int]]:
@@ -82,7 +99,7 @@ def _matching(rows: QuerySet[ProvisionerJob], worker_tags: Mapping[str, str]) ->
 
 
 def _take_first(
-    candidates: Iterable[tuple[uuid.UUID, int]], worker_id: uuid.UUID, now: datetime, lease: timedelta
+    candidates: Iterable[tuple[uuid.UUID, int]], taker: Taker, now: datetime, lease: timedelta
 ) -> Claim | None:
     for job_id, attempt in candidates:
         count = (
@@ -91,13 +108,14 @@ def _take_first(
             .update(
                 started_at=now,
                 updated_at=now,
-                worker_id=worker_id,
+                worker_id=taker.worker_id,
+                host=taker.host,
                 attempt=attempt + 1,
                 lease_expires_at=now + lease,
             )
         )
         if count:
-            return Claim(job_id, worker_id, attempt + 1)
+            return Claim(job_id, taker.worker_id, attempt + 1)
     return None
 
 

@@ -48,7 +48,11 @@ def nudge_after_commit(tags: Tags) -> None:
 
 
 def nudge(tags: Tags) -> None:
-    """Wake every worker that may serve these tags, here and elsewhere. Never blocks, never raises."""
+    """Wake every worker that may serve these tags, here and elsewhere. Never blocks.
+
+    Outside of any transaction only: a worker that looks before the commit finds nothing.
+    """
+    events.require_committed("the announcement of a job")
     wake_local(tags)
     if has_broker():
         _enqueue(dict(tags))

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import timedelta
+from pathlib import Path
 
 import structlog
 from django.conf import settings
@@ -23,9 +24,10 @@ from django.utils import timezone
 
 from coder_admin.foundation import events
 
-from . import daemons, handlers, queue, reaper, wake
+from . import confinement, daemons, engines, handlers, queue, reaper, wake
 from .broker import BrokerListener
 from .context import JobContext
+from .host import host_id
 from .logs import LogFlusher
 from .run import run_job
 from .tags import matches, normalise
@@ -35,7 +37,10 @@ log = structlog.get_logger(__name__)
 RETRY_FIRST = 0.1  # seconds after a failed look at the queue; doubled up to the next sweep
 CANCEL_POLL = 1.0  # seconds; a cancel from another process is noticed this late at most
 
+LOOK_EVERY = 10.0  # seconds between looks at what this machine is to run
+
 _start_hooks: list[Callable[[], object]] = []
+_look_hooks: list[Callable[[], object]] = []
 _stop_hooks: list[Callable[[], object]] = []
 
 
@@ -43,6 +48,13 @@ def on_start(hook: Callable[[], object]) -> None:
     """Run ``hook`` once when a worker of this process starts (agents of running workspaces come back)."""
     if hook not in _start_hooks:
         _start_hooks.append(hook)
+
+
+def on_look(hook: Callable[[], object]) -> None:
+    """Run ``hook`` every few seconds while a worker of this process runs (agents that another worker of the
+    machine left behind, or that are no longer wanted here)."""
+    if hook not in _look_hooks:
+        _look_hooks.append(hook)
 
 
 def on_stop(hook: Callable[[], object]) -> None:
@@ -84,6 +96,7 @@ class Worker:
         self._stopping = False
         self._running: dict[queue.Claim, JobContext] = {}
         self._idle = threading.Condition()
+        self._ended = threading.Event()
         self._watching = threading.Event()  # set while jobs run
         self._flusher = LogFlusher()
         self._threads: list[threading.Thread] = []
@@ -93,8 +106,13 @@ class Worker:
     # Life
 
     def start(self) -> None:
-        """Register and begin; returns at once. Raises when the database cannot be reached."""
-        registration = daemons.Registration(self.name, self.tags, self.concurrency)
+        """Register and begin; returns at once.
+
+        Raises when the database cannot be reached, and Invalid when scripts cannot run as the settings say.
+        """
+        confinement.from_settings().check(Path(settings.DATA_DIR))
+        self.provisioners = engines.available()
+        registration = daemons.Registration(self.name, self.tags, self.concurrency, self.provisioners)
         self.id = daemons.register(registration, now=timezone.now())
         _call(_start_hooks)
         self._undo = [
@@ -105,7 +123,11 @@ class Worker:
             self._broker = BrokerListener()
             self._broker.start()
         self._flusher.start()
-        for target, name in ((self._dispatch, "jobs"), (self._watch, "job-leases")):
+        for target, name in (
+            (self._dispatch, "jobs"),
+            (self._watch, "job-leases"),
+            (self._look_around, "machine"),
+        ):
             thread = threading.Thread(target=target, name=name, daemon=True)
             thread.start()
             self._threads.append(thread)
@@ -120,6 +142,7 @@ class Worker:
         with self._wake:
             self._stopping = True
             self._wake.notify_all()
+        self._ended.set()
         if not interrupt:
             self._wait_idle(grace)
         self.interrupt()
@@ -204,16 +227,20 @@ class Worker:
     def _fill(self) -> None:
         """Claim until there is no free slot or nothing to claim."""
         while len(self._running) < self.concurrency and not self._stopping:
-            claim = queue.claim(
-                worker_id=self.id,
-                worker_tags=self.tags,
-                now=timezone.now(),
-                lease=self._lease,
-                types=handlers.registered(),
-            )
+            claim = queue.claim(self._taker(), now=timezone.now(), lease=self._lease)
             if claim is None:
                 return
             self._begin(claim)
+
+    def _taker(self) -> queue.Taker:
+        return queue.Taker(
+            worker_id=self.id,
+            tags=self.tags,
+            host=host_id(),
+            types=handlers.registered(),
+            local_types=handlers.local(),
+            provisioners=self.provisioners,
+        )
 
     def _begin(self, claim: queue.Claim) -> None:
         context = JobContext(claim, self._flusher.open(claim.job_id))
@@ -237,11 +264,19 @@ class Worker:
         with self._idle:
             return self._idle.wait_for(lambda: not self._running, timeout=seconds)
 
+    # This machine
+
+    def _look_around(self) -> None:
+        while not self._ended.wait(LOOK_EVERY):
+            _call(_look_hooks)
+            connection.close()
+
     # Leases and cancels
 
     def _watch(self) -> None:
         renew_every = min(self._lease.total_seconds() / 3, 10.0)
         next_renewal = time.monotonic() + renew_every
+        renewed = time.monotonic()
         while not self._stopping or self._running:
             if not self._running:
                 connection.close()
@@ -249,15 +284,21 @@ class Worker:
                 # A job may have begun between the look and the clear.
                 if not self._running and not self._stopping:
                     self._watching.wait()
-                next_renewal = time.monotonic() + renew_every
+                renewed = time.monotonic()
+                next_renewal = renewed + renew_every
                 continue
             self._watching.clear()
             due = time.monotonic() >= next_renewal
             try:
                 self._look_after(renew=due)
+                renewed = time.monotonic() if due else renewed
             except Exception as error:
                 log.warning("leases not renewed", worker=self.name, error=str(error))
                 close_old_connections()
+                if time.monotonic() - renewed >= self._lease.total_seconds():
+                    # By now somebody else may have the jobs: what they still do would be done twice.
+                    log.warning("jobs given up: the database is away too long", worker=self.name)
+                    self.interrupt()
             if due:
                 next_renewal = time.monotonic() + renew_every
             self._watching.wait(min(CANCEL_POLL, max(0.01, next_renewal - time.monotonic())))

@@ -31,6 +31,28 @@ class Environment(environ.Env):  # type: ignore[misc]  # django-environ has no t
             raise ImproperlyConfigured(f"{var} is {value:g}; set it to a number {bound}.")
         return value
 
+    def secrets(self, var: str, *, shortest: int) -> list[str]:
+        """Texts with commas between them, none shorter than ``shortest`` characters."""
+        values = [part.strip() for part in self.list(var, default=[]) if part.strip()]
+        if any(len(value) < shortest for value in values):
+            raise ImproperlyConfigured(
+                f"{var} holds a key of fewer than {shortest} characters. "
+                'Make one with: python3 -c "import secrets; print(secrets.token_urlsafe(48))"'
+            )
+        return values
+
+    def counts(self, var: str) -> dict[str, int]:
+        """``name=number`` with commas between them."""
+        found: dict[str, int] = {}
+        for part in self.list(var, default=[]):
+            name, _, value = part.partition("=")
+            if not value.strip().isdecimal():
+                raise ImproperlyConfigured(
+                    f"{var} cannot be read: write name=number with commas between (memory=4096,files=1024)."
+                )
+            found[name.strip()] = int(value)
+        return found
+
     def count(self, var: str, *, default: int, least: int = 0) -> int:
         """A whole number of at least ``least``."""
         value: int = self.int(var, default=default)

@@ -33,8 +33,24 @@ SPECTACULAR_SETTINGS = {
     "REDOC_DIST": "SIDECAR",
 }
 
+# Whether a message that is sent inside a transaction is an error (tests) or a line in the log.
+EVENTS_STRICT = False
+
 # Provisioning: the engine that runs templates, and how long a silent worker keeps its job.
 PROVISIONER_ENGINE = env.str("CODER_ADMIN_ENGINE", default="embedded")
+# False: this machine never runs the embedded engine, and so no script of a template by it.
+EMBEDDED_ENGINE = env.bool("CODER_ADMIN_EMBEDDED_ENGINE", default=True)
+# Scripts of templates are somebody else's code: the system user they run as ("" = our own), and what each of
+# their processes may take (MiB of memory, open files, MiB of one file; processes of that user; 0 = no limit).
+SCRIPT_USER = env.str("CODER_ADMIN_SCRIPT_USER", default="")
+SCRIPT_PYTHON = env.str("CODER_ADMIN_SCRIPT_PYTHON", default="")  # interpreter of agents; "" = our own
+SCRIPT_LIMITS = {
+    "memory": 8192,
+    "files": 8192,
+    "file_size": 0,
+    "processes": 1024,
+    **env.counts("CODER_ADMIN_SCRIPT_LIMITS"),
+}
 PROVISIONER_CONCURRENCY = env.count("CODER_ADMIN_PROVISIONER_CONCURRENCY", default=3, least=1)
 PROVISIONER_LEASE_SECONDS = env.number("CODER_ADMIN_PROVISIONER_LEASE_SECONDS", default=30.0, above=0)
 PROVISIONER_SWEEP_SECONDS = env.number("CODER_ADMIN_PROVISIONER_SWEEP_SECONDS", default=5.0, above=0)

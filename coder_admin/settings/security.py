@@ -16,6 +16,9 @@ ALLOWED_HOSTS = env.list(
 )
 CSRF_TRUSTED_ORIGINS = env.list("CODER_ADMIN_TRUSTED_ORIGINS", default=[ACCESS_URL] if PRODUCTION else [])
 
+# Texts from which the keys for data at rest are derived, newest first; none = from the secret key.
+ENCRYPTION_KEYS = env.secrets("CODER_ADMIN_ENCRYPTION_KEYS", shortest=32)
+
 AUTHENTICATION_BACKENDS = ["rbac.backends.PolicyBackend"]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
 AUTH_PASSWORD_VALIDATORS = [

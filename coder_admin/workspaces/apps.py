@@ -18,17 +18,18 @@ class WorkspacesConfig(AppConfig):
         from coder_admin.provisioning.choices import JobType
         from coder_admin.provisioning.handlers import register
         from coder_admin.provisioning.selectors import register_describer
-        from coder_admin.provisioning.worker import on_start, on_stop
+        from coder_admin.provisioning.worker import on_look, on_start, on_stop
 
         from .build_job import BuildHandler
         from .models import Workspace
-        from .processes import restore, stop_all
         from .scheduling import follow_policy
+        from .processes import look, restore, stop_all
         from .selectors import job_purposes
 
-        register(JobType.WORKSPACE_BUILD, BuildHandler())
+        register(JobType.WORKSPACE_BUILD, BuildHandler(), local=True)
         register_describer(JobType.WORKSPACE_BUILD, job_purposes)
         on_start(restore)
+        on_look(look)
         on_stop(stop_all)
         live = Workspace.objects.filter(deleted=False)
         register_organization_dependents("workspaces", lambda org: live.filter(organization_id=org).count())

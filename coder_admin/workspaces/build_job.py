@@ -18,9 +18,10 @@ from django.conf import settings
 
 from coder_admin.files.cache import file_cache
 from coder_admin.foundation import events
+from coder_admin.foundation.encryption import EncryptionError
 from coder_admin.parameters.owners import load_owner
 from coder_admin.provisioning.context import JobContext
-from coder_admin.provisioning.engines import engine_named
+from coder_admin.provisioning.engines import engine_named, engine_of_state
 from coder_admin.provisioning.engines.base import (
     BuildStage,
     Engine,
@@ -108,14 +109,16 @@ class BuildHandler:
         with acting_as(SystemSubject.PROVISIONERD, reason="build a workspace for its job") as actor:
             try:
                 return self._build(ctx, work, actor)
-            except EngineError as error:
+            except (EngineError, EncryptionError) as error:
                 raise JobFailed(str(error)) from error
 
     def _build(self, ctx: JobContext, work: _Work, actor: Subject) -> BuildOutcome:
         file_id = work.build.template_version.job.file_id
         if file_id is None:
             raise JobFailed("The template version has no source files.")
-        engine = engine_named(settings.PROVISIONER_ENGINE)
+        # A workspace goes on with the engine that made it, whatever new ones are made with.
+        state = work.build.provisioner_state
+        engine = engine_named(engine_of_state(state) or ctx.job.provisioner)
         with file_cache.acquire(file_id, subject=actor) as handle:
             request = _request(work, handle.file.filesystem(), actor)
             with ctx.timing("plan", source=engine.name):

@@ -14,6 +14,7 @@ from django.db.models import Q
 from django.db.models.functions import Lower
 from django.utils import timezone
 
+from coder_admin.foundation.encryption import EncryptedBinaryField
 from coder_admin.organizations.models import PREBUILDS_USER_ID
 from coder_admin.provisioning.choices import LogLevel
 from rbac.model import RbacObject, ResourceType
@@ -131,7 +132,7 @@ class WorkspaceBuild(models.Model):
     job = models.OneToOneField(
         "provisioning.ProvisionerJob", on_delete=models.PROTECT, related_name="workspace_build"
     )
-    provisioner_state = models.BinaryField(null=True, blank=True)
+    provisioner_state = EncryptedBinaryField(null=True, blank=True)
     deadline = models.DateTimeField(null=True, blank=True)
     max_deadline = models.DateTimeField(null=True, blank=True)
     daily_cost = models.PositiveIntegerField(default=0)

@@ -6,3 +6,4 @@ from coder_admin.settings import *  # noqa: F403
 from coder_admin.settings import DATABASES
 
 DATABASES["default"]["NAME"] = os.environ["TEST_DATABASE_NAME"]
+EVENTS_STRICT = True

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from coder_admin.provisioning import agents
+from coder_admin.provisioning import agent_process
 from coder_admin.provisioning.agent_output import OutputFile
-from coder_admin.provisioning.agents import AgentSpec, AgentSupervisor, environment
+from coder_admin.provisioning.agent_process import environment
+from coder_admin.provisioning.agents import AgentSpec, AgentSupervisor
 from tests.provisioning.conftest import eventually
 
 Make = Callable[[str], AgentSupervisor]
@@ -72,7 +73,7 @@ def alive(pid: int) -> bool:
 
 
 def output(folder: Path, name: str = "main") -> str:
-    path = folder / name / agents.OUTPUT_NAME
+    path = folder / name / agent_process.OUTPUT_NAME
     return path.read_text() if path.exists() else ""
 
 
@@ -137,7 +138,7 @@ def test_scripts_of_a_killed_agent_end_with_its_workspace(make: Make, tmp_path: 
 def test_an_agent_that_dies_is_started_again_with_growing_pauses(
     make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(agents, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(agent_process, "FIRST_PAUSE", 0.01)
     supervisor = make(DYING)
     supervisor.sync("w", [spec(tmp_path)])
     lives = tmp_path / "main" / "lives"

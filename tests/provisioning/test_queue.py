@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from coder_admin.foundation.errors import Invalid, NotFound, PreconditionFailed
 from coder_admin.provisioning import daemons, queue, services
-from coder_admin.provisioning.choices import JobPriority, JobStatus
+from coder_admin.provisioning.choices import JobPriority, JobStatus, JobType
 from coder_admin.provisioning.handlers import JobCanceled
 from coder_admin.provisioning.models import ProvisionerJob
 from coder_admin.provisioning.tags import UNTAGGED, normalise
@@ -23,6 +23,7 @@ from tests.provisioning.conftest import Recorder
 
 MakeJob = Callable[..., ProvisionerJob]
 LEASE = timedelta(seconds=30)
+HERE, ELSEWHERE = uuid.uuid4(), uuid.uuid4()
 
 
 def worker(tags: dict[str, str] | None = None, name: str = "w") -> uuid.UUID:
@@ -30,8 +31,12 @@ def worker(tags: dict[str, str] | None = None, name: str = "w") -> uuid.UUID:
     return daemons.register(registration, now=timezone.now())
 
 
-def take(worker_id: uuid.UUID, tags: dict[str, str] | None = None) -> queue.Claim | None:
-    return queue.claim(worker_id=worker_id, worker_tags=normalise(tags), now=timezone.now(), lease=LEASE)
+def take(
+    worker_id: uuid.UUID, tags: dict[str, str] | None = None, *, at: datetime | None = None, **facts: Any
+) -> queue.Claim | None:
+    described = {"host": HERE, "types": JobType.values, "provisioners": ("embedded",), **facts}
+    taker = queue.Taker(worker_id, normalise(tags), **described)
+    return queue.claim(taker, now=at or timezone.now(), lease=LEASE)
 
 
 @pytest.mark.django_db
@@ -172,3 +177,32 @@ def test_canceling_answers_by_status(make_job: MakeJob) -> None:
 def test_tags_are_settled_when_the_job_is_made(make_job: MakeJob, person: Any) -> None:
     assert make_job().tags == dict(UNTAGGED)
     assert make_job(tags={"scope": "user"}).tags == {"scope": "user", "owner": str(person.id)}
+
+
+@pytest.mark.django_db
+def test_a_job_goes_to_a_worker_that_has_its_engine(make_job: MakeJob, settings: Any) -> None:
+    settings.PROVISIONER_ENGINE = "terraform"
+    job = make_job()
+    w = worker()
+    assert take(w) is None
+    claim = take(w, provisioners=("embedded", "terraform"))
+    assert claim is not None
+    assert claim.job_id == job.id
+
+
+@pytest.mark.django_db
+def test_what_was_left_half_done_goes_first_to_the_machine_that_knows_of_it(make_job: MakeJob) -> None:
+    job = make_job()
+    w = worker()
+    local = {"local_types": [job.type]}
+    claim = take(w, **local)
+    assert claim is not None
+    now = timezone.now()
+    assert queue.release(claim, now=now, count_attempt=True)
+    job.refresh_from_db()
+    assert job.host == HERE
+    assert take(w, host=ELSEWHERE, **local) is None
+    assert take(w, host=ELSEWHERE) is not None, "nothing is left of other types"
+    ProvisionerJob.objects.filter(id=job.id).update(started_at=None, worker=None, host=HERE, updated_at=now)
+    assert take(w, host=ELSEWHERE, at=now + timedelta(minutes=4, seconds=59), **local) is None
+    assert take(w, host=ELSEWHERE, at=now + timedelta(minutes=5), **local) is not None

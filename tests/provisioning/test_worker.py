@@ -265,10 +265,10 @@ def test_a_database_that_stumbles_delays_a_job_only_briefly(
     failures = [OperationalError("database is locked") for _ in range(3)]
     claim = queue.claim
 
-    def stumbling(**arguments: Any) -> Any:
+    def stumbling(taker: Any, **arguments: Any) -> Any:
         if failures:
             raise failures.pop()
-        return claim(**arguments)
+        return claim(taker, **arguments)
 
     monkeypatch.setattr(queue, "claim", stumbling)
     with Worker(name="stumbling", sweep_seconds=300):

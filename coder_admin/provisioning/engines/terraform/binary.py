@@ -25,6 +25,11 @@ class Binary:
     version: str
 
 
+def is_there(wanted: str) -> bool:
+    """Whether there is a command at all; whether it is good enough is asked when it is needed."""
+    return any(shutil.which(name) for name in ((wanted,) if wanted else CANDIDATES))
+
+
 def find_binary(wanted: str) -> Binary:
     """The command that the setting names, else the first found on PATH.
 

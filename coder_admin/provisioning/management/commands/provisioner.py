@@ -12,6 +12,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 
+from coder_admin.foundation.errors import ServiceError
 from coder_admin.provisioning.tags import TagError, parse
 from coder_admin.provisioning.worker import Worker
 
@@ -39,7 +40,7 @@ class Command(BaseCommand):
         try:
             worker = Worker(parse(options["tags"]), options["concurrency"], name=options["name"])
             worker.start()
-        except (TagError, ValueError) as error:
+        except (TagError, ValueError, ServiceError) as error:
             raise CommandError(str(error)) from None
         except DatabaseError as error:
             raise CommandError(f"the database cannot be used: {error}. Is it running and migrated?") from None
