@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 
 from prebuilds.snapshot import (
@@ -19,6 +19,8 @@ from prebuilds.snapshot import (
     is_invalidated,
 )
 from prebuilds.state import State, calculate_state
+
+_FOREVER = datetime.max.replace(tzinfo=UTC)
 
 
 class DeleteReason(StrEnum):
@@ -75,7 +77,10 @@ def backoff_until(snapshot: PresetSnapshot, now: datetime, config: Config) -> da
     row = snapshot.backoff
     if row is None or row.num_failed <= 0:
         return None
-    until = row.last_build_at + row.num_failed * config.backoff_interval
+    try:
+        until = row.last_build_at + row.num_failed * config.backoff_interval
+    except OverflowError:
+        until = _FOREVER
     return until if now <= until else None
 
 

@@ -120,7 +120,7 @@ def situation_from_json(value: object, *, default_now: datetime) -> Situation:
     now = root.instant("now") or default_now
     config = root.child("config")
     seconds = config.number("backoff_interval_seconds", 60)
-    limit = config.whole("failure_hard_limit", 3)
+    limit = config.count("failure_hard_limit", 3)
     return Situation(
         now=now,
         config=Config(backoff_interval=timedelta(seconds=seconds), failure_hard_limit=limit),
@@ -130,7 +130,7 @@ def situation_from_json(value: object, *, default_now: datetime) -> Situation:
             running=root.rows("running", lambda row: _running(row, now)),
             in_progress=root.rows("in_progress", _in_progress),
             pending=root.rows(
-                "pending", lambda row: PendingCount(row.key("preset_id"), row.whole("count", 1))
+                "pending", lambda row: PendingCount(row.key("preset_id"), row.count("count", 1))
             ),
             backoffs=root.rows("backoff", lambda row: _backoff(row, now)),
             hard_limited=frozenset(root.texts("hard_limited")),
@@ -184,7 +184,8 @@ def _preset(row: _Reader) -> Preset:
 
 
 def _schedule(row: _Reader) -> Schedule:
-    return Schedule(row.key("preset_id"), row.key("cron_expression"), row.whole("desired_instances", 0))
+    # An empty expression is no schedule, which the base size answers, like any other that cannot be read.
+    return Schedule(row.key("preset_id"), row.text("cron_expression"), row.whole("desired_instances", 0))
 
 
 def _running(row: _Reader, now: datetime) -> RunningPrebuild:
@@ -203,12 +204,12 @@ def _in_progress(row: _Reader) -> InProgress:
         row.text("preset_id") or None,
         row.text("template_version_id"),
         row.text("transition", Transition.START.value),
-        row.whole("count", 1),
+        row.count("count", 1),
     )
 
 
 def _backoff(row: _Reader, now: datetime) -> BackoffRow:
-    return BackoffRow(row.key("preset_id"), row.whole("num_failed", 0), row.instant("last_build_at") or now)
+    return BackoffRow(row.key("preset_id"), row.count("num_failed", 0), row.instant("last_build_at") or now)
 
 
 class _Reader:
@@ -251,6 +252,12 @@ class _Reader:
         value = self.optional_whole(name)
         return default if value is None else value
 
+    def count(self, name: str, default: int) -> int:
+        value = self.whole(name, default)
+        if value < 0:
+            raise SnapshotError(f"{self.place}.{name}: a whole number of 0 or more is expected.")
+        return value
+
     def number(self, name: str, default: float) -> float:
         value: float | None = self._get(name, (int, float), "a number")
         if value is not None and not 0 <= value <= 86_400 * 366:
@@ -283,12 +290,12 @@ class _Reader:
 
 
 def parse_instant(text: str) -> datetime:
-    """An ISO 8601 instant with its offset. Raises SnapshotError."""
+    """An ISO 8601 instant with its offset, of the years 1900 to 9000. Raises SnapshotError."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
         moment = None
-    if moment is None or moment.tzinfo is None:
+    if moment is None or moment.tzinfo is None or not 1900 <= moment.year <= 9000:
         raise SnapshotError(
             f'"{text}" is not an ISO 8601 instant with an offset, such as 2026-06-01T09:00:00Z.'
         )

@@ -195,6 +195,9 @@ class _Index:
     backoffs: Mapping[str, BackoffRow]
 
 
+# More seconds than a timedelta holds, and than the calendar has.
+_LONGEST_TTL = 10**12
+
 Row = TypeVar("Row")
 
 
@@ -220,7 +223,9 @@ def is_invalidated(preset: Preset, prebuild: RunningPrebuild) -> bool:
 def is_past_ttl(preset: Preset, prebuild: RunningPrebuild, now: datetime) -> bool:
     """Whether the prebuild outlived the preset's TTL (strictly); age counts from its creation."""
     ttl = preset.ttl_seconds
-    return ttl is not None and ttl > 0 and now - prebuild.created_at > timedelta(seconds=ttl)
+    if ttl is None or ttl <= 0 or ttl >= _LONGEST_TTL:
+        return False
+    return now - prebuild.created_at > timedelta(seconds=ttl)
 
 
 def split_expired(
