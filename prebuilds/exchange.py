@@ -16,6 +16,7 @@ from prebuilds.explain import Explanation, explain
 from prebuilds.snapshot import (
     BackoffRow,
     Config,
+    FailedPrebuild,
     InProgress,
     PendingCount,
     PrebuildStatus,
@@ -68,12 +69,12 @@ def explain_all(situation: Situation) -> list[Explanation]:
 
 def snapshot_to_json(situation: Situation) -> dict[str, Any]:
     """The situation as the contract has it; `situation_from_json` reads it back."""
-    snapshot = situation.snapshot
-    return {
+    snapshot, config = situation.snapshot, situation.config
+    written: dict[str, Any] = {
         "now": _text(situation.now),
         "config": {
-            "backoff_interval_seconds": situation.config.backoff_interval.total_seconds(),
-            "failure_hard_limit": situation.config.failure_hard_limit,
+            "backoff_interval_seconds": config.backoff_interval.total_seconds(),
+            "failure_hard_limit": config.failure_hard_limit,
         },
         "presets": [_preset_to_json(preset) for preset in snapshot.presets],
         "schedules": [asdict(row) for row in snapshot.schedules],
@@ -93,6 +94,15 @@ def snapshot_to_json(situation: Situation) -> dict[str, Any]:
         "backoff": [{**asdict(row), "last_build_at": _text(row.last_build_at)} for row in snapshot.backoffs],
         "hard_limited": sorted(snapshot.hard_limited),
     }
+    # Two bounds that are off by default; only where one is on does the snapshot speak of it.
+    if config.failed_retention is not None:
+        written["config"]["failed_retention_seconds"] = config.failed_retention.total_seconds()
+        written["failed"] = [{**asdict(row), "built_at": _text(row.built_at)} for row in snapshot.failed]
+    if config.not_ready_limit is not None:
+        written["config"]["not_ready_limit_seconds"] = config.not_ready_limit.total_seconds()
+        for row, prebuild in zip(written["running"], snapshot.running, strict=True):
+            row["built_at"] = _text(prebuild.built_at) if prebuild.built_at else None
+    return written
 
 
 def explanations_to_json(explanations: Iterable[Explanation]) -> dict[str, Any]:
@@ -121,9 +131,15 @@ def situation_from_json(value: object, *, default_now: datetime) -> Situation:
     config = root.child("config")
     seconds = config.number("backoff_interval_seconds", 60)
     limit = config.count("failure_hard_limit", 3)
+    patience = config.span("not_ready_limit_seconds")
     return Situation(
         now=now,
-        config=Config(backoff_interval=timedelta(seconds=seconds), failure_hard_limit=limit),
+        config=Config(
+            backoff_interval=timedelta(seconds=seconds),
+            failure_hard_limit=limit,
+            failed_retention=config.span("failed_retention_seconds"),
+            not_ready_limit=patience,
+        ),
         snapshot=Snapshot(
             presets=root.rows("presets", _preset),
             schedules=root.rows("schedules", _schedule),
@@ -134,6 +150,8 @@ def situation_from_json(value: object, *, default_now: datetime) -> Situation:
             ),
             backoffs=root.rows("backoff", lambda row: _backoff(row, now)),
             hard_limited=frozenset(root.texts("hard_limited")),
+            failed=root.rows("failed", lambda row: _failed(row, now)),
+            not_ready_limit=patience,
         ),
     )
 
@@ -196,7 +214,12 @@ def _running(row: _Reader, now: datetime) -> RunningPrebuild:
         template_version_id=row.text("template_version_id"),
         ready=row.flag("ready", True),
         created_at=row.instant("created_at") or now,
+        built_at=row.instant("built_at"),
     )
+
+
+def _failed(row: _Reader, now: datetime) -> FailedPrebuild:
+    return FailedPrebuild(row.key("id"), row.key("preset_id"), row.instant("built_at") or now)
 
 
 def _in_progress(row: _Reader) -> InProgress:
@@ -263,6 +286,11 @@ class _Reader:
         if value is not None and not 0 <= value <= 86_400 * 366:
             raise SnapshotError(f"{self.place}.{name}: a number from 0 to a year's seconds is expected.")
         return default if value is None else float(value)
+
+    def span(self, name: str) -> timedelta | None:
+        """A duration in seconds; absent and 0 mean that there is none."""
+        seconds = self.number(name, 0)
+        return timedelta(seconds=seconds) if seconds > 0 else None
 
     def instant(self, name: str) -> datetime | None:
         value: str | None = self._get(name, str, "an ISO 8601 instant")

@@ -16,6 +16,7 @@ from coder_admin.foundation import events
 from coder_admin.organizations.models import PREBUILDS_USER_ID
 from coder_admin.provisioning.engines.base import AgentResult, AppResult, ResourceResult, ScriptResult
 
+from . import claims
 from .choices import AppHealth, SharingLevel, Transition
 from .models import (
     Workspace,
@@ -63,6 +64,7 @@ def store_success(build: WorkspaceBuild, outcome: BuildOutcome) -> None:
         workspace.deleted = True
     else:
         Workspace.objects.filter(pk=workspace.pk).update(updated_at=now)
+    claims.build_succeeded(build, now)
     announce_end(build)
 
 
