@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 
 from prebuilds.snapshot import (
@@ -17,8 +17,11 @@ from prebuilds.snapshot import (
     PresetSnapshot,
     RunningPrebuild,
     is_invalidated,
+    is_past_ttl,
 )
-from prebuilds.state import State, calculate_state
+from prebuilds.state import calculate_state
+
+_FOREVER = datetime.max.replace(tzinfo=UTC)
 
 
 class DeleteReason(StrEnum):
@@ -26,8 +29,10 @@ class DeleteReason(StrEnum):
 
     EXPIRED = "expired"
     INVALIDATED = "invalidated"
+    NOT_READY = "not_ready"
     EXTRANEOUS = "extraneous"
     INACTIVE_VERSION = "inactive_version"
+    FAILED = "failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +80,10 @@ def backoff_until(snapshot: PresetSnapshot, now: datetime, config: Config) -> da
     row = snapshot.backoff
     if row is None or row.num_failed <= 0:
         return None
-    until = row.last_build_at + row.num_failed * config.backoff_interval
+    try:
+        until = row.last_build_at + row.num_failed * config.backoff_interval
+    except OverflowError:
+        until = _FOREVER
     return until if now <= until else None
 
 
@@ -85,9 +93,10 @@ def calculate_actions(snapshot: PresetSnapshot, now: datetime, config: Config) -
     if until is not None:
         # Rests before everything else: nothing is deleted either while it lasts.
         return (Backoff(until),)
+    evidence = _outdated_evidence(snapshot, now, config)
     if not snapshot.preset.is_active:
-        return _wind_down(snapshot)
-    return _fill(snapshot, calculate_state(snapshot, now))
+        return _wind_down(snapshot) + evidence
+    return _drain(snapshot, now) + evidence + _refill(snapshot, now)
 
 
 def permit(
@@ -131,23 +140,41 @@ def _wind_down(snapshot: PresetSnapshot) -> tuple[Action, ...]:
     return tuple(actions)
 
 
-def _fill(snapshot: PresetSnapshot, state: State) -> tuple[Action, ...]:
-    actions: list[Action] = []
-    expired = _oldest_first(snapshot.expired)
-    invalidated = [row for row in expired if is_invalidated(snapshot.preset, row)]
-    too_old = [row for row in expired if not is_invalidated(snapshot.preset, row)]
-    surplus = _oldest_first(snapshot.running)[: state.extraneous]
-    for rows, reason in (
-        (too_old, DeleteReason.EXPIRED),
-        (invalidated, DeleteReason.INVALIDATED),
-        (surplus, DeleteReason.EXTRANEOUS),
-    ):
-        if rows:
-            actions.append(Delete(_ids(rows), reason))
+def _drain(snapshot: PresetSnapshot, now: datetime) -> tuple[Action, ...]:
+    """What an active pool gives up: expired prebuilds by reason, then the oldest of those beyond its size."""
+    groups: dict[DeleteReason, list[RunningPrebuild]] = {reason: [] for reason in DeleteReason}
+    for prebuild in _oldest_first(snapshot.expired):
+        groups[_expired_because(snapshot, prebuild, now)].append(prebuild)
+    surplus = calculate_state(snapshot, now).extraneous
+    groups[DeleteReason.EXTRANEOUS] = _oldest_first(snapshot.running)[:surplus]
+    return tuple(Delete(_ids(rows), reason) for reason, rows in groups.items() if rows)
+
+
+def _expired_because(snapshot: PresetSnapshot, prebuild: RunningPrebuild, now: datetime) -> DeleteReason:
+    if is_invalidated(snapshot.preset, prebuild):
+        return DeleteReason.INVALIDATED
+    return DeleteReason.EXPIRED if is_past_ttl(snapshot.preset, prebuild, now) else DeleteReason.NOT_READY
+
+
+def _refill(snapshot: PresetSnapshot, now: datetime) -> tuple[Action, ...]:
+    state = calculate_state(snapshot, now)
     missing = max(state.desired - len(snapshot.running) - state.starting, 0)
-    if missing:
-        actions.append(Create(missing))
-    return tuple(actions)
+    return (Create(missing),) if missing else ()
+
+
+def _outdated_evidence(snapshot: PresetSnapshot, now: datetime, config: Config) -> tuple[Action, ...]:
+    """Failed prebuilds kept for longer than the retention, if there is one.
+
+    The failures that hold up a hard limit stay: deleting them would lift it, and a preset that cannot be
+    built would be tried again and again.
+    """
+    if config.failed_retention is None:
+        return ()
+    newest_first = sorted(snapshot.failed, key=lambda row: (row.built_at, row.id), reverse=True)
+    kept = config.failure_hard_limit if snapshot.hard_limited and snapshot.preset.is_active else 0
+    outdated = [row for row in newest_first[kept:] if now - row.built_at > config.failed_retention]
+    ids = tuple(row.id for row in reversed(outdated))
+    return (Delete(ids, DeleteReason.FAILED),) if ids else ()
 
 
 def _oldest_first(prebuilds: Iterable[RunningPrebuild]) -> list[RunningPrebuild]:

@@ -8,10 +8,11 @@ class PrebuildsConfig(AppConfig):
     label = "prebuilds"
 
     def ready(self) -> None:
-        """Offer prebuilds to whoever creates workspaces, hear of replacements, wake the loop on changes."""
+        """Offer prebuilds to whoever creates workspaces, hear of builds and replacements, wake the
+        loop on changes."""
         from coder_admin.catalog.imports import register_preset_validator
         from coder_admin.workspaces import claims
-        from prebuilds.claim import claim
+        from prebuilds.claim import claim, waiting_ended
         from prebuilds.imported import imported_schedule_problems
         from prebuilds.notices import register_kinds, resources_replaced
         from prebuilds.wake import forward_announcements
@@ -19,5 +20,6 @@ class PrebuildsConfig(AppConfig):
         register_preset_validator(imported_schedule_problems)
         claims.register(claim)
         claims.on_replacements(resources_replaced)
+        claims.on_success(waiting_ended)
         register_kinds()
         forward_announcements()

@@ -7,14 +7,15 @@ another one at once; on both databases the UPDATE asks again who owns it.
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db.models import F
 
 from coder_admin.catalog.models import TemplateVersionPreset
 from coder_admin.organizations.models import PREBUILDS_USER_ID
+from coder_admin.workspaces.choices import PrebuildStage
 from coder_admin.workspaces.claims import ClaimRequest
-from coder_admin.workspaces.models import Workspace
+from coder_admin.workspaces.models import Workspace, WorkspaceBuild
 from prebuilds import querying
 from prebuilds.models import PrebuildEvent, PrebuildEventKind
 from prebuilds.wake import wake
@@ -89,6 +90,19 @@ def _re_own(candidate: Workspace, request: ClaimRequest) -> bool:
     )
 
 
+def waiting_ended(build: WorkspaceBuild, now: datetime) -> None:
+    """Store how long the claimer, or who found the pool empty, waited: until the build of that request
+    succeeded. Inside the transaction that stores the success."""
+    first = build.build_number == 1 and build.prebuild_stage == PrebuildStage.NONE
+    if not first and build.prebuild_stage != PrebuildStage.CLAIM:
+        return
+    PrebuildEvent.objects.filter(
+        workspace=build.workspace_id,
+        kind__in=(PrebuildEventKind.CLAIM, PrebuildEventKind.MISS),
+        waited__isnull=True,
+    ).update(waited=now - F("created_at"))
+
+
 def _record(preset: TemplateVersionPreset, request: ClaimRequest, workspace: Workspace | None) -> None:
     details = {"owner_id": str(request.owner_id)}
     if workspace is not None:
@@ -101,6 +115,6 @@ def _record(preset: TemplateVersionPreset, request: ClaimRequest, workspace: Wor
         template_id=request.template_id,
         preset=preset,
         preset_name=preset.name,
-        workspace=workspace,
+        workspace_id=workspace.id if workspace else request.otherwise_id,
         details=details,
     )

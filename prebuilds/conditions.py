@@ -27,24 +27,53 @@ def mark_hard_limited(*, lead: Lead, preset: Preset, now: datetime) -> bool:
         lead.confirm()
         if not _change(preset, PrebuildStatus.HARD_LIMITED):
             return False
-        told = PrebuildEvent.objects.filter(
-            kind=PrebuildEventKind.HARD_LIMITED, template_id=preset.template_id
-        )
-        last = told.order_by("-created_at").values_list("created_at", "details")
-        admins = not any(details.get("admins") for at, details in last if at > now - ADMIN_WINDOW)
-        author = not any(details.get("author") for at, details in last if at > now - AUTHOR_WINDOW)
-        PrebuildEvent.objects.create(
-            created_at=now,
-            kind=PrebuildEventKind.HARD_LIMITED,
-            organization_id=preset.organization_id,
-            template_id=preset.template_id,
-            preset_id=preset.id,
-            preset_name=preset.name,
-            details={"admins": admins, "author": author},
-        )
-        notices.failure_limit_reached(preset, to_admins=admins, to_author=author)
+        _begin_incident(preset, now)
     log.warning("preset reached the failure limit", **names(preset))
     return True
+
+
+def follow_incident(*, lead: Lead, preset: Preset, limited: bool, now: datetime) -> None:
+    """A preset whose stored status is `hard_limited` left the limit by itself, or reached it once more.
+
+    The status stays as it is until a reset (reference 3.6); the rows that are written here tell one incident
+    from the next.
+    """
+    with transaction.atomic():
+        lead.confirm()
+        kinds = (PrebuildEventKind.HARD_LIMITED, PrebuildEventKind.RECOVERED)
+        last = PrebuildEvent.objects.filter(preset=preset.id, kind__in=kinds).order_by("-created_at").first()
+        over = last is None or last.kind == PrebuildEventKind.RECOVERED
+        if limited and over:
+            _begin_incident(preset, now)
+        elif not limited and not over:
+            _record(PrebuildEventKind.RECOVERED, preset, now, {})
+            log.info("preset left the failure limit", **names(preset))
+
+
+def _begin_incident(preset: Preset, now: datetime) -> None:
+    """Note that the limit is reached; tell people unless the template was told of within their window."""
+    told = PrebuildEvent.objects.filter(
+        kind=PrebuildEventKind.HARD_LIMITED, template_id=preset.template_id
+    ).order_by("-created_at")
+    last = list(told.filter(created_at__gt=now - ADMIN_WINDOW).values_list("created_at", "details"))
+    admins = not any(details.get("admins") for _, details in last)
+    author = not any(details.get("author") for at, details in last if at > now - AUTHOR_WINDOW)
+    _record(PrebuildEventKind.HARD_LIMITED, preset, now, {"admins": admins, "author": author})
+    # Nobody is to mend a version that no pool uses any more.
+    if preset.is_active and (admins or author):
+        notices.failure_limit_reached(preset, to_admins=admins, to_author=author)
+
+
+def _record(kind: PrebuildEventKind, preset: Preset, now: datetime, details: dict[str, bool]) -> None:
+    PrebuildEvent.objects.create(
+        created_at=now,
+        kind=kind,
+        organization_id=preset.organization_id,
+        template_id=preset.template_id,
+        preset_id=preset.id,
+        preset_name=preset.name,
+        details=details,
+    )
 
 
 def mark_validation_failed(*, lead: Lead, preset: Preset, error: str) -> None:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from prebuilds.schedule import load_zone, parse_cron, schedule_problems
+from prebuilds.overlap import schedule_problems
+from prebuilds.schedule import load_zone, parse_cron
 from prebuilds.snapshot import Preset, Schedule
 
 # Offsets of all zones of today are multiples of a quarter of an hour, and so are their changes.

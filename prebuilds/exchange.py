@@ -16,6 +16,7 @@ from prebuilds.explain import Explanation, explain
 from prebuilds.snapshot import (
     BackoffRow,
     Config,
+    FailedPrebuild,
     InProgress,
     PendingCount,
     PrebuildStatus,
@@ -68,12 +69,12 @@ def explain_all(situation: Situation) -> list[Explanation]:
 
 def snapshot_to_json(situation: Situation) -> dict[str, Any]:
     """The situation as the contract has it; `situation_from_json` reads it back."""
-    snapshot = situation.snapshot
-    return {
+    snapshot, config = situation.snapshot, situation.config
+    written: dict[str, Any] = {
         "now": _text(situation.now),
         "config": {
-            "backoff_interval_seconds": situation.config.backoff_interval.total_seconds(),
-            "failure_hard_limit": situation.config.failure_hard_limit,
+            "backoff_interval_seconds": config.backoff_interval.total_seconds(),
+            "failure_hard_limit": config.failure_hard_limit,
         },
         "presets": [_preset_to_json(preset) for preset in snapshot.presets],
         "schedules": [asdict(row) for row in snapshot.schedules],
@@ -93,6 +94,15 @@ def snapshot_to_json(situation: Situation) -> dict[str, Any]:
         "backoff": [{**asdict(row), "last_build_at": _text(row.last_build_at)} for row in snapshot.backoffs],
         "hard_limited": sorted(snapshot.hard_limited),
     }
+    # Two bounds that are off by default; only where one is on does the snapshot speak of it.
+    if config.failed_retention is not None:
+        written["config"]["failed_retention_seconds"] = config.failed_retention.total_seconds()
+        written["failed"] = [{**asdict(row), "built_at": _text(row.built_at)} for row in snapshot.failed]
+    if config.not_ready_limit is not None:
+        written["config"]["not_ready_limit_seconds"] = config.not_ready_limit.total_seconds()
+        for row, prebuild in zip(written["running"], snapshot.running, strict=True):
+            row["built_at"] = _text(prebuild.built_at) if prebuild.built_at else None
+    return written
 
 
 def explanations_to_json(explanations: Iterable[Explanation]) -> dict[str, Any]:
@@ -120,20 +130,28 @@ def situation_from_json(value: object, *, default_now: datetime) -> Situation:
     now = root.instant("now") or default_now
     config = root.child("config")
     seconds = config.number("backoff_interval_seconds", 60)
-    limit = config.whole("failure_hard_limit", 3)
+    limit = config.count("failure_hard_limit", 3)
+    patience = config.span("not_ready_limit_seconds")
     return Situation(
         now=now,
-        config=Config(backoff_interval=timedelta(seconds=seconds), failure_hard_limit=limit),
+        config=Config(
+            backoff_interval=timedelta(seconds=seconds),
+            failure_hard_limit=limit,
+            failed_retention=config.span("failed_retention_seconds"),
+            not_ready_limit=patience,
+        ),
         snapshot=Snapshot(
             presets=root.rows("presets", _preset),
             schedules=root.rows("schedules", _schedule),
             running=root.rows("running", lambda row: _running(row, now)),
             in_progress=root.rows("in_progress", _in_progress),
             pending=root.rows(
-                "pending", lambda row: PendingCount(row.key("preset_id"), row.whole("count", 1))
+                "pending", lambda row: PendingCount(row.key("preset_id"), row.count("count", 1))
             ),
             backoffs=root.rows("backoff", lambda row: _backoff(row, now)),
             hard_limited=frozenset(root.texts("hard_limited")),
+            failed=root.rows("failed", lambda row: _failed(row, now)),
+            not_ready_limit=patience,
         ),
     )
 
@@ -184,7 +202,8 @@ def _preset(row: _Reader) -> Preset:
 
 
 def _schedule(row: _Reader) -> Schedule:
-    return Schedule(row.key("preset_id"), row.key("cron_expression"), row.whole("desired_instances", 0))
+    # An empty expression is no schedule, which the base size answers, like any other that cannot be read.
+    return Schedule(row.key("preset_id"), row.text("cron_expression"), row.whole("desired_instances", 0))
 
 
 def _running(row: _Reader, now: datetime) -> RunningPrebuild:
@@ -195,7 +214,12 @@ def _running(row: _Reader, now: datetime) -> RunningPrebuild:
         template_version_id=row.text("template_version_id"),
         ready=row.flag("ready", True),
         created_at=row.instant("created_at") or now,
+        built_at=row.instant("built_at"),
     )
+
+
+def _failed(row: _Reader, now: datetime) -> FailedPrebuild:
+    return FailedPrebuild(row.key("id"), row.key("preset_id"), row.instant("built_at") or now)
 
 
 def _in_progress(row: _Reader) -> InProgress:
@@ -203,12 +227,12 @@ def _in_progress(row: _Reader) -> InProgress:
         row.text("preset_id") or None,
         row.text("template_version_id"),
         row.text("transition", Transition.START.value),
-        row.whole("count", 1),
+        row.count("count", 1),
     )
 
 
 def _backoff(row: _Reader, now: datetime) -> BackoffRow:
-    return BackoffRow(row.key("preset_id"), row.whole("num_failed", 0), row.instant("last_build_at") or now)
+    return BackoffRow(row.key("preset_id"), row.count("num_failed", 0), row.instant("last_build_at") or now)
 
 
 class _Reader:
@@ -251,11 +275,22 @@ class _Reader:
         value = self.optional_whole(name)
         return default if value is None else value
 
+    def count(self, name: str, default: int) -> int:
+        value = self.whole(name, default)
+        if value < 0:
+            raise SnapshotError(f"{self.place}.{name}: a whole number of 0 or more is expected.")
+        return value
+
     def number(self, name: str, default: float) -> float:
         value: float | None = self._get(name, (int, float), "a number")
         if value is not None and not 0 <= value <= 86_400 * 366:
             raise SnapshotError(f"{self.place}.{name}: a number from 0 to a year's seconds is expected.")
         return default if value is None else float(value)
+
+    def span(self, name: str) -> timedelta | None:
+        """A duration in seconds; absent and 0 mean that there is none."""
+        seconds = self.number(name, 0)
+        return timedelta(seconds=seconds) if seconds > 0 else None
 
     def instant(self, name: str) -> datetime | None:
         value: str | None = self._get(name, str, "an ISO 8601 instant")
@@ -283,12 +318,12 @@ class _Reader:
 
 
 def parse_instant(text: str) -> datetime:
-    """An ISO 8601 instant with its offset. Raises SnapshotError."""
+    """An ISO 8601 instant with its offset, of the years 1900 to 9000. Raises SnapshotError."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
         moment = None
-    if moment is None or moment.tzinfo is None:
+    if moment is None or moment.tzinfo is None or not 1900 <= moment.year <= 9000:
         raise SnapshotError(
             f'"{text}" is not an ISO 8601 instant with an offset, such as 2026-06-01T09:00:00Z.'
         )

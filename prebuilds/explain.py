@@ -27,6 +27,8 @@ from prebuilds.state import State, calculate_state
 _DELETE_BECAUSE = {
     DeleteReason.EXPIRED: "older than the time to live allows",
     DeleteReason.INVALIDATED: "made before the preset was invalidated",
+    DeleteReason.NOT_READY: "running for longer than allowed without a ready agent",
+    DeleteReason.FAILED: "failed, and kept as evidence for as long as the retention says",
     DeleteReason.EXTRANEOUS: "more than wanted, the oldest first",
     DeleteReason.INACTIVE_VERSION: "of a version or template that keeps no pool",
 }

@@ -23,6 +23,7 @@ from prebuilds.failures import FailedBuild, backoff_rows, hard_limited_presets, 
 from prebuilds.models import PrebuildEvent, PrebuildEventKind
 from prebuilds.snapshot import (
     Config,
+    FailedPrebuild,
     InProgress,
     PendingCount,
     PrebuildStatus,
@@ -53,11 +54,18 @@ def configured() -> Config:
         backoff_interval=timedelta(seconds=settings.PREBUILDS_BACKOFF_INTERVAL),
         backoff_lookback=timedelta(seconds=settings.PREBUILDS_BACKOFF_LOOKBACK),
         failure_hard_limit=settings.PREBUILDS_FAILURE_HARD_LIMIT,
+        failed_retention=_span(settings.PREBUILDS_FAILED_RETENTION),
+        not_ready_limit=_span(settings.PREBUILDS_NOT_READY_LIMIT),
     )
 
 
+def _span(seconds: float) -> timedelta | None:
+    """A duration of the settings, where 0 means that there is none."""
+    return timedelta(seconds=seconds) if seconds > 0 else None
+
+
 def load_snapshot(now: datetime, config: Config, scope: Scope = EVERYTHING) -> Snapshot:
-    """Everything a pass decides from, in eight statements whatever the size.
+    """Everything a pass decides from, in eight statements whatever the size, nine with a retention.
 
     Presets of dead versions that have nothing left are not read at all.
     """
@@ -68,6 +76,7 @@ def load_snapshot(now: datetime, config: Config, scope: Scope = EVERYTHING) -> S
         in_progress = tuple(_in_progress(scope))
         pending = tuple(_pending(scope))
         failures = since_reset(_failures(scope, now - config.backoff_lookback, config), _resets(scope))
+        failed = () if config.failed_retention is None else tuple(_failed(scope))
     wanted = _wanted(presets, schedules, now)
     return Snapshot(
         presets=presets,
@@ -77,6 +86,8 @@ def load_snapshot(now: datetime, config: Config, scope: Scope = EVERYTHING) -> S
         pending=pending,
         backoffs=backoff_rows(failures, wanted, now - config.backoff_lookback),
         hard_limited=hard_limited_presets(failures, config.failure_hard_limit),
+        failed=failed,
+        not_ready_limit=config.not_ready_limit,
     )
 
 
@@ -146,13 +157,14 @@ def _schedules(scope: Scope) -> Iterable[Schedule]:
 
 def _running(scope: Scope, unready: Mapping[UUID, int]) -> Iterable[RunningPrebuild]:
     rows = querying.with_current_preset(querying.running().filter(scope.of("template"))).order_by("id")
-    for workspace_id, name, version_id, build_id, preset_id, created_at in rows.values_list(
+    for workspace_id, name, version_id, build_id, preset_id, created_at, built_at in rows.values_list(
         "id",
         "name",
         "latest_build__template_version",
         "latest_build",
         "current_preset",
         "created_at",
+        "latest_build__job__completed_at",
     ):
         yield RunningPrebuild(
             id=str(workspace_id),
@@ -162,7 +174,23 @@ def _running(scope: Scope, unready: Mapping[UUID, int]) -> Iterable[RunningPrebu
             # A build without any agent is not in the map, and is never ready.
             ready=unready.get(build_id) == 0,
             created_at=created_at,
+            built_at=built_at,
         )
+
+
+def _failed(scope: Scope) -> Iterable[FailedPrebuild]:
+    """Failed starts that are kept as evidence, of active and other versions alike."""
+    preset = "latest_build__template_version_preset"
+    rows = querying.unclaimed().filter(
+        scope.of("template"),
+        latest_build__transition=Transition.START,
+        latest_build__job__job_status=JobStatus.FAILED,
+        **{f"{preset}__desired_instances__isnull": False},
+    )
+    for workspace_id, preset_id, built_at in rows.order_by("id").values_list(
+        "id", preset, "latest_build__created_at"
+    ):
+        yield FailedPrebuild(str(workspace_id), str(preset_id), built_at)
 
 
 def _unready_builds(scope: Scope) -> dict[UUID, int]:

@@ -8,7 +8,7 @@ connection however many presets there are, and a process that lost the lock cann
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -49,6 +49,18 @@ class MembershipError(Exception):
 
 
 @dataclass(slots=True)
+class Memory:
+    """What a loop remembers between its passes, so that it neither says nor asks a thing twice.
+
+    By preset: the schedule problems already logged, and whether the hard limit held at the last look. Losing
+    it costs a repeated log line or query.
+    """
+
+    problems: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    limited: dict[str, bool] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
 class Stats:
     """What a pass did. `next_due` is when the next one is due before its timer, if ever."""
 
@@ -78,15 +90,14 @@ def reconcile_once(
     *,
     scope: Scope = EVERYTHING,
     config: Config | None = None,
-    told: MutableMapping[str, tuple[str, ...]] | None = None,
+    memory: Memory | None = None,
     stopping: Callable[[], bool] = lambda: False,
     horizon: timedelta = timedelta(hours=1),
 ) -> Stats:
     """Bring the pools within `scope` closer to what they should be, as of `now`.
 
     Returns at once, having done nothing, when another process leads or an administrator paused the pools.
-    Builds are never waited for. `told` keeps the schedule problems already logged, between passes;
-    `stopping` is asked between presets.
+    Builds are never waited for. `memory` is kept between passes; `stopping` is asked between presets.
     """
     begun = time.monotonic()
     stats = Stats()
@@ -97,9 +108,7 @@ def reconcile_once(
             stats.led = True
             moment = now or timezone.now()
             with acting_as(SystemSubject.PREBUILDS_ORCHESTRATOR, reason=REASON) as actor:
-                work = _Pass(
-                    actor, lead, moment, config or configured(), stats, told if told is not None else {}
-                )
+                work = _Pass(actor, lead, moment, config or configured(), stats, memory or Memory())
                 work.run(scope, stopping, horizon)
     stats.elapsed = time.monotonic() - begun
     return stats
@@ -112,7 +121,7 @@ class _Pass:
     now: datetime
     config: Config
     stats: Stats
-    told: MutableMapping[str, tuple[str, ...]]
+    memory: Memory
 
     def run(self, scope: Scope, stopping: Callable[[], bool], horizon: timedelta) -> None:
         if reconciliation_paused():
@@ -144,8 +153,7 @@ class _Pass:
 
     def _preset(self, part: PresetSnapshot) -> None:
         self._tell_schedule_problems(part)
-        if part.hard_limited and part.preset.prebuild_status is not PrebuildStatus.HARD_LIMITED:
-            conditions.mark_hard_limited(lead=self.lead, preset=part.preset, now=self.now)
+        self._follow_limit(part)
         wanted = calculate_actions(part, self.now, self.config)
         actions, barred = permit(part, wanted)
         log.debug(
@@ -159,6 +167,17 @@ class _Pass:
             self._tell_barred(part, item)
         for action in actions:
             self._execute(part, action)
+
+    def _follow_limit(self, part: PresetSnapshot) -> None:
+        """Store that the hard limit is reached; then tell its incidents apart, asking once per change."""
+        preset = part.preset
+        if preset.prebuild_status is not PrebuildStatus.HARD_LIMITED:
+            self.memory.limited.pop(preset.id, None)
+            if part.hard_limited:
+                conditions.mark_hard_limited(lead=self.lead, preset=preset, now=self.now)
+        elif self.memory.limited.get(preset.id) != part.hard_limited:
+            conditions.follow_incident(lead=self.lead, preset=preset, limited=part.hard_limited, now=self.now)
+            self.memory.limited[preset.id] = part.hard_limited
 
     def _execute(self, part: PresetSnapshot, action: Action) -> None:
         """One action; an error in it is collected, so that the next one still runs."""
@@ -231,7 +250,7 @@ class _Pass:
     def _tell_schedule_problems(self, part: PresetSnapshot) -> None:
         """Once per change: the pool works on with its base size."""
         problems = desired_instances(part.preset, part.schedules, self.now).problems
-        if self.told.get(part.preset.id, ()) != problems:
-            self.told[part.preset.id] = problems
+        if self.memory.problems.get(part.preset.id, ()) != problems:
+            self.memory.problems[part.preset.id] = problems
             for problem in problems:
                 log.error("schedule not usable", problem=problem, **names(part.preset))

@@ -33,14 +33,16 @@ def prebuild_name() -> str:
     return "prebuild-" + base64.b32encode(secrets.token_bytes(9)).decode().rstrip("=").lower()
 
 
-def create_prebuild(*, actor: Subject, lead: Lead, preset_id: str) -> WorkspaceBuild:
+def create_prebuild(*, actor: Subject, lead: Lead | None, preset_id: UUID | str) -> WorkspaceBuild:
     """Insert a workspace of the prebuilds user and begin its first build; all or nothing.
 
-    Raises Superseded when the preset's version is no longer active, and the builder's ServiceErrors: a
+    `lead` is None where a person asks for one prebuild: that is no pass and needs no leader. Raises
+    Superseded when the preset's version is no longer active, and the builder's ServiceErrors: a
     refusal leaves no workspace, and so no evidence and no failure to count.
     """
     with transaction.atomic():
-        lead.confirm()
+        if lead is not None:
+            lead.confirm()
         preset = TemplateVersionPreset.objects.select_related("template_version").get(id=preset_id)
         template = _live_template(preset)
         now = timezone.now()

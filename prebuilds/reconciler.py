@@ -16,7 +16,7 @@ from django.utils import timezone
 from coder_admin.foundation import events
 from prebuilds.loader import EVERYTHING, Scope
 from prebuilds.metrics import PASS_RESULTS, RECONCILIATION_DURATION, WAKE_UPS
-from prebuilds.passes import Stats, reconcile_once
+from prebuilds.passes import Memory, Stats, reconcile_once
 from prebuilds.wake import TOPIC, LayerListener
 
 log = structlog.get_logger("coderd.prebuilds")
@@ -74,7 +74,7 @@ class Reconciler:
         wanted = settings.PREBUILDS_RECONCILIATION_INTERVAL if interval is None else interval
         self._interval = wanted if wanted > 0 else FALLBACK_INTERVAL
         self._wakeups = Wakeups()
-        self._told: dict[str, tuple[str, ...]] = {}
+        self._memory = Memory()
         self._thread: threading.Thread | None = None
         self._undo: list[Callable[[], None]] = []
 
@@ -149,7 +149,7 @@ class Reconciler:
             try:
                 stats = reconcile_once(
                     scope=scope,
-                    told=self._told,
+                    memory=self._memory,
                     stopping=self._wakeups.is_closed,
                     horizon=timedelta(seconds=self._interval),
                 )

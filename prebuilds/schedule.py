@@ -12,13 +12,11 @@ fire a skipped spring hour one hour late.
 
 from __future__ import annotations
 
-import calendar
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from itertools import combinations
 from zoneinfo import ZoneInfo
 
 from croniter import croniter
@@ -63,26 +61,6 @@ class CronRange:
     def covers(self, instant: datetime, zone: ZoneInfo) -> bool:
         """Whether an aware instant, given in any zone, lies in the range."""
         return self.covers_local(instant.astimezone(zone))
-
-
-@dataclass(frozen=True, slots=True)
-class Collision:
-    """Two expressions that cover the same hour, and an hour of the week in which they do."""
-
-    first: str
-    second: str
-    weekday: int
-    hour: int
-    month: int
-    day: int
-
-    def __str__(self) -> str:
-        when = f"{calendar.day_name[(self.weekday - 1) % 7]} {self.hour:02d}:00 to {self.hour:02d}:59"
-        date = f"when it is the {self.day}. of {calendar.month_name[self.month]}"
-        return (
-            f'Schedules "{self.first}" and "{self.second}" overlap: both cover {when}, for instance {date}. '
-            "Change one of them so that each hour has a single size."
-        )
 
 
 @lru_cache(maxsize=4096)
@@ -184,56 +162,3 @@ def load_zone(name: str) -> ZoneInfo:
         raise ScheduleError(
             f'The timezone "{name}" is not known; write an IANA name such as Europe/Berlin.'
         ) from error
-
-
-@lru_cache(maxsize=4096)
-def find_collision(first: str, second: str) -> Collision | None:
-    """An hour that two expressions both cover, or None. Decided on the expanded sets (section 4.3).
-
-    Every combination of weekday and existing date occurs within the 400 years of the calendar's cycle,
-    so two expressions collide exactly if some (month, day, weekday, hour) belongs to both.
-    """
-    one, two = parse_cron(first), parse_cron(second)
-    hours = sorted(one.hours & two.hours)
-    if not hours:
-        return None
-    for month in sorted(one.months & two.months):
-        for day in range(1, _longest(month) + 1):
-            for weekday in (1, 2, 3, 4, 5, 6, 0):
-                if one.covers_day(month, day, weekday) and two.covers_day(month, day, weekday):
-                    return Collision(first, second, weekday, hours[0], month, day)
-    return None
-
-
-def _longest(month: int) -> int:
-    return 29 if month == 2 else calendar.monthrange(2001, month)[1]
-
-
-@lru_cache(maxsize=4096)
-def schedule_problems(timezone: str, schedules: tuple[tuple[str, int], ...]) -> tuple[str, ...]:
-    """Everything that is wrong with the schedules of one preset, as sentences; empty if usable.
-
-    `schedules` are pairs of cron expression and size. No schedule at all is always fine.
-    """
-    if not schedules:
-        return ()
-    problems: list[str] = []
-    try:
-        load_zone(timezone)
-    except ScheduleError as error:
-        problems.append(str(error))
-    usable: list[str] = []
-    for expression, instances in schedules:
-        if instances < 0:
-            problems.append(
-                f'The schedule "{expression}" asks for {instances} instances; the smallest size is 0.'
-            )
-        try:
-            parse_cron(expression)
-        except ScheduleError as error:
-            problems.append(str(error))
-        else:
-            usable.append(expression)
-    collisions = (find_collision(first, second) for first, second in combinations(usable, 2))
-    problems.extend(str(collision) for collision in collisions if collision)
-    return tuple(problems)

@@ -150,17 +150,48 @@ def template_to_change(viewer: Subject, template_id: UUID) -> Template:
     return template
 
 
+def preset_to_read(viewer: Subject, preset_id: UUID) -> TemplateVersionPreset:
+    """A preset of a live template that `viewer` may read. Raises NotFound for any other."""
+    return _preset(viewer, preset_id, Action.READ)
+
+
 def preset_to_change(viewer: Subject, preset_id: UUID) -> TemplateVersionPreset:
     """A preset of a live template that `viewer` may update. Raises NotFound for any other."""
+    return _preset(viewer, preset_id, Action.UPDATE)
+
+
+def _preset(viewer: Subject, preset_id: UUID, action: Action) -> TemplateVersionPreset:
     preset = (
         TemplateVersionPreset.objects.select_related("template_version__template")
         .filter(id=preset_id, template_version__template__deleted=False)
         .first()
     )
     template = preset.template_version.template if preset else None
-    if preset is None or template is None or not may(viewer, Action.UPDATE, template):
+    if preset is None or template is None or not may(viewer, action, template):
         raise NotFound
     return preset
+
+
+def presets_named(text: str) -> list[TemplateVersionPreset]:
+    """The presets that an operator means: by id, or on the active versions by TEMPLATE/PRESET with or without
+    the organization in front. A preset's name may hold slashes; the others' cannot."""
+    presets = TemplateVersionPreset.objects.select_related("template_version__template").filter(
+        template_version__template__deleted=False
+    )
+    try:
+        return list(presets.filter(id=UUID(text)))
+    except ValueError:
+        pass
+    first, _, rest = text.partition("/")
+    second, _, last = rest.partition("/")
+    template = "template_version__template"
+    return list(
+        presets.filter(
+            Q(**{f"{template}__name": first}, name=rest)
+            | Q(**{f"{template}__organization__name": first, f"{template}__name": second}, name=last),
+            template_version=F(f"{template}__active_version"),
+        ).order_by("id")
+    )
 
 
 def preset_week(

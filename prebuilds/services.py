@@ -1,4 +1,4 @@
-"""What people change about pools: pause, invalidation, reset of a condition. Each is audited."""
+"""What people change about pools: pause, invalidation, reset, one prebuild more. All audited."""
 
 from __future__ import annotations
 
@@ -14,13 +14,15 @@ from django.utils import timezone
 from coder_admin.audit.services import record
 from coder_admin.catalog.models import Template, TemplateVersionPreset
 from coder_admin.foundation import events
-from coder_admin.foundation.errors import Forbidden, Invalid, NotFound
+from coder_admin.foundation.errors import Conflict, Forbidden, Invalid, NotFound
 from coder_admin.foundation.models import SiteConfig
+from coder_admin.workspaces.models import WorkspaceBuild
 from prebuilds import settings
 from prebuilds.models import PrebuildEvent, PrebuildEventKind
+from prebuilds.provision import Superseded, create_prebuild
 from prebuilds.snapshot import PrebuildStatus
 from prebuilds.wake import wake
-from rbac import Action, RbacObject, ResourceType, Subject
+from rbac import Action, RbacObject, ResourceType, Subject, SystemSubject, acting_as
 from rbac.django import may
 
 
@@ -104,11 +106,7 @@ def preset_reset(*, actor: Subject, preset: TemplateVersionPreset, now: datetime
     """
     template = _template_of(preset)
     _require_update(actor, template)
-    if preset.desired_instances is None:
-        raise Invalid(
-            f"Preset {preset.name} has no prebuilds, so there is nothing to reset.",
-            detail="Choose a preset whose template declares a prebuilds block.",
-        )
+    _require_prebuilds(preset, "nothing to reset")
     before = preset.prebuild_status
     TemplateVersionPreset.objects.filter(id=preset.id).update(prebuild_status=PrebuildStatus.HEALTHY)
     PrebuildEvent.objects.create(
@@ -121,8 +119,42 @@ def preset_reset(*, actor: Subject, preset: TemplateVersionPreset, now: datetime
         details={"by": actor.username},
     )
     change = {"old": str(before), "new": PrebuildStatus.HEALTHY.value, "secret": False}
-    _audit(actor, preset, template, {"prebuild_status": change}, "reset prebuilds")
+    _audit(actor, preset, template, {"prebuild_status": change}, what="reset prebuilds")
     _changed(template)
+
+
+@transaction.atomic
+def preset_build_one(*, actor: Subject, preset: TemplateVersionPreset) -> WorkspaceBuild:
+    """Begin one prebuild now, whatever backoff, limit or pause say: to see whether the cause is gone.
+
+    When it succeeds, the hard limit is lifted; what the pool has too many is deleted by the loop. Raises
+    NotFound without the right to update the template, Invalid for a preset without prebuilds, Conflict for
+    one that keeps no pool now, and the builder's own refusals.
+    """
+    template = _template_of(preset)
+    _require_update(actor, template)
+    _require_prebuilds(preset, "nothing to build")
+    reason = f"{actor.username} asked for one prebuild of {template.name} / {preset.name}"
+    with acting_as(SystemSubject.PREBUILDS_ORCHESTRATOR, reason=reason) as orchestrator:
+        try:
+            build = create_prebuild(actor=orchestrator, lead=None, preset_id=preset.id)
+        except Superseded as error:
+            raise Conflict(
+                f"Preset {preset.name} keeps no pool now.",
+                detail="Its version must be the active one of a template that is not deprecated.",
+            ) from error
+    extra = {"workspace_id": str(build.workspace_id), "workspace_name": build.workspace.name}
+    _audit(actor, preset, template, {}, what="build one prebuild", extra=extra)
+    _changed(template)
+    return build
+
+
+def _require_prebuilds(preset: TemplateVersionPreset, consequence: str) -> None:
+    if preset.desired_instances is None:
+        raise Invalid(
+            f"Preset {preset.name} has no prebuilds, so there is {consequence}.",
+            detail="Choose a preset whose template declares a prebuilds block.",
+        )
 
 
 def _template_of(preset: TemplateVersionPreset) -> Template:
@@ -147,13 +179,19 @@ def _invalidate(
     for preset in presets:
         old = preset.last_invalidated_at.isoformat() if preset.last_invalidated_at else None
         change = {"old": old, "new": now.isoformat(), "secret": False}
-        _audit(actor, preset, template, {"last_invalidated_at": change}, "invalidate prebuilds")
+        _audit(actor, preset, template, {"last_invalidated_at": change}, what="invalidate prebuilds")
     _changed(template)
     return [Invalidated(template.name, preset.template_version.name, preset.name) for preset in presets]
 
 
 def _audit(
-    actor: Subject, preset: TemplateVersionPreset, template: Template, diff: dict[str, Any], what: str
+    actor: Subject,
+    preset: TemplateVersionPreset,
+    template: Template,
+    diff: dict[str, Any],
+    *,
+    what: str,
+    extra: dict[str, str] | None = None,
 ) -> None:
     record(
         actor=actor,
@@ -163,7 +201,12 @@ def _audit(
         resource_target=f"{template.name} / {preset.name}",
         organization_id=template.organization_id,
         diff=diff,
-        additional_fields={"operation": what, "preset_id": str(preset.id), "preset_name": preset.name},
+        additional_fields={
+            "operation": what,
+            "preset_id": str(preset.id),
+            "preset_name": preset.name,
+            **(extra or {}),
+        },
     )
 
 

@@ -33,11 +33,17 @@ class Transition(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """Settings of the reconciler (reference section 7)."""
+    """Settings of the reconciler (reference section 7).
+
+    `failed_retention`: how long failed prebuilds are kept as evidence; `not_ready_limit`: how long a running
+    prebuild may go without a ready agent before it is replaced. None = for ever.
+    """
 
     backoff_interval: timedelta = timedelta(minutes=1)
     backoff_lookback: timedelta = timedelta(hours=1)
     failure_hard_limit: int = 3
+    failed_retention: timedelta | None = None
+    not_ready_limit: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +90,8 @@ class Schedule:
 class RunningPrebuild:
     """An unclaimed workspace whose latest build is a succeeded start.
 
-    `preset_id` is the preset of its newest start build that names one; None matches no preset.
+    `preset_id` is the preset of its newest start build that names one; None matches no preset. `built_at` is
+    the end of its latest build, where it is known.
     """
 
     id: str
@@ -93,6 +100,16 @@ class RunningPrebuild:
     template_version_id: str
     ready: bool
     created_at: datetime
+    built_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FailedPrebuild:
+    """An unclaimed workspace whose latest build is a failed start, of any version."""
+
+    id: str
+    preset_id: str
+    built_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +151,7 @@ class PresetSnapshot:
     pending_count: int = 0
     backoff: BackoffRow | None = None
     hard_limited: bool = False
+    failed: tuple[FailedPrebuild, ...] = ()
 
     @property
     def can_skip(self) -> bool:
@@ -144,12 +162,13 @@ class PresetSnapshot:
             and not self.expired
             and self.pending_count == 0
             and self.backoff is None
+            and not self.failed
         )
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Everything one pass decides from."""
+    """Everything one pass decides from. `failed` is empty while failed prebuilds are kept for ever."""
 
     presets: tuple[Preset, ...] = ()
     schedules: tuple[Schedule, ...] = ()
@@ -158,10 +177,13 @@ class Snapshot:
     pending: tuple[PendingCount, ...] = ()
     backoffs: tuple[BackoffRow, ...] = ()
     hard_limited: frozenset[str] = field(default_factory=frozenset)
+    failed: tuple[FailedPrebuild, ...] = ()
+    not_ready_limit: timedelta | None = None
 
     def for_preset(self, preset: Preset, now: datetime) -> PresetSnapshot:
         """Everything of one preset; its running prebuilds split by expiry at `now`."""
-        running, expired = split_expired(preset, self._index.running.get(preset.id, ()), now)
+        mine = self._index.running.get(preset.id, ())
+        running, expired = split_expired(preset, mine, now, self.not_ready_limit)
         return PresetSnapshot(
             preset=preset,
             schedules=tuple(self._index.schedules.get(preset.id, ())),
@@ -171,6 +193,7 @@ class Snapshot:
             pending_count=self._index.pending.get(preset.id, 0),
             backoff=self._index.backoffs.get(preset.id),
             hard_limited=preset.id in self.hard_limited,
+            failed=tuple(self._index.failed.get(preset.id, ())),
         )
 
     @cached_property
@@ -181,6 +204,7 @@ class Snapshot:
             in_progress=_grouped((row.preset_id, row) for row in self.in_progress if row.preset_id),
             pending=_summed((row.preset_id, row.count) for row in self.pending),
             backoffs={row.preset_id: row for row in self.backoffs},
+            failed=_grouped((row.preset_id, row) for row in self.failed),
         )
 
 
@@ -193,7 +217,11 @@ class _Index:
     in_progress: Mapping[str, Sequence[InProgress]]
     pending: Mapping[str, int]
     backoffs: Mapping[str, BackoffRow]
+    failed: Mapping[str, Sequence[FailedPrebuild]]
 
+
+# More seconds than a timedelta holds, and than the calendar has.
+_LONGEST_TTL = 10**12
 
 Row = TypeVar("Row")
 
@@ -220,16 +248,35 @@ def is_invalidated(preset: Preset, prebuild: RunningPrebuild) -> bool:
 def is_past_ttl(preset: Preset, prebuild: RunningPrebuild, now: datetime) -> bool:
     """Whether the prebuild outlived the preset's TTL (strictly); age counts from its creation."""
     ttl = preset.ttl_seconds
-    return ttl is not None and ttl > 0 and now - prebuild.created_at > timedelta(seconds=ttl)
+    if ttl is None or ttl <= 0 or ttl >= _LONGEST_TTL:
+        return False
+    return now - prebuild.created_at > timedelta(seconds=ttl)
+
+
+def is_stuck(prebuild: RunningPrebuild, now: datetime, limit: timedelta | None) -> bool:
+    """Whether a prebuild runs for longer than the limit without being ready: it fills a place for nothing."""
+    if limit is None or prebuild.ready:
+        return False
+    return now - (prebuild.built_at or prebuild.created_at) > limit
 
 
 def split_expired(
-    preset: Preset, prebuilds: Iterable[RunningPrebuild], now: datetime
+    preset: Preset,
+    prebuilds: Iterable[RunningPrebuild],
+    now: datetime,
+    not_ready_limit: timedelta | None = None,
 ) -> tuple[tuple[RunningPrebuild, ...], tuple[RunningPrebuild, ...]]:
-    """Part prebuilds into (still good, expired), keeping their order (reference section 2.1)."""
+    """Part prebuilds into (still good, expired), keeping their order (reference section 2.1).
+
+    What is stuck counts as expired: it is replaced in the pass that finds it.
+    """
     good: list[RunningPrebuild] = []
     expired: list[RunningPrebuild] = []
     for prebuild in prebuilds:
-        is_expired = is_invalidated(preset, prebuild) or is_past_ttl(preset, prebuild, now)
+        is_expired = (
+            is_invalidated(preset, prebuild)
+            or is_past_ttl(preset, prebuild, now)
+            or is_stuck(prebuild, now, not_ready_limit)
+        )
         (expired if is_expired else good).append(prebuild)
     return tuple(good), tuple(expired)

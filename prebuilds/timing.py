@@ -16,8 +16,9 @@ _AFTER = timedelta(milliseconds=1)
 def next_due(
     parts: Iterable[PresetSnapshot], now: datetime, config: Config, horizon: timedelta
 ) -> datetime | None:
-    """The next instant within `horizon` at which some preset needs a pass: the end of a backoff, the
-    expiry of a prebuild, the edge of a schedule."""
+    """The next instant within `horizon` at which some preset needs a pass: the end of a backoff, of the
+    retention of a failed prebuild, of the patience with one that is not ready, the expiry of a prebuild, the
+    edge of a schedule."""
     instants = [instant for part in parts for instant in _instants(part, now, config, horizon)]
     return min((instant for instant in instants if now < instant <= now + horizon), default=None)
 
@@ -26,8 +27,13 @@ def _instants(part: PresetSnapshot, now: datetime, config: Config, horizon: time
     until = backoff_until(part, now, config)
     if until is not None:
         yield until + _AFTER
+    if config.failed_retention is not None:
+        yield from (row.built_at + config.failed_retention + _AFTER for row in part.failed)
     if not part.preset.is_active:
         return
+    if config.not_ready_limit is not None:
+        waiting = (row for row in part.running if not row.ready)
+        yield from ((row.built_at or row.created_at) + config.not_ready_limit + _AFTER for row in waiting)
     ttl = part.preset.ttl_seconds
     if ttl and ttl > 0 and part.running:
         oldest = min(prebuild.created_at for prebuild in part.running)

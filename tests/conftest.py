@@ -5,6 +5,11 @@ from __future__ import annotations
 import pytest
 from channels.layers import channel_layers
 from django.conf import settings
+from hypothesis import settings as hypothesis_settings
+
+# A machine that is busy makes an example slow, not wrong.
+hypothesis_settings.register_profile("project", deadline=None)
+hypothesis_settings.load_profile("project")
 
 
 @pytest.fixture(autouse=True)

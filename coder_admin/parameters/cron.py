@@ -31,7 +31,7 @@ def cron_problem(expression: str) -> str | None:
         for part in text.split(","):
             problem = _part_problem(part, low, high, names, first)
             if problem:
-                return f'cron "{expression}": {problem} in the {name} field'
+                return f'cron "{expression}": invalid {name} range: {problem} in the {name} field'
     return None
 
 

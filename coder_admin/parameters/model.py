@@ -174,12 +174,16 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True)
 class PresetPrebuilds:
-    """The ``prebuilds`` block. ``ttl`` in seconds, None or 0 = never expires by age."""
+    """The ``prebuilds`` block. ``ttl`` in seconds, None or 0 = never expires by age.
+
+    ``range`` is where its schedules stand.
+    """
 
     instances: int = 0
     ttl: int | None = None
     timezone: str = ""
     schedules: tuple[Schedule, ...] = ()
+    range: Range | None = None
 
 
 @dataclass(frozen=True, slots=True)

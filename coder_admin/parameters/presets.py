@@ -37,7 +37,7 @@ class _Reader:
     def whole(self, block: Block, name: str) -> int | None:
         """A required whole number; what is wrong with it is noted."""
         value = attribute(block.content, name)
-        place = block.content.ranges.get(name, block.range)
+        place = _place(block, name)
         if value is None or (value.is_known and value.is_null):
             self.refuse(
                 f"{name} is required in {block.type}", f"Add {name} to the {block.type} block.", place
@@ -52,7 +52,7 @@ class _Reader:
     def text(self, block: Block, name: str) -> str | None:
         """A required text; what is wrong with it is noted."""
         value = attribute(block.content, name)
-        place = block.content.ranges.get(name, block.range)
+        place = _place(block, name)
         if value is None or (value.is_known and value.is_null):
             summary = f"a required argument is missing: {name} is required in {block.type}"
             self.refuse(summary, f"Add {name} to the {block.type} block.", place)
@@ -140,36 +140,49 @@ def _read_parameters(reader: _Reader, value: Value | None) -> dict[str, str]:
 def _read_prebuilds(reader: _Reader, block: Block) -> PresetPrebuilds:
     instances = reader.whole(block, "instances")
     if instances is not None and instances < 0:
-        reader.refuse("instances must be 0 or more", f"It is {instances}.", block.range)
+        reader.refuse("instances must be 0 or more", f"It is {instances}.", _place(block, "instances"))
     ttl = _read_ttl(reader, reader.only(block.content, "expiration_policy", "prebuilds"))
     scheduling = reader.only(block.content, "scheduling", "prebuilds")
     timezone, schedules = _read_scheduling(reader, scheduling) if scheduling else ("", ())
-    return PresetPrebuilds(max(instances or 0, 0), ttl, timezone, schedules)
+    place = scheduling.range if scheduling else block.range
+    return PresetPrebuilds(max(instances or 0, 0), ttl, timezone, schedules, place)
 
 
 def _read_ttl(reader: _Reader, block: Block | None) -> int | None:
     ttl = reader.whole(block, "ttl") if block else None
     if block and ttl is not None and ttl != 0 and ttl not in TTL_RANGE:
         detail = f"It is {ttl}; a ttl counts seconds."
-        reader.refuse(f"ttl must be 0 or {TTL_RANGE.start} to {TTL_RANGE.stop - 1}", detail, block.range)
+        reader.refuse(
+            f"ttl must be 0 or {TTL_RANGE.start} to {TTL_RANGE.stop - 1}", detail, _place(block, "ttl")
+        )
     return ttl
 
 
 def _read_scheduling(reader: _Reader, block: Block) -> tuple[str, tuple[Schedule, ...]]:
     timezone = reader.text(block, "timezone")
     if timezone is not None and (problem := timezone_problem(timezone)):
-        reader.refuse("The timezone of the schedules cannot be used", f"{problem}.", block.range)
+        summary = "The timezone of the schedules cannot be used"
+        reader.refuse(summary, f"{problem}.", _place(block, "timezone"))
     schedules = []
     for entry in block.content.of_type("schedule"):
         cron, instances = reader.text(entry, "cron"), reader.whole(entry, "instances")
         if cron is not None and (problem := cron_problem(cron)):
-            reader.refuse("The cron expression of a schedule cannot be used", f"{problem}.", entry.range)
+            summary = "The cron expression of a schedule cannot be used"
+            reader.refuse(summary, f"{problem}.", _place(entry, "cron"))
+        if instances is not None and instances < 0:
+            summary = "The instances of a schedule must be 0 or more"
+            reader.refuse(summary, f"It is {instances}.", _place(entry, "instances"))
         if cron is not None and instances is not None:
             schedules.append(Schedule(cron, instances))
     if not any(True for _ in block.content.of_type("schedule")):
         detail = "scheduling needs at least 1 schedule block."
         reader.refuse("a required argument is missing: schedule", detail, block.range)
     return timezone or "", tuple(schedules)
+
+
+def _place(block: Block, name: str) -> Range:
+    """Where an attribute of a nested block stands."""
+    return block.content.ranges.get(name, block.range)
 
 
 def with_single_default(presets: Sequence[Preset]) -> tuple[Preset, ...]:

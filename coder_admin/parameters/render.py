@@ -218,7 +218,8 @@ def _read_preset(instance: Instance) -> Preset:
     if preset.errors:
         return preset
     problems = preset_problems(as_imported(preset))
-    return preset.noting(*(error(problem, range=preset.range) for problem in problems))
+    place = (preset.prebuilds.range if preset.prebuilds else None) or preset.range
+    return preset.noting(*(error(problem, range=place) for problem in problems))
 
 
 def as_imported(preset: Preset) -> ImportedPreset:

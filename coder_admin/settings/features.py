@@ -74,6 +74,10 @@ PREBUILDS_BACKOFF_LOOKBACK = env.number(
     "CODER_WORKSPACE_PREBUILDS_RECONCILIATION_BACKOFF_LOOKBACK_PERIOD", default=3600.0
 )
 PREBUILDS_FAILURE_HARD_LIMIT = env.count("CODER_WORKSPACE_PREBUILDS_FAILURE_HARD_LIMIT", default=3)
+# Two bounds that Coder lacks, both off at 0: how long failed prebuilds are kept as evidence, and how long one
+# may run without a ready agent before it is replaced.
+PREBUILDS_FAILED_RETENTION = env.number("CODER_ADMIN_PREBUILDS_FAILED_RETENTION", default=0.0)
+PREBUILDS_NOT_READY_LIMIT = env.number("CODER_ADMIN_PREBUILDS_NOT_READY_LIMIT", default=0.0)
 
 # Who may read /metrics without being logged in: everybody, or whoever knows the token.
 METRICS_OPEN = env.bool("CODER_ADMIN_METRICS_OPEN", default=False)

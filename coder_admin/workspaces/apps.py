@@ -22,8 +22,8 @@ class WorkspacesConfig(AppConfig):
 
         from .build_job import BuildHandler
         from .models import Workspace
-        from .scheduling import follow_policy
         from .processes import look, restore, stop_all
+        from .scheduling import follow_policy
         from .selectors import job_purposes
 
         register(JobType.WORKSPACE_BUILD, BuildHandler(), local=True)

@@ -1,4 +1,5 @@
-"""Where the pools plug in: taking a prebuilt workspace, and hearing that a claim replaced resources.
+"""Where the pools plug in: taking a prebuilt workspace, hearing that a claim replaced resources and that a
+build ended.
 
 This room knows no pools. `prebuilds` registers its part when the applications are ready.
 """
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ClaimRequest:
-    """What a new workspace is to be; a claimed one takes these values (prebuilds.md 5.2)."""
+    """What a new workspace is to be; a claimed one takes these values (prebuilds.md 5.2).
+
+    `otherwise_id` is the id of the workspace that is created when nothing can be claimed.
+    """
 
     preset_id: uuid.UUID
     template_id: uuid.UUID
@@ -30,13 +34,16 @@ class ClaimRequest:
     ttl_ms: int | None
     automatic_updates: str
     now: datetime
+    otherwise_id: uuid.UUID | None = None
 
 
 Claimer = Callable[[ClaimRequest], "Workspace | None"]
 ReplacementListener = Callable[["WorkspaceBuild", Mapping[str, list[str]]], None]
+SuccessListener = Callable[["WorkspaceBuild", datetime], None]
 
 _claimers: list[Claimer] = []
 _listeners: list[ReplacementListener] = []
+_success_listeners: list[SuccessListener] = []
 
 
 def register(claimer: Claimer) -> None:
@@ -52,6 +59,12 @@ def on_replacements(listener: ReplacementListener) -> None:
         _listeners.append(listener)
 
 
+def on_success(listener: SuccessListener) -> None:
+    """Call `listener(build, now)` inside the transaction that stores the success of a build."""
+    if listener not in _success_listeners:
+        _success_listeners.append(listener)
+
+
 def claim(request: ClaimRequest) -> Workspace | None:
     """The first workspace that a claimer hands out, or None."""
     for claimer in _claimers:
@@ -65,3 +78,9 @@ def replacements_found(build: WorkspaceBuild, replacements: Mapping[str, list[st
     """Tell the listeners; called after the commit."""
     for listener in _listeners:
         listener(build, replacements)
+
+
+def build_succeeded(build: WorkspaceBuild, now: datetime) -> None:
+    """Tell the listeners, inside the transaction."""
+    for listener in _success_listeners:
+        listener(build, now)

@@ -179,11 +179,13 @@ def chosen_preset(
 
 
 def _claim_or_create(new: _New, parameters: Mapping[str, str]) -> Workspace:
-    workspace = _claim(new)
+    new_id = uuid.uuid4()
+    workspace = _claim(new, new_id)
     stage = PrebuildStage.CLAIM if workspace is not None else PrebuildStage.NONE
     if workspace is None:
         now = timezone.now()
         workspace = Workspace.objects.create(
+            id=new_id,
             created_at=now,
             updated_at=now,
             last_used_at=now,
@@ -217,7 +219,7 @@ def _claim_or_create(new: _New, parameters: Mapping[str, str]) -> Workspace:
     return workspace
 
 
-def _claim(new: _New) -> Workspace | None:
+def _claim(new: _New, otherwise_id: uuid.UUID) -> Workspace | None:
     if new.preset is None:
         return None
     return claims.claim(
@@ -233,5 +235,6 @@ def _claim(new: _New) -> Workspace | None:
             ttl_ms=new.ttl_ms,
             automatic_updates=new.settings.automatic_updates,
             now=timezone.now(),
+            otherwise_id=otherwise_id,
         )
     )

@@ -22,6 +22,7 @@ from coder_admin.provisioning.engines.base import (
     ScriptResult,
 )
 
+from . import claims
 from .choices import AppHealth, SharingLevel, Transition
 from .deadlines import Deadlines, at_start
 from .models import (
@@ -69,6 +70,7 @@ def store_success(build: WorkspaceBuild, outcome: BuildOutcome) -> None:
     )
     store_resources(build, outcome.resources, now)
     _store_workspace(build, now)
+    claims.build_succeeded(build, now)
     announce_end(build)
 
 

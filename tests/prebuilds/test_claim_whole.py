@@ -53,7 +53,7 @@ def test_the_second_claimer_of_a_pool_of_one_builds_cold_and_the_pool_refills() 
     owner = world.person("owner")
     assert {build.initiator_id for build in builds if build is not None} == {owner.id}
     kinds = PrebuildEvent.objects.order_by("created_at").values_list("kind", "workspace")
-    assert list(kinds) == [("claim", prebuild.pk), ("miss", None)]
+    assert list(kinds) == [("claim", prebuild.pk), ("miss", cold.pk)]
     stats = reconcile_once()
     assert (stats.created, stats.errors) == (1, [])
     assert Workspace.objects.filter(owner=PREBUILDS_USER_ID).count() == 1

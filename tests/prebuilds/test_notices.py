@@ -1,19 +1,13 @@
-"""The two messages of pools as people read them, what a replacement leaves behind, schedules at import."""
+"""The two messages of pools as people read them and what a replacement leaves behind."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from coder_admin.catalog.models import Template
-from coder_admin.foundation.errors import Invalid
 from coder_admin.notifications.models import NotificationMessage
 from coder_admin.notifications.rendering import render
-from coder_admin.parameters.importing import import_folder
 from prebuilds.models import PrebuildEvent
 from prebuilds.notices import FAILURE_LIMIT_REACHED, RESOURCE_REPLACED, resources_replaced
-from rbac import Subject
 from tests.prebuilds import world
 from tests.prebuilds.world import Prebuild
 
@@ -71,37 +65,3 @@ def test_the_failure_message_names_preset_template_and_version() -> None:
     assert found.title == "There is a problem creating prebuilt workspaces"
     assert "**Large \\<b\\>**" in found.body
     assert "(version v\\-7)" in found.body
-
-
-TEMPLATE = """
-data "coder_workspace_preset" "large" {{
-  name = "Large"
-  prebuilds {{
-    instances = 1
-    scheduling {{
-      timezone = "Europe/Berlin"
-      schedule {{
-        cron      = "{first}"
-        instances = 2
-      }}
-      schedule {{
-        cron      = "{second}"
-        instances = 3
-      }}
-    }}
-  }}
-}}
-"""
-
-
-def test_overlapping_schedules_are_refused_at_import(actor: Subject, tmp_path: Path) -> None:
-    main = tmp_path / "main.tf"
-    main.write_text(TEMPLATE.format(first="* 9-18 * * 1-5", second="* 18-20 * * 5"))
-    with pytest.raises(Invalid) as caught:
-        import_folder(actor=actor, organization=world.organization(), folder=tmp_path, name="scheduled")
-    for words in ("Large", '"* 9-18 * * 1-5"', '"* 18-20 * * 5"', "Friday 18:00", "main.tf"):
-        assert words in str(caught.value)
-    assert not Template.objects.exists()
-    main.write_text(TEMPLATE.format(first="* 9-17 * * 1-5", second="* 18-20 * * 5"))
-    import_folder(actor=actor, organization=world.organization(), folder=tmp_path, name="scheduled")
-    assert Template.objects.get().active_version is not None

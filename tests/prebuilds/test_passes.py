@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from django.db import connections
 from django.utils import timezone
+from structlog.testing import capture_logs
 
 from coder_admin.catalog.models import Template, TemplateVersionPreset
 from coder_admin.notifications.models import NotificationMessage
@@ -19,7 +20,7 @@ from coder_admin.workspaces.models import Workspace, WorkspaceBuild
 from prebuilds import provision
 from prebuilds.leader import leadership
 from prebuilds.models import PrebuildEvent
-from prebuilds.passes import Stats, reconcile_once
+from prebuilds.passes import Memory, Stats, reconcile_once
 from prebuilds.services import preset_invalidate, preset_reset, settings_update
 from prebuilds.snapshot import Config
 from rbac import Subject
@@ -260,9 +261,17 @@ def test_broken_schedules_fill_to_the_base_size() -> None:
     template = world.template()
     preset = world.preset(template.active_version, 1, scheduling_timezone="Mars/Olympus")
     preset.schedules.create(cron_expression="* * * * *", desired_instances=9)
-    told: dict[str, tuple[str, ...]] = {}
-    assert done(reconcile_once(told=told), created=1)
-    assert "Mars/Olympus" in told[str(preset.id)][0]
+    memory = Memory()
+    with capture_logs() as logged:
+        assert done(reconcile_once(memory=memory), created=1)
+        reconcile_once(memory=memory)
+        preset.scheduling_timezone = "Mars/Base"
+        preset.save()
+        reconcile_once(memory=memory)
+    told = [entry["problem"] for entry in logged if entry["event"] == "schedule not usable"]
+    assert len(told) == 2  # once per change
+    assert "Mars/Olympus" in told[0]
+    assert "Mars/Base" in told[1]
 
 
 def test_a_smaller_limit_of_the_configuration_is_respected() -> None:

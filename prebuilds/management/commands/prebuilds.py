@@ -1,28 +1,92 @@
-"""`manage.py prebuilds pause|resume`: stop and restart all pools."""
+"""`manage.py prebuilds …`: pause and resume all pools; reset, invalidate or build one of a preset."""
 
 from __future__ import annotations
 
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 
-from prebuilds.services import settings_update
-from rbac import SystemSubject, acting_as
+from coder_admin.catalog.models import TemplateVersionPreset
+from coder_admin.foundation.errors import ServiceError
+from prebuilds import services
+from prebuilds.selectors import presets_named
+from rbac import Subject, SystemSubject, acting_as
+
+DEPLOYMENT = ("pause", "resume")
 
 
 class Command(BaseCommand):
     """Parses the words; `prebuilds.services` does the work."""
 
-    help = "Pause or resume the reconciliation of prebuilt workspaces in the whole deployment."
+    help = (
+        "Pause or resume the reconciliation of prebuilt workspaces in the whole deployment; or reset a "
+        "preset that was stopped after failures, invalidate its prebuilds, or build one prebuild now."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("action", choices=("pause", "resume"))
+        actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+        for name, text in (
+            ("pause", "stop creating, deleting and cancelling prebuilds everywhere"),
+            ("resume", "go on with it"),
+        ):
+            actions.add_parser(name, help=text)
+        for name, text in (
+            ("reset", "clear a preset's status and forgive its failures"),
+            ("invalidate", "let a preset's waiting prebuilds count as expired"),
+            ("build-one", "begin one prebuild whatever backoff, limit or pause say"),
+        ):
+            actions.add_parser(name, help=text).add_argument(
+                "preset",
+                metavar="TEMPLATE/PRESET",
+                help="or ORGANIZATION/TEMPLATE/PRESET, or the preset's id",
+            )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        paused = options["action"] == "pause"
-        reason = f"an operator ran `manage.py prebuilds {options['action']}` on the server"
-        with acting_as(SystemSubject.SYSTEM_RESTRICTED, reason=reason) as actor:
-            changed = settings_update(actor=actor, reconciliation_paused=paused)
-        state = "paused" if paused else "running"
-        self.stderr.write(f"Prebuilds are {state}{'' if changed else ' already'}.")
+        action = options["action"]
+        who = (
+            SystemSubject.SYSTEM_RESTRICTED if action in DEPLOYMENT else SystemSubject.PREBUILDS_ORCHESTRATOR
+        )
+        with acting_as(who, reason=f"an operator ran `manage.py prebuilds {action}` on the server") as actor:
+            try:
+                said = (
+                    _deployment(actor, action)
+                    if action in DEPLOYMENT
+                    else _preset(actor, action, _named(options["preset"]))
+                )
+            except ServiceError as error:
+                raise CommandError(str(error)) from error
+        self.stderr.write(said)
+
+
+def _deployment(actor: Subject, action: str) -> str:
+    paused = action == "pause"
+    changed = services.settings_update(actor=actor, reconciliation_paused=paused)
+    return f"Prebuilds are {'paused' if paused else 'running'}{'' if changed else ' already'}."
+
+
+def _preset(actor: Subject, action: str, preset: TemplateVersionPreset) -> str:
+    match action:
+        case "reset":
+            services.preset_reset(actor=actor, preset=preset)
+            return f"Preset {preset.name} is tried again."
+        case "invalidate":
+            services.preset_invalidate(actor=actor, preset=preset)
+            return f"The prebuilds of preset {preset.name} count as expired."
+        case _:
+            build = services.preset_build_one(actor=actor, preset=preset)
+            return f"Prebuild {build.workspace.name} of preset {preset.name} is on the way."
+
+
+def _named(text: str) -> TemplateVersionPreset:
+    found = presets_named(text)
+    if not found:
+        raise CommandError(
+            f'No preset "{text}" on the active version of a template. Write TEMPLATE/PRESET, '
+            "ORGANIZATION/TEMPLATE/PRESET or the preset's id."
+        )
+    if len(found) > 1:
+        raise CommandError(
+            f'Several organizations have a preset "{text}". Write ORGANIZATION/TEMPLATE/PRESET.'
+        )
+    return found[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from argparse import ArgumentParser
 from dataclasses import replace
 from pathlib import Path
@@ -28,7 +29,12 @@ class Command(BaseCommand):
     requires_system_checks = ()
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--snapshot", type=Path, metavar="FILE", help="output of prebuilds_snapshot")
+        parser.add_argument(
+            "--snapshot",
+            type=Path,
+            metavar="FILE",
+            help="output of prebuilds_snapshot; - reads standard input",
+        )
         parser.add_argument("--now", metavar="ISO", help="judge as of this instant, with an offset")
         parser.add_argument("--json", action="store_true", help="print JSON")
 
@@ -56,7 +62,8 @@ def _situation(file: Path | None, now: str | None) -> Situation:
         config = configured()
         return Situation(moment, config, load_snapshot(moment, config))
     try:
-        value = json.loads(file.read_text())
+        text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8-sig")
+        value = json.loads(text)
     except OSError as error:
         raise SnapshotError(f"cannot read {file}: {error.strerror}.") from error
     except (ValueError, RecursionError) as error:
