@@ -26,6 +26,7 @@ class Template(models.Model):
     """A developer environment that workspaces are created from. Durations are milliseconds, as in the API."""
 
     rbac_type = ResourceType.TEMPLATE
+    rbac_name = ("organization__name", "name")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     organization = models.ForeignKey(

@@ -34,6 +34,7 @@ class Workspace(models.Model):
     """A developer's environment. Durations are milliseconds, as in the API."""
 
     rbac_type = ResourceType.WORKSPACE
+    rbac_name = ("owner__username", "name")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     created_at = models.DateTimeField(default=timezone.now)
