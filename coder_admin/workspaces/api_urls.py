@@ -9,6 +9,7 @@ ME = "workspaceagents/me/"
 urlpatterns = [
     path("workspaces", workspaces.WorkspacesView.as_view()),
     path("workspaces/<uuid:workspace_id>", workspaces.WorkspaceView.as_view()),
+    path("workspaces/<uuid:workspace_id>/acl", workspaces.AclView.as_view()),
     path("workspaces/<uuid:workspace_id>/builds", builds.BuildsView.as_view()),
     path(
         "organizations/<str:organization>/members/<str:user>/workspaces",

@@ -26,7 +26,7 @@ from rbac import allowed
 from rbac.django import may
 from rbac.model import Action, RbacObject, ResourceType, Subject
 
-from .choices import BuildReason, PrebuildStage, Transition
+from .choices import AutomaticUpdates, BuildReason, PrebuildStage, Transition
 from .models import Workspace, WorkspaceBuild, WorkspaceBuildParameter
 from .news import announce_workspace
 from .outcomes import BuildOutcome, store_success
@@ -86,7 +86,8 @@ def build(
             validations=[Validation("transition", "Use start, stop or delete.")],
         )
     kind = Transition(transition)
-    _check_permission(actor, workspace, kind)
+    changes = bool(parameters) or preset is not None or _other_version(workspace, version)
+    _check_permission(actor, workspace, kind, changes=changes)
     _check_orphan_and_state(actor, workspace, kind, orphan=orphan, state=state)
     _check_log_level(actor, log_level)
     locked = _lock(workspace)
@@ -111,8 +112,23 @@ def build(
     return result
 
 
-def _check_permission(actor: Subject, workspace: Workspace, transition: Transition) -> None:
-    """Delete asks `delete`; start and stop ask `update`, then their own action, never as a prebuild."""
+def _other_version(workspace: Workspace, version: TemplateVersion | None) -> bool:
+    """Whether the build would move the workspace to another version; one that its owner keeps up to date by
+    itself is not moved by who starts it."""
+    last = workspace.latest_build
+    return (
+        version is not None
+        and workspace.automatic_updates != AutomaticUpdates.ALWAYS
+        and (last is None or last.template_version_id != version.pk)
+    )
+
+
+def _check_permission(actor: Subject, workspace: Workspace, transition: Transition, *, changes: bool) -> None:
+    """Delete asks `delete`; start and stop ask their own action, never as a prebuild.
+
+    A build that changes something (version, preset, parameters) asks `update` too. Coder's E2 always did,
+    which left people with whom a workspace is shared unable to start it; E3 asks the transition's action.
+    """
     obj = workspace.rbac_object()
     if transition is Transition.DELETE:
         if may(actor, Action.DELETE, obj):
@@ -128,7 +144,7 @@ def _check_permission(actor: Subject, workspace: Workspace, transition: Transiti
                 detail="Wake it first: PUT /dormant with dormant false, then start it.",
             )
         action = Action.START if transition is Transition.START else Action.STOP
-        if allowed(actor, Action.UPDATE, obj) and allowed(actor, action, obj):
+        if allowed(actor, action, obj) and (not changes or allowed(actor, Action.UPDATE, obj)):
             return
     if allowed(actor, Action.READ, obj):
         raise Forbidden(f"You do not have permission to {transition} this workspace.")

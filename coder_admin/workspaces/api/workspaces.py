@@ -20,10 +20,10 @@ from coder_admin.organizations.resolution import (
 )
 from rbac.rest import ApiView
 
-from .. import selectors, services
+from .. import selectors, services, sharing
 from ..search import parse_query
 from ..services import WorkspaceSettings
-from .forms import CreateWorkspace, RenameWorkspace, flag, optional_id, parameters_of
+from .forms import CreateWorkspace, RenameWorkspace, UpdateAcl, flag, optional_id, parameters_of
 from .present import build_json, workspace_json, workspaces_json
 
 
@@ -64,6 +64,22 @@ class WorkspaceView(ApiView):
         data = self.parse(RenameWorkspace)
         workspace = selectors.workspace_get(viewer=self.actor, workspace_id=workspace_id)
         services.workspace_rename(actor=self.actor, workspace=workspace, name=data["name"])
+        return Response(status=204)
+
+
+class AclView(ApiView):
+    """With whom the workspace is shared."""
+
+    @extend_schema(responses=OpenApiTypes.OBJECT)
+    def get(self, request: Request, workspace_id: uuid.UUID) -> Response:
+        workspace = selectors.workspace_get(viewer=self.actor, workspace_id=workspace_id)
+        return Response(sharing.workspace_acl(viewer=self.actor, workspace=workspace))
+
+    @extend_schema(request=UpdateAcl, responses={204: None})
+    def patch(self, request: Request, workspace_id: uuid.UUID) -> Response:
+        data = self.parse(UpdateAcl)
+        workspace = selectors.workspace_get(viewer=self.actor, workspace_id=workspace_id)
+        sharing.workspace_acl_update(actor=self.actor, workspace=workspace, **data)
         return Response(status=204)
 
 
