@@ -18,6 +18,11 @@ urlpatterns = [
     path("users/<str:user>/workspaces", workspaces.CreateForUserView.as_view()),
     path("users/<str:user>/workspace/<str:name>", workspaces.OwnedWorkspaceView.as_view()),
     path("users/<str:user>/workspace/<str:name>/builds/<int:number>", workspaces.OwnedBuildView.as_view()),
+    path(
+        "organizations/<str:organization>/members/<str:user>/workspace-quota",
+        workspaces.QuotaView.as_view(),
+    ),
+    path("workspace-quota/<str:user>", workspaces.DefaultQuotaView.as_view()),
     path("workspacebuilds/<uuid:build_id>", builds.BuildView.as_view()),
     path("workspacebuilds/<uuid:build_id>/cancel", builds.CancelBuildView.as_view()),
     path("workspacebuilds/<uuid:build_id>/logs", builds.BuildLogsView.as_view()),

@@ -57,6 +57,7 @@ class _Inputs:
     tags: Mapping[str, str]
     state: bytes | None
     number: int
+    daily_cost: int  # of the last build: what exists goes on costing until this build has changed it
 
 
 def build(
@@ -299,7 +300,11 @@ def _inputs(
     if not request.orphan and last is not None and last.provisioner_state is not None:
         carried = bytes(last.provisioner_state)
     return _Inputs(
-        values, tags, state if state is not None else carried, last.build_number + 1 if last else 1
+        values,
+        tags,
+        state if state is not None else carried,
+        number=last.build_number + 1 if last else 1,
+        daily_cost=last.daily_cost if last else 0,
     )
 
 
@@ -337,6 +342,7 @@ def _insert_rows(request: _Request, inputs: _Inputs) -> WorkspaceBuild:
         initiator_id=request.initiator_id,
         job=job,
         provisioner_state=inputs.state,
+        daily_cost=inputs.daily_cost,
     )
     WorkspaceBuildParameter.objects.bulk_create(
         WorkspaceBuildParameter(workspace_build=result, name=name, value=value)

@@ -16,7 +16,7 @@ from coder_admin.organizations.models import Organization, OrganizationMember, U
 from rbac.django import may, require
 from rbac.model import Action, RbacObject, ResourceType, Subject
 
-from . import claims
+from . import claims, quota
 from .builder import build
 from .choices import AutomaticUpdates, PrebuildStage, Transition
 from .models import Workspace
@@ -171,6 +171,8 @@ def chosen_preset(
 
 def _claim_or_create(new: _New, parameters: Mapping[str, str]) -> Workspace:
     workspace = _claim(new)
+    if workspace is not None:
+        quota.require_for_claim(workspace)
     stage = PrebuildStage.CLAIM if workspace is not None else PrebuildStage.NONE
     if workspace is None:
         now = timezone.now()

@@ -21,6 +21,7 @@ from coder_admin.organizations.resolution import (
 from rbac.rest import ApiView
 
 from .. import selectors, services, sharing
+from ..quota import quota_of
 from ..search import parse_query
 from ..services import WorkspaceSettings
 from .forms import CreateWorkspace, RenameWorkspace, UpdateAcl, flag, optional_id, parameters_of
@@ -124,6 +125,30 @@ class CreateForUserView(ApiView):
     @extend_schema(request=CreateWorkspace, responses={201: OpenApiTypes.OBJECT})
     def post(self, request: Request, user: str) -> Response:
         return _create(self, resolve_user(self.actor, user, me=_me(request)), organization_id=None)
+
+
+class QuotaView(ApiView):
+    """`/organizations/{organization}/members/{user}/workspace-quota`: used and allowed credits a day."""
+
+    @extend_schema(responses=OpenApiTypes.OBJECT)
+    def get(self, request: Request, organization: str, user: str) -> Response:
+        return Response(_quota(self, request, organization, user))
+
+
+class DefaultQuotaView(ApiView):
+    """`/workspace-quota/{user}`: the same in the default organization, under the older address."""
+
+    @extend_schema(responses=OpenApiTypes.OBJECT)
+    def get(self, request: Request, user: str) -> Response:
+        return Response(_quota(self, request, "default", user))
+
+
+def _quota(view: ApiView, request: Request, organization: str, user: str) -> dict[str, int]:
+    """`budget` is -1 where no quota is enforced."""
+    org = resolve_organization(view.actor, organization)
+    member = resolve_member(view.actor, org, user, me=_me(request))
+    found = quota_of(org.id, member.user_id)
+    return {"credits_consumed": found.consumed, "budget": found.allowance}
 
 
 def _create(view: ApiView, owner: User, *, organization_id: uuid.UUID | None) -> Response:
