@@ -5,15 +5,14 @@ from dataclasses import replace
 from typing import Any, Protocol, runtime_checkable
 
 from coder_admin.foundation.errors import Forbidden, NotFound
-from rbac.model import ANONYMOUS, LEGAL_ACTIONS, Action, RbacObject, ResourceType, Scope, Subject
+from rbac.model import ANONYMOUS, LEGAL_ACTIONS, Action, RbacObject, Scope, Subject
 from rbac.policy import allowed
-from rbac.prebuilt import workspace_allowed
+from rbac.prebuilt import WORKSPACE_TYPES, workspace_allowed
 
 SubjectLoader = Callable[[Any], Subject]
 
 _MEMO = "_rbac_subject"
 _loader: SubjectLoader | None = None
-_WORKSPACES = (ResourceType.WORKSPACE, ResourceType.WORKSPACE_DORMANT)
 
 
 @runtime_checkable
@@ -66,7 +65,7 @@ def as_object(target: Authorizable | RbacObject) -> RbacObject:
 def may(actor: Subject, action: Action, target: Authorizable | RbacObject) -> bool:
     """Whether the policy allows it; workspaces are asked "workspace, then prebuilt" (section 3.2)."""
     obj = as_object(target)
-    if obj.type in _WORKSPACES:
+    if obj.type in WORKSPACE_TYPES:
         return workspace_allowed(actor, action, obj)
     return allowed(actor, action, obj)
 

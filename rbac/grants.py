@@ -7,7 +7,7 @@ organization group, whose Django group carries the guardian row.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +27,29 @@ class Acl:
     groups: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
+class _Lazy(Mapping[str, frozenset[str]]):
+    """One of an object's two lists, read when the policy first looks into it: mostly a role has decided
+    before, and the lists of a page's rows were attached in bulk."""
+
+    def __init__(self, read: Callable[[], Mapping[str, frozenset[str]]]) -> None:
+        self._read = read
+
+    def __getitem__(self, key: str) -> frozenset[str]:
+        return self._read()[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._read())
+
+    def __len__(self) -> int:
+        return len(self._read())
+
+    def __repr__(self) -> str:
+        return f"<access list of {self._read.__qualname__}>"
+
+
+_tables: list["AclTables"] = []
+
+
 @dataclass(frozen=True)
 class AclTables:
     """The two guardian tables (direct foreign keys) of one model, and what its codenames mean."""
@@ -36,6 +59,9 @@ class AclTables:
     group_table: type[Model]
     actions: Mapping[str, frozenset[str]]
 
+    def __post_init__(self) -> None:
+        _tables.append(self)
+
     def of(self, obj: Model) -> Acl:
         """Both lists of one object: two queries, none when `attach` was called before."""
         known: Acl | None = getattr(obj, "_rbac_acl", None)
@@ -43,6 +69,10 @@ class AclTables:
             self.attach([obj])
             known = obj._rbac_acl  # type: ignore[attr-defined]
         return known
+
+    def lists(self, obj: Model) -> tuple[Mapping[str, frozenset[str]], Mapping[str, frozenset[str]]]:
+        """The user list and the group list of `obj` for its RbacObject, read only when they are needed."""
+        return _Lazy(lambda: self.of(obj).users), _Lazy(lambda: self.of(obj).groups)
 
     def attach(self, objects: Iterable[Model]) -> None:
         """Read the lists of many objects at once (two queries) and keep them on the objects."""
@@ -122,3 +152,11 @@ class AclTables:
                 held = lists[key].get(str(holder), frozenset())
                 lists[key][str(holder)] = held | self.actions[codename]
         return lists
+
+
+def drop_user_grants(user_id: Any, organization_id: Any) -> None:
+    """Take all that was granted to the user on objects of one organization, which they leave."""
+    for tables in _tables:
+        tables.user_table._default_manager.filter(
+            user_id=user_id, content_object__organization_id=organization_id
+        ).delete()

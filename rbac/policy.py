@@ -53,7 +53,7 @@ def _roles_allow(policy: CompiledRoles, subject: Subject, action: Action, obj: R
     org = _org_level(policy, action, obj)
     if org:
         return org > 0
-    return _owns(subject, obj) and policy.user.level(obj.type, action) > 0
+    return owns(subject, obj) and policy.user.level(obj.type, action) > 0
 
 
 def _org_level(policy: CompiledRoles, action: Action, obj: RbacObject) -> Level:
@@ -64,8 +64,8 @@ def _org_level(policy: CompiledRoles, action: Action, obj: RbacObject) -> Level:
     return table.level(obj.type, action) if table is not None else 0
 
 
-def _owns(subject: Subject, obj: RbacObject) -> bool:
-    """An owner loses the object with the membership of its organization."""
+def owns(subject: Subject, obj: RbacObject) -> bool:
+    """Whether the user level counts: an owner loses the object with the membership of its organization."""
     if not subject.id or obj.owner != subject.id:
         return False
     if obj.any_org:

@@ -8,9 +8,13 @@ denied, only for update and delete, and only while the prebuilds user still owns
 from dataclasses import replace
 
 from rbac.model import PREBUILDS_USER_ID, Action, RbacObject, ResourceType, Subject
-from rbac.policy import Denied, authorize
+from rbac.policy import Denied, allowed
 
-_FALLBACK = frozenset({Action.UPDATE, Action.DELETE})
+WORKSPACE_TYPES = frozenset({ResourceType.WORKSPACE, ResourceType.WORKSPACE_DORMANT})
+"""Objects that are asked "workspace, then prebuilt"."""
+
+FALLBACK_ACTIONS = frozenset({Action.UPDATE, Action.DELETE})
+"""All that the second question is asked for."""
 
 
 class DeniedTwice(Denied):
@@ -25,24 +29,26 @@ class DeniedTwice(Denied):
 def authorize_workspace(subject: Subject, action: Action, workspace: RbacObject) -> None:
     """Raise Denied unless `subject` may do `action` on `workspace`, the object of type `workspace` or
     `workspace_dormant`, asked as a prebuild where that is right."""
-    try:
-        authorize(subject, action, workspace)
+    if allowed(subject, action, workspace):
         return
-    except Denied as error:
-        if action not in _FALLBACK or workspace.owner != PREBUILDS_USER_ID:
-            raise
-        first = error
-    prebuilt = replace(workspace, type=ResourceType.PREBUILT_WORKSPACE, acl_users={}, acl_groups={})
-    try:
-        authorize(subject, action, prebuilt)
-    except Denied as second:
-        raise DeniedTwice(first, second) from second
+    first = Denied(subject, action, workspace)
+    prebuilt = as_prebuilt(workspace, action)
+    if prebuilt is None:
+        raise first
+    if not allowed(subject, action, prebuilt):
+        raise DeniedTwice(first, Denied(subject, action, prebuilt))
 
 
 def workspace_allowed(subject: Subject, action: Action, workspace: RbacObject) -> bool:
     """`authorize_workspace` as a question."""
-    try:
-        authorize_workspace(subject, action, workspace)
-    except Denied:
-        return False
-    return True
+    if allowed(subject, action, workspace):
+        return True
+    prebuilt = as_prebuilt(workspace, action)
+    return prebuilt is not None and allowed(subject, action, prebuilt)
+
+
+def as_prebuilt(workspace: RbacObject, action: Action) -> RbacObject | None:
+    """The object of the second question, or None where there is no second question."""
+    if action not in FALLBACK_ACTIONS or workspace.owner != PREBUILDS_USER_ID:
+        return None
+    return replace(workspace, type=ResourceType.PREBUILT_WORKSPACE, acl_users={}, acl_groups={})

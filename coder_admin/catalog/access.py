@@ -11,22 +11,20 @@ from coder_admin.organizations.models import Group, User
 from rbac.django import may
 from rbac.model import Action, Subject
 
-from .grants import role_of
-from .models import TEMPLATE_ACL, Template
-from .representations import user_body
+from .acl_editing import listed
+from .grants import ACL_FORM
+from .models import Template
+from .representations import group_body, user_body
 
 CANDIDATES = 100
 
 
 def acl_of(*, viewer: Subject, template: Template) -> dict[str, list[dict[str, Any]]]:
-    """``{users: [{…, role}], group: [{…, role}]}`` in order of names."""
-    acl = TEMPLATE_ACL.of(template)
-    users = User.objects.live().filter(pk__in=acl.users).order_by("username")
-    groups = Group.objects.filter(pk__in=acl.groups).order_by("name")
-    return {
-        "users": [{**user_body(user), "role": role_of(acl.users[str(user.id)])} for user in users],
-        "group": [{**_group_body(group), "role": role_of(acl.groups[str(group.id)])} for group in groups],
-    }
+    """``{users: [{…, role}], group: [{…, role}]}`` in order of names; only for who manages the template (the
+    list names people), else NotFound."""
+    if not may(viewer, Action.UPDATE, template):
+        raise NotFound
+    return listed(ACL_FORM, template)
 
 
 def acl_candidates(
@@ -44,15 +42,5 @@ def acl_candidates(
         groups = groups.filter(Q(name__icontains=query) | Q(display_name__icontains=query))
     return {
         "users": [user_body(user) for user in users.order_by("username")[:CANDIDATES]],
-        "groups": [_group_body(group) for group in groups.order_by("name")[:CANDIDATES]],
-    }
-
-
-def _group_body(group: Group) -> dict[str, Any]:
-    return {
-        "id": str(group.id),
-        "name": group.name,
-        "display_name": group.display_name,
-        "organization_id": str(group.organization_id),
-        "avatar_url": group.avatar_url,
+        "groups": [group_body(group) for group in groups.order_by("name")[:CANDIDATES]],
     }

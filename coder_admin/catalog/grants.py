@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import Final
 
-from rbac.model import WILDCARD, ResourceType
+from rbac.model import ResourceType
 
+from .acl_editing import AclForm
 from .choices import TemplateRole
 from .models import TEMPLATE_ACL
 
-CODENAMES: Final = {TemplateRole.USE: "use_template", TemplateRole.ADMIN: "admin_template"}
+ACL_FORM: Final = AclForm(
+    TEMPLATE_ACL,
+    {TemplateRole.USE.value: "use_template", TemplateRole.ADMIN.value: "admin_template"},
+    user_field="user_perms",
+    group_field="group_perms",
+)
 
 TEMPLATE_FIELDS: Final = TEMPLATE_ACL.field_map(ResourceType.TEMPLATE)
-
-
-def role_of(actions: frozenset[str]) -> str:
-    """The role that a set of actions amounts to."""
-    return TemplateRole.ADMIN if WILDCARD in actions else TemplateRole.USE

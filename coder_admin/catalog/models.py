@@ -26,6 +26,7 @@ class Template(models.Model):
     """A developer environment that workspaces are created from. Durations are milliseconds, as in the API."""
 
     rbac_type = ResourceType.TEMPLATE
+    rbac_name = ("organization__name", "name")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     organization = models.ForeignKey(
@@ -91,15 +92,15 @@ class Template(models.Model):
     def rbac_object(self) -> RbacObject:
         """``template`` with its user and group access lists (rbac-and-organizations.md 1.2).
 
-        The lists cost two queries; `TEMPLATE_ACL.attach` reads those of many templates at once.
+        The lists cost two queries when no role decides; `TEMPLATE_ACL.attach` reads those of many at once.
         """
-        acl = TEMPLATE_ACL.of(self)
+        users, groups = TEMPLATE_ACL.lists(self)
         return RbacObject(
             ResourceType.TEMPLATE,
             id=str(self.id),
             org=str(self.organization_id),
-            acl_users=acl.users,
-            acl_groups=acl.groups,
+            acl_users=users,
+            acl_groups=groups,
         )
 
 

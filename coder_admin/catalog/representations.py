@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from coder_admin.organizations.models import User
+from coder_admin.organizations.models import Group, User
 from coder_admin.provisioning.presenting import job_json
 from coder_admin.provisioning.selectors import QueuePosition, job_queue_positions
 
@@ -34,6 +34,17 @@ def day_mask(days: list[str]) -> int:
 def user_body(user: User) -> Body:
     """A user where it is mentioned only."""
     return {"id": str(user.id), "username": user.username, "name": user.name, "avatar_url": user.avatar_url}
+
+
+def group_body(group: Group) -> Body:
+    """A group where it is mentioned only."""
+    return {
+        "id": str(group.id),
+        "name": group.name,
+        "display_name": group.display_name,
+        "organization_id": str(group.organization_id),
+        "avatar_url": group.avatar_url,
+    }
 
 
 def template_body(template: Template) -> Body:

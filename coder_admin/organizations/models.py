@@ -39,6 +39,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     """
 
     rbac_type = ResourceType.USER
+    rbac_name = ("username",)
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     username = models.CharField(max_length=32)
@@ -105,6 +106,7 @@ class Organization(models.Model):
     """A tenant: templates, members and workspaces belong to exactly one."""
 
     rbac_type = ResourceType.ORGANIZATION
+    rbac_name = ("name",)
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.CharField(max_length=32)
@@ -141,6 +143,7 @@ class OrganizationMember(models.Model):
     """A user's membership, with the roles held there (without the implied ``organization-member``)."""
 
     rbac_type = ResourceType.ORGANIZATION_MEMBER
+    rbac_name = ("organization__name", "user__username")
 
     organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="members")
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
@@ -175,6 +178,7 @@ class Group(models.Model):
     """
 
     rbac_type = ResourceType.GROUP
+    rbac_name = ("organization__name", "name")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="groups")

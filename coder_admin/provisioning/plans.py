@@ -104,6 +104,13 @@ def read_state(document: str | bytes | Mapping[str, Any]) -> TerraformState:
     )
 
 
+def daily_cost(plan: TerraformPlan) -> int:
+    """Credits a day that the planned resources cost: the sum over their ``coder_metadata``. A cost that is
+    only known after the apply counts as 0."""
+    costs = (entry.values.get("daily_cost") for entry in plan.planned if entry.type == "coder_metadata")
+    return sum(max(0, int(cost)) for cost in costs if isinstance(cost, int | float))
+
+
 def replacements(changes: Iterable[ResourceChange]) -> dict[str, list[str]] | None:
     """What the plan replaces and why: address to the paths that force it (reference: section 2).
 

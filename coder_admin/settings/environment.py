@@ -60,6 +60,13 @@ class Environment(environ.Env):  # type: ignore[misc]  # django-environ has no t
             raise ImproperlyConfigured(f"{var} is {value}; set it to a whole number from {least} on.")
         return value
 
+    def choice(self, var: str, *, default: str, options: tuple[str, ...]) -> str:
+        """One of a few words."""
+        value: str = self.str(var, default=default)
+        if value not in options:
+            raise ImproperlyConfigured(f'{var} is "{value}"; set it to {", ".join(options)}.')
+        return value
+
 
 env = Environment()
 

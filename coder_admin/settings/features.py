@@ -79,6 +79,10 @@ PREBUILDS_FAILURE_HARD_LIMIT = env.count("CODER_WORKSPACE_PREBUILDS_FAILURE_HARD
 PREBUILDS_FAILED_RETENTION = env.number("CODER_ADMIN_PREBUILDS_FAILED_RETENTION", default=0.0)
 PREBUILDS_NOT_READY_LIMIT = env.number("CODER_ADMIN_PREBUILDS_NOT_READY_LIMIT", default=0.0)
 
+# Quotas on the daily cost of workspaces: "auto" limits an organization once one of its groups has an
+# allowance, "on" all of them (then an allowance of 0 allows nothing that costs), "off" none.
+WORKSPACE_QUOTAS = env.choice("CODER_ADMIN_WORKSPACE_QUOTAS", default="auto", options=("auto", "on", "off"))
+
 # Who may read /metrics without being logged in: everybody, or whoever knows the token.
 METRICS_OPEN = env.bool("CODER_ADMIN_METRICS_OPEN", default=False)
 METRICS_TOKEN = env.str("CODER_ADMIN_METRICS_TOKEN", default="")

@@ -11,6 +11,7 @@ A = "workspaceagents/<uuid:agent_id>"
 urlpatterns = [
     path("workspaces", workspaces.WorkspacesView.as_view()),
     path("workspaces/<uuid:workspace_id>", workspaces.WorkspaceView.as_view()),
+    path(f"{W}acl", workspaces.AclView.as_view()),
     path(f"{W}builds", builds.BuildsView.as_view()),
     path(f"{W}timings", builds.WorkspaceTimingsView.as_view()),
     path(f"{W}autostart", clock.AutostartView.as_view()),
@@ -29,6 +30,11 @@ urlpatterns = [
     path("users/<str:user>/workspaces", workspaces.CreateForUserView.as_view()),
     path("users/<str:user>/workspace/<str:name>", workspaces.OwnedWorkspaceView.as_view()),
     path("users/<str:user>/workspace/<str:name>/builds/<int:number>", workspaces.OwnedBuildView.as_view()),
+    path(
+        "organizations/<str:organization>/members/<str:user>/workspace-quota",
+        workspaces.QuotaView.as_view(),
+    ),
+    path("workspace-quota/<str:user>", workspaces.DefaultQuotaView.as_view()),
     path("workspacebuilds/<uuid:build_id>", builds.BuildView.as_view()),
     path("workspacebuilds/<uuid:build_id>/cancel", builds.CancelBuildView.as_view()),
     path("workspacebuilds/<uuid:build_id>/logs", builds.BuildLogsView.as_view()),

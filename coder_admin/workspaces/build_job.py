@@ -33,11 +33,12 @@ from coder_admin.provisioning.engines.base import (
 from coder_admin.provisioning.engines.base import Transition as EngineTransition
 from coder_admin.provisioning.handlers import JobCanceled, JobError, JobFailed
 from coder_admin.provisioning.models import ProvisionerJob
+from coder_admin.provisioning.plans import daily_cost, read_plan
 from coder_admin.terraform import FileSystem
 from rbac.model import Subject
 from rbac.subjects import SystemSubject, acting_as
 
-from . import claims, processes
+from . import claims, processes, quota
 from .choices import PrebuildStage, Transition
 from .models import WorkspaceAgent, WorkspaceBuild
 from .outcomes import BuildOutcome, store_failure, store_success
@@ -46,6 +47,7 @@ log = structlog.get_logger(__name__)
 
 PLAN_STAGE = "Planning"
 APPLY_STAGE = "Applying"
+QUOTA_STAGE = "Commit quota"
 CLAIM_REASON = "prebuild_claimed"
 
 
@@ -124,6 +126,8 @@ class BuildHandler:
             with ctx.timing("plan", source=engine.name):
                 plan = engine.plan(request, ctx.log, ctx.check_canceled)
             ctx.check_canceled()
+            if not work.destroys:
+                _commit_quota(ctx, work.build, daily_cost(read_plan(plan.document)))
             if work.build.prebuild_stage == PrebuildStage.CLAIM:
                 _log_replacements(ctx, plan.replacements)
             if work.build.transition != Transition.START:
@@ -219,6 +223,21 @@ def _running_tokens(build: WorkspaceBuild) -> dict[str, str]:
         deleted=False,
     ).order_by("resource__workspace_build__build_number")
     return {name: str(token) for name, token in agents.values_list("name", "auth_token")}
+
+
+def _commit_quota(ctx: JobContext, build: WorkspaceBuild, cost: int) -> None:
+    """Book the planned cost before anything is made; JobFailed when the owner's quota does not suffice."""
+    if not cost:
+        return
+    decision = quota.commit(build, cost)
+    if decision.allowance == quota.UNLIMITED:
+        return
+    ctx.log(QUOTA_STAGE, f"Build cost       {decision.cost} credits a day")
+    ctx.log(QUOTA_STAGE, f"Allowance        {decision.allowance}")
+    ctx.log(QUOTA_STAGE, f"Credits consumed {decision.consumed}")
+    if not decision.permitted:
+        ctx.log(QUOTA_STAGE, "This build would exceed the owner's quota, so it fails here.", "error")
+        raise JobFailed(quota.ERROR, code=quota.ERROR_CODE)
 
 
 def _log_replacements(ctx: JobContext, replacements: Mapping[str, list[str]]) -> None:

@@ -26,7 +26,7 @@ from rbac import allowed
 from rbac.django import may
 from rbac.model import Action, RbacObject, ResourceType, Subject
 
-from .choices import BuildReason, PrebuildStage, Transition
+from .choices import AutomaticUpdates, BuildReason, PrebuildStage, Transition
 from .models import Workspace, WorkspaceBuild, WorkspaceBuildParameter
 from .news import announce_workspace
 from .outcomes import BuildOutcome, store_success
@@ -57,6 +57,7 @@ class _Inputs:
     tags: Mapping[str, str]
     state: bytes | None
     number: int
+    daily_cost: int  # of the last build: what exists goes on costing until this build has changed it
 
 
 def build(
@@ -83,7 +84,8 @@ def build(
     kind = _transition(transition)
     # The row as it is now: the caller's may be older than a claim or a change of owner.
     locked = _lock(workspace)
-    _check_permission(actor, locked, kind)
+    changes = bool(parameters) or preset is not None or _other_version(locked, version)
+    _check_permission(actor, locked, kind, changes=changes)
     _check_orphan_and_state(actor, locked, kind, orphan=orphan, state=state)
     _check_log_level(actor, log_level)
     request = _Request(
@@ -119,11 +121,26 @@ def _transition(text: str) -> Transition:
 
 def check_may_begin(actor: Subject, workspace: Workspace, transition: str) -> None:
     """The first two checks alone, for callers that find a mistake of their own in the request."""
-    _check_permission(actor, workspace, _transition(transition))
+    _check_permission(actor, workspace, _transition(transition), changes=False)
 
 
-def _check_permission(actor: Subject, workspace: Workspace, transition: Transition) -> None:
-    """Delete asks `delete`; start and stop ask `update`, then their own action, never as a prebuild."""
+def _other_version(workspace: Workspace, version: TemplateVersion | None) -> bool:
+    """Whether the build would move the workspace to another version; one that its owner keeps up to date by
+    itself is not moved by who starts it."""
+    last = workspace.latest_build
+    return (
+        version is not None
+        and workspace.automatic_updates != AutomaticUpdates.ALWAYS
+        and (last is None or last.template_version_id != version.pk)
+    )
+
+
+def _check_permission(actor: Subject, workspace: Workspace, transition: Transition, *, changes: bool) -> None:
+    """Delete asks `delete`; start and stop ask their own action, never as a prebuild.
+
+    A build that changes something (version, preset, parameters) asks `update` too. Coder's E2 always did,
+    which left people with whom a workspace is shared unable to start it; E3 asks the transition's action.
+    """
     obj = workspace.rbac_object()
     if transition is Transition.DELETE:
         if may(actor, Action.DELETE, obj):
@@ -132,7 +149,9 @@ def _check_permission(actor: Subject, workspace: Workspace, transition: Transiti
         # Nobody may start a dormant workspace: who may change it gets the reason, further below.
         asleep = transition is Transition.START and workspace.dormant_at is not None
         action = Action.START if transition is Transition.START else Action.STOP
-        if allowed(actor, Action.UPDATE, obj) and (asleep or allowed(actor, action, obj)):
+        if asleep and allowed(actor, Action.UPDATE, obj):
+            return
+        if allowed(actor, action, obj) and (not changes or allowed(actor, Action.UPDATE, obj)):
             return
     if allowed(actor, Action.READ, obj):
         raise Forbidden(f"You do not have permission to {transition} this workspace.")
@@ -297,7 +316,11 @@ def _inputs(
     if not request.orphan and last is not None and last.provisioner_state is not None:
         carried = bytes(last.provisioner_state)
     return _Inputs(
-        values, tags, state if state is not None else carried, last.build_number + 1 if last else 1
+        values,
+        tags,
+        state if state is not None else carried,
+        number=last.build_number + 1 if last else 1,
+        daily_cost=last.daily_cost if last else 0,
     )
 
 
@@ -335,6 +358,7 @@ def _insert_rows(request: _Request, inputs: _Inputs) -> WorkspaceBuild:
         initiator_id=request.initiator_id,
         job=job,
         provisioner_state=inputs.state,
+        daily_cost=inputs.daily_cost,
     )
     WorkspaceBuildParameter.objects.bulk_create(
         WorkspaceBuildParameter(workspace_build=result, name=name, value=value)

@@ -17,7 +17,7 @@ from coder_admin.organizations.models import Organization, OrganizationMember, U
 from rbac.django import may, require
 from rbac.model import Action, RbacObject, ResourceType, Subject
 
-from . import claims
+from . import claims, quota
 from .builder import build
 from .choices import AutomaticUpdates, PrebuildStage, Transition
 from .models import Workspace
@@ -181,6 +181,8 @@ def chosen_preset(
 def _claim_or_create(new: _New, parameters: Mapping[str, str]) -> Workspace:
     new_id = uuid.uuid4()
     workspace = _claim(new, new_id)
+    if workspace is not None:
+        quota.require_for_claim(workspace)
     stage = PrebuildStage.CLAIM if workspace is not None else PrebuildStage.NONE
     if workspace is None:
         now = timezone.now()

@@ -13,11 +13,13 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Lower
 from django.utils import timezone
+from guardian.models import GroupObjectPermissionBase, UserObjectPermissionBase
 
 from coder_admin.foundation.encryption import EncryptedBinaryField
 from coder_admin.organizations.models import PREBUILDS_USER_ID
 from coder_admin.provisioning.choices import LogLevel
-from rbac.model import RbacObject, ResourceType
+from rbac.grants import AclTables
+from rbac.model import LEGAL_ACTIONS, Action, RbacObject, ResourceType
 
 from .choices import (
     AgentLifecycle,
@@ -37,6 +39,7 @@ class Workspace(models.Model):
     """A developer's environment. Durations are milliseconds, as in the API."""
 
     rbac_type = ResourceType.WORKSPACE
+    rbac_name = ("owner__username", "name")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     created_at = models.DateTimeField(default=timezone.now)
@@ -67,6 +70,10 @@ class Workspace(models.Model):
 
     class Meta:
         ordering = ("name",)
+        permissions = (
+            ("use_workspace", "Can look at, start, stop and connect to the workspace"),
+            ("admin_workspace", "Can do everything with the workspace but delete it"),
+        )
         constraints = (
             models.UniqueConstraint(
                 "owner", Lower("name"), condition=Q(deleted=False), name="workspace_name_unique"
@@ -100,9 +107,46 @@ class Workspace(models.Model):
         return self.owner_id == PREBUILDS_USER_ID
 
     def rbac_object(self) -> RbacObject:
-        """``workspace``, or ``workspace_dormant`` while dormant (rbac-and-organizations.md 1.2)."""
-        type_ = ResourceType.WORKSPACE_DORMANT if self.dormant_at else ResourceType.WORKSPACE
-        return RbacObject(type_, id=str(self.id), org=str(self.organization_id), owner=str(self.owner_id))
+        """``workspace`` with its access lists, or ``workspace_dormant`` while dormant, then without
+        (rbac-and-organizations.md 1.2)."""
+        place = {"id": str(self.id), "org": str(self.organization_id), "owner": str(self.owner_id)}
+        if self.dormant_at:
+            return RbacObject(ResourceType.WORKSPACE_DORMANT, **place)
+        users, groups = WORKSPACE_ACL.lists(self)
+        return RbacObject(ResourceType.WORKSPACE, **place, acl_users=users, acl_groups=groups)
+
+
+class WorkspaceUserPermission(UserObjectPermissionBase):
+    """A user with whom one workspace is shared (guardian, direct foreign key)."""
+
+    content_object = models.ForeignKey(Workspace, on_delete=models.CASCADE)
+
+    class Meta(UserObjectPermissionBase.Meta):
+        abstract = False
+
+
+class WorkspaceGroupPermission(GroupObjectPermissionBase):
+    """A group with which one workspace is shared (guardian, direct foreign key)."""
+
+    content_object = models.ForeignKey(Workspace, on_delete=models.CASCADE)
+
+    class Meta(GroupObjectPermissionBase.Meta):
+        abstract = False
+
+
+WORKSPACE_ACL = AclTables(
+    model=Workspace,
+    user_table=WorkspaceUserPermission,
+    group_table=WorkspaceGroupPermission,
+    # The API roles "use" and "admin", as Coder's newest E2 releases have them. "admin" holds `create`, which
+    # stands for changing the list, and no `delete`: nobody deletes what they could not make again.
+    actions={
+        "use_workspace": frozenset({"read", "start", "stop", "ssh", "application_connect"}),
+        "admin_workspace": frozenset(
+            str(action) for action in LEGAL_ACTIONS[ResourceType.WORKSPACE] - {Action.DELETE}
+        ),
+    },
+)
 
 
 class WorkspaceBuild(models.Model):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any
 
 from django.db import models
 from django.db.models import Prefetch, Q
@@ -21,18 +22,26 @@ if TYPE_CHECKING:
 def _fields(path: str = "") -> tuple[FieldMap, ...]:
     """The policy's view of rows that reach their workspace by `path` (ending in `__`)."""
 
-    def fields(type_: ResourceType, where: Q) -> FieldMap:
+    key = f"{path}id" if path else "pk"
+
+    def fields(type_: ResourceType, where: Q, **lists: Any) -> FieldMap:
         return FieldMap(
-            type_,
-            id=f"{path}id" if path else "pk",
-            org=f"{path}organization_id",
-            owner=f"{path}owner_id",
-            where=where,
+            type_, id=key, org=f"{path}organization_id", owner=f"{path}owner_id", where=where, **lists
         )
+
+    def user_acl(user_id: str, action: Action) -> Q:
+        from .models import WORKSPACE_ACL
+
+        return WORKSPACE_ACL.user_q(user_id, action, path=key)
+
+    def group_acl(group_ids: Collection[str], action: Action) -> Q:
+        from .models import WORKSPACE_ACL
+
+        return WORKSPACE_ACL.group_q(group_ids, action, path=key)
 
     awake = Q(**{f"{path}dormant_at__isnull": True})
     return (
-        fields(ResourceType.WORKSPACE, awake),
+        fields(ResourceType.WORKSPACE, awake, user_acl=user_acl, group_acl=group_acl),
         fields(ResourceType.WORKSPACE_DORMANT, ~awake),
         # Only update and delete exist for it: the fallback of rbac-and-organizations.md 3.2.
         fields(ResourceType.PREBUILT_WORKSPACE, Q(**{f"{path}owner_id": PREBUILDS_USER_ID})),

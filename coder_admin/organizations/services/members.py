@@ -11,6 +11,7 @@ from coder_admin.audit.diffs import Tracked
 from coder_admin.audit.services import record
 from coder_admin.foundation.errors import Forbidden, Invalid, NotFound
 from rbac.django import may, require
+from rbac.grants import drop_user_grants
 from rbac.model import Action, RbacObject, ResourceType, Subject
 from rbac.roles import ORG_MEMBER
 
@@ -70,6 +71,7 @@ def _leave_groups(member: OrganizationMember) -> None:
     groups = Group.objects.filter(organization_id=member.organization_id)
     GroupMember.objects.filter(user_id=member.user_id, group__in=groups).delete()
     member.user.groups.remove(*groups.values_list("auth_group_id", flat=True))
+    drop_user_grants(member.user_id, member.organization_id)
 
 
 @transaction.atomic

@@ -42,6 +42,13 @@ class CreateWorkspace(_WithParameters):
     automatic_updates = serializers.ChoiceField(AutomaticUpdates.choices, required=False)
 
 
+class UpdateAcl(serializers.Serializer[Any]):
+    """`PATCH /workspaces/{id}/acl`: id → `use`, `admin` or empty."""
+
+    user_roles = serializers.DictField(child=serializers.CharField(allow_blank=True), required=False)
+    group_roles = serializers.DictField(child=serializers.CharField(allow_blank=True), required=False)
+
+
 class CreateBuild(_WithParameters):
     """`POST /workspaces/{id}/builds`."""
 

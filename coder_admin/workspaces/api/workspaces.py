@@ -21,11 +21,12 @@ from coder_admin.organizations.resolution import (
 )
 from rbac.rest import ApiView
 
-from .. import selectors, services
+from .. import selectors, services, sharing
+from ..quota import quota_of
 from ..search import parse_query
 from ..services import WorkspaceSettings
 from ..streams import AnyContent, data_stream, streamed
-from .forms import CreateWorkspace, RenameWorkspace, flag, optional_id, parameters_of
+from .forms import CreateWorkspace, RenameWorkspace, UpdateAcl, flag, optional_id, parameters_of
 from .present import build_json, workspace_json, workspaces_json
 
 
@@ -86,6 +87,22 @@ class WatchView(ApiView):
         return streamed(data_stream(f"workspace:{workspace_id}", read))
 
 
+class AclView(ApiView):
+    """With whom the workspace is shared."""
+
+    @extend_schema(responses=OpenApiTypes.OBJECT)
+    def get(self, request: Request, workspace_id: uuid.UUID) -> Response:
+        workspace = selectors.workspace_get(viewer=self.actor, workspace_id=workspace_id)
+        return Response(sharing.workspace_acl(viewer=self.actor, workspace=workspace))
+
+    @extend_schema(request=UpdateAcl, responses={204: None})
+    def patch(self, request: Request, workspace_id: uuid.UUID) -> Response:
+        data = self.parse(UpdateAcl)
+        workspace = selectors.workspace_get(viewer=self.actor, workspace_id=workspace_id)
+        sharing.workspace_acl_update(actor=self.actor, workspace=workspace, **data)
+        return Response(status=204)
+
+
 class OwnedWorkspaceView(ApiView):
     """`/users/{user}/workspace/{name}`."""
 
@@ -127,6 +144,30 @@ class CreateForUserView(ApiView):
     @extend_schema(request=CreateWorkspace, responses={201: OpenApiTypes.OBJECT})
     def post(self, request: Request, user: str) -> Response:
         return _create(self, resolve_user(self.actor, user, me=_me(request)), organization_id=None)
+
+
+class QuotaView(ApiView):
+    """`/organizations/{organization}/members/{user}/workspace-quota`: used and allowed credits a day."""
+
+    @extend_schema(responses=OpenApiTypes.OBJECT)
+    def get(self, request: Request, organization: str, user: str) -> Response:
+        return Response(_quota(self, request, organization, user))
+
+
+class DefaultQuotaView(ApiView):
+    """`/workspace-quota/{user}`: the same in the default organization, under the older address."""
+
+    @extend_schema(responses=OpenApiTypes.OBJECT)
+    def get(self, request: Request, user: str) -> Response:
+        return Response(_quota(self, request, "default", user))
+
+
+def _quota(view: ApiView, request: Request, organization: str, user: str) -> dict[str, int]:
+    """`budget` is -1 where no quota is enforced."""
+    org = resolve_organization(view.actor, organization)
+    member = resolve_member(view.actor, org, user, me=_me(request))
+    found = quota_of(org.id, member.user_id)
+    return {"credits_consumed": found.consumed, "budget": found.allowance}
 
 
 def _create(view: ApiView, owner: User, *, organization_id: uuid.UUID | None) -> Response:
