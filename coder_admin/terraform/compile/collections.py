@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
 def compile_tuple(compiler: Compiler, node: tree.TupleCons) -> Run:
     items = [compiler.compile(item) for item in node.items]
+    compiler.parts = [(None, item) for item in items]
     known = [compiler.constants.get(item) for item in items]
     ready = [value for value in known if value is not None]
     if len(ready) == len(items):
@@ -58,6 +59,7 @@ def compile_object(compiler: Compiler, node: tree.ObjectCons) -> Run:
     items = [
         (_key(compiler, key), compiler.compile(value), compiler.site_of(key)) for key, value in node.items
     ]
+    compiler.parts = [(key, value) for key, value, _ in items]
     keys = [compiler.constants.get(key) for key, _, _ in items]
     names = [key.data for key in keys if key is not None and key.type is STRING and not key.is_null]
     if len(names) == len(items):
