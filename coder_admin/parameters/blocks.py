@@ -56,7 +56,7 @@ def required_name(instance: Instance) -> str:
     place = place_of(instance, "name")
     if value is None:
         summary = f'Missing required attribute "name" for block "{instance.address}"'
-        raise UnreadableBlockError(error(summary, "Give the block a name.", range=place))
+        raise UnreadableBlockError(error(summary, "name is required: give the block one.", range=place))
     summary = f'Invalid "name" attribute for block "{instance.address}"'
     if not value.is_known:
         raise UnreadableBlockError(

@@ -125,7 +125,10 @@ def _read_parameters(reader: _Reader, value: Value | None) -> dict[str, str]:
     place = place_of(reader.instance, "parameters")
     if not isinstance(value.data, dict):
         detail = f'parameters is a {value.type}: write parameters = {{ name = "value" }}.'
-        reader.refuse("parameters: a map of string is required", detail, place)
+        reader.refuse("parameters: map of string required", detail, place)
+        return {}
+    if value.marks:
+        reader.refuse("parameters: map of string required", "It is sensitive and must not be shown.", place)
         return {}
     parameters = {}
     for name, item in value.data.items():
@@ -139,7 +142,7 @@ def _read_parameters(reader: _Reader, value: Value | None) -> dict[str, str]:
         elif not item.is_null:
             found = "a sensitive value" if item.deep_marks else f"a {item.type}"
             detail = f"{name} is {found}; a parameter's value is a text that may be shown."
-            reader.refuse("parameters: a map of string is required", detail, place)
+            reader.refuse("parameters: map of string required", detail, place)
     return parameters
 
 

@@ -37,6 +37,8 @@ def _entries(instance: Instance) -> tuple[list[tuple[str, Value]], Note | None]:
     value, place = attribute(instance.config, "tags"), place_of(instance, "tags")
     if value is None or (value.is_known and value.is_null):
         return [], None
+    if isinstance(value.data, dict) and value.marks:
+        return [("", value)], None  # the names themselves are sensitive
     if isinstance(value.data, dict):
         return list(value.data.items()), None
     if value.is_known:

@@ -28,6 +28,7 @@ from coder_admin.terraform.values import (
     DYNAMIC_UNKNOWN,
     EMPTY_TUPLE,
     NOT_NULL,
+    SENSITIVE,
     Refinement,
     Value,
     list_of,
@@ -282,9 +283,10 @@ def _for_object(head: _Head, key_code: Run, key_site: Site, value: Run, *, group
                 groups.setdefault(name, []).append(value(env))
                 continue
             if name in result:
+                shown = "(sensitive)" if marks & SENSITIVE else f'"{name}"'
                 raise key_site.failure(
                     "Duplicate object key",
-                    f"Two different items produced the key \"{name}\" in this 'for' expression. If "
+                    f"Two different items produced the key {shown} in this 'for' expression. If "
                     "duplicates are expected, use the ellipsis (...) after the value expression to enable "
                     "grouping by key.",
                 )
