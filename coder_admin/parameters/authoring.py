@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,16 @@ from typing import Any
 from coder_admin.files.archives import ArchiveError
 from coder_admin.foundation.errors import Invalid
 from coder_admin.parameters.folders import read_folder
-from coder_admin.parameters.model import Note, Output, Wire
+from coder_admin.parameters.model import Note, Output, PreviewParameter, Wire, error
 from coder_admin.parameters.owner import DEFAULT_OWNER, Owner
 from coder_admin.parameters.presets import validated
 from coder_admin.parameters.render import Renderer, compile_template
 from coder_admin.parameters.resolver import changes_since
 from coder_admin.terraform import MemoryFileSystem
+
+
+WIDEST = 40
+"""Columns of a table's cell; what is longer pushes the rest of its line."""
 
 
 @dataclass(frozen=True)
@@ -32,11 +36,12 @@ class Setting:
 
 
 def render_folder(setting: Setting) -> Output:
-    """The form of a folder, its presets judged as at import. Raises Invalid for an unreadable folder."""
+    """The form of a folder, its presets judged as at import. A folder that cannot be read is a top-level
+    error like any other."""
     try:
         files = read_folder(setting.folder)
     except ArchiveError as problem:
-        raise Invalid(str(problem)) from None
+        return Output(diagnostics=(error("Files not found", str(problem)),), complete=False)
     template = compile_template(MemoryFileSystem(files), plan=setting.plan, variables=setting.variables)
     renderer = Renderer(template)
     output = changes_since(setting.previous, renderer.render(setting.owner, setting.values))
@@ -58,26 +63,54 @@ def document(output: Output) -> Wire:
 
 
 def table(output: Output) -> str:
-    """The same for people: one line for each parameter and preset, what is wrong below it."""
-    lines = []
-    width = max((len(parameter.name) for parameter in output.parameters), default=0)
-    for parameter in output.parameters:
-        value = parameter.value.value if parameter.value.valid else "–"
-        choices = (
-            f"  of {', '.join(option.value.value for option in parameter.options)}"
-            if parameter.options
-            else ""
-        )
-        lines.append(f"{parameter.name:<{width}}  {parameter.type} {parameter.form_type}  {value!r}{choices}")
-        lines += [_line(note) for note in parameter.diagnostics]
+    """The same for people: a table of the parameters, then presets and tags; what is wrong with one stands
+    below it."""
+    lines = _parameter_lines(output.parameters)
     for preset in output.presets:
-        pool = f", {preset.prebuilds.instances} prebuilt" if preset.prebuilds else ""
-        lines.append(f"preset {preset.name!r}{' (default)' if preset.default else ''}{pool}")
+        values = ", ".join(f"{name} = {_quoted(value)}" for name, value in preset.parameters.items())
+        pool = f"; {preset.prebuilds.instances} prebuilt" if preset.prebuilds else ""
+        lines.append(f"preset {_quoted(preset.name)}{' (default)' if preset.default else ''}: {values}{pool}")
         lines += [_line(note) for note in preset.diagnostics]
-    lines += [f"tag {name} = {value!r}" for name, value in sorted(output.tags.items())]
+    lines += [f"tag {name} = {_quoted(value)}" for name, value in sorted(output.tags.items())]
     lines += [f"tag {name} is not known" for name in output.unknown_tags]
     lines += [_line(note).lstrip() for note in output.diagnostics]
     return "\n".join(lines) or "The template asks for nothing."
+
+
+def _parameter_lines(parameters: Sequence[PreviewParameter]) -> list[str]:
+    if not parameters:
+        return []
+    rows = [("PARAMETER", "TYPE", "FORM", "VALUE", "NOTES"), *(_row(parameter) for parameter in parameters)]
+    widths = [min(max(len(row[column]) for row in rows), WIDEST) for column in range(4)]
+    lines = []
+    for index, row in enumerate(rows):
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
+        lines.append("  ".join([*cells, row[4]]).rstrip())
+        if index:
+            lines += [_line(note) for note in parameters[index - 1].diagnostics]
+    return lines
+
+
+def _row(parameter: PreviewParameter) -> tuple[str, str, str, str, str]:
+    flags = [
+        "required" if parameter.required else "",
+        "" if parameter.mutable else "immutable",
+        "ephemeral" if parameter.ephemeral else "",
+        f"one of {', '.join(_quoted(option.value.value) for option in parameter.options)}"
+        if parameter.options
+        else "",
+    ]
+    value = _quoted(parameter.value.value) if parameter.value.valid else "-"
+    notes = ", ".join(flag for flag in flags if flag)
+    return _printable(parameter.name), parameter.type, parameter.form_type, value, notes
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _printable(text: str) -> str:
+    return text if text.isprintable() else _quoted(text)
 
 
 def _line(note: Note) -> str:
@@ -94,6 +127,21 @@ def read_json(path: Path, what: str) -> Any:
         raise Invalid(f"The file {path} with the {what} cannot be read: {problem.strerror}.") from None
     except (ValueError, RecursionError) as problem:
         raise Invalid(f"The file {path} with the {what} is not JSON: {problem}.") from None
+
+
+def read_plan_file(path: Path) -> Any:
+    """The plan in a file, None for an empty one. What is no JSON comes back as text, which no plan is.
+    Raises Invalid when the file cannot be read."""
+    try:
+        text = path.read_bytes().decode("utf-8", "replace")
+    except OSError as problem:
+        raise Invalid(f"The file {path} with the plan cannot be read: {problem.strerror}.") from None
+    if not text.strip():
+        return None
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
 
 
 def read_texts(path: Path, what: str) -> dict[str, str]:

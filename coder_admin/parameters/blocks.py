@@ -30,6 +30,7 @@ from coder_admin.parameters.reading import (
     place_of,
     reasons,
     text_of,
+    why_unknown,
 )
 from coder_admin.parameters.urls import url_problem
 from coder_admin.parameters.validation import validate_value
@@ -55,31 +56,33 @@ def required_name(instance: Instance) -> str:
     place = place_of(instance, "name")
     if value is None:
         summary = f'Missing required attribute "name" for block "{instance.address}"'
-        raise UnreadableBlockError(error(summary, "Give the block a name.", range=place))
+        raise UnreadableBlockError(error(summary, "name is required: give the block one.", range=place))
     summary = f'Invalid "name" attribute for block "{instance.address}"'
     if not value.is_known:
-        because = reasons(instance.config.diagnostics) or "it refers to something that has no value yet"
-        raise UnreadableBlockError(error(summary, f"The name cannot be resolved: {because}.", range=place))
+        raise UnreadableBlockError(
+            error(summary, f"The name cannot be resolved: {why_unknown(instance.config, 'name')}", range=place)
+        )
     if value.is_null or value.type is not STRING:
         found = "null" if value.is_null else str(value.type)
         raise UnreadableBlockError(error(summary, f"Expected a string, got {found}.", range=place))
     if value.deep_marks:
         raise UnreadableBlockError(error(summary, "The name must not be sensitive.", range=place))
+    if not to_text(value):
+        raise UnreadableBlockError(error(summary, "The name must not be empty.", range=place))
     return to_text(value)
 
 
 def _enum_member(instance: Instance, name: str, allowed: Sequence[str], default: str) -> str:
     value = attribute(instance.config, name)
-    if value is None or not has_value(value):
+    if value is None or not has_value(value) or value.type is not STRING or value.deep_marks:
         return default
-    text = to_text(value) if value.type is STRING else ""
-    if text in allowed or (not text and name == "form_type" and value.type is STRING):
+    text = to_text(value)
+    if text in allowed or (not text and name == "form_type"):
         return text
-    given = f'"{text}"' if value.type is STRING else f"a {value.type}"
     raise UnreadableBlockError(
         error(
             f'Invalid "{name}" attribute for block "{instance.address}"',
-            f"{given} is not supported: the {name} must be one of {', '.join(allowed)}.",
+            f'"{text}" is not supported: the {name} must be one of {", ".join(allowed)}.',
             range=place_of(instance, name),
         )
     )
@@ -129,10 +132,10 @@ def read_parameter(instance: Instance, inputs: Mapping[str, str]) -> PreviewPara
         value=value,
         range=instance.range,
     )
-    # A value that cannot be resolved yet is neither right nor wrong; a missing one is judged as "".
-    settled = parameter.value.valid or required
-    if settled and not any(note.is_error for note in notes):
-        notes += check_parameter(parameter, wish=wish)
+    if not any(note.is_error for note in notes):
+        # A value that cannot be resolved yet is neither right nor wrong; a missing one is judged as "".
+        settled = parameter.value.valid or required
+        notes += check_parameter(parameter if settled else replace(parameter, validations=()), wish=wish)
     return parameter.noting(*notes, *value_notes)
 
 
@@ -157,6 +160,9 @@ def _value(
 ) -> tuple[NullText, list[Note]]:
     """The effective value (4.2) and what is said when there is none."""
     place = place_of(instance, "default")
+    written = attribute(instance.config, "value")
+    if written is not None and is_text(written):
+        return NullText.of(text_of(written)), []  # a block that sets its value itself is left alone
     if name in inputs:
         return NullText.of(inputs[name]), []
     if required or default is None:
@@ -167,12 +173,10 @@ def _value(
     if default.deep_marks:
         return NullText(), []
     if not default.is_known:
-        because = reasons(instance.config.diagnostics)
-        detail = "The default refers to something that has no value yet"
         return NullText(), [
             warning(
                 "Parameter value is unknown, it likely includes a reference without a value",
-                f"{detail}: {because}" if because else f"{detail}.",
+                f"The default cannot be resolved: {why_unknown(instance.config, 'default')}",
                 range=place,
             )
         ]
@@ -220,6 +224,13 @@ def _read_options(instance: Instance) -> tuple[list[Option], list[Note], bool]:
 
 def _unresolved_options(instance: Instance, names: Sequence[str]) -> Note:
     because = reasons(instance.config.diagnostics)
+    unresolved = dict.fromkeys(
+        name
+        for block in instance.config.of_type("option")
+        for name in block.content.unresolved.get("value", ())
+    )
+    if unresolved:
+        because = f"There is no value for {', '.join(unresolved)}. {because}"
     listed = ", ".join(f'"{name}"' for name in names)
     detail = f"The set of options cannot be resolved: the value of {listed} is unknown, sensitive or no text."
     return error(

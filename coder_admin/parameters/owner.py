@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
+from uuid import UUID
 
 from coder_admin.terraform.types import STRING, object_type
 from coder_admin.terraform.values import Value, list_of, object_, string
@@ -63,4 +64,6 @@ class Owner:
 
 
 #: What the provider answers outside of a build (10.3).
-DEFAULT_OWNER = Owner(name="default", full_name="default", email="default@example.com")
+DEFAULT_OWNER = Owner(
+    id=str(UUID(int=0)), name="default", full_name="default", email="default@example.com"
+)

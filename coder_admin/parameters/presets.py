@@ -6,7 +6,7 @@ from typing import Protocol, TypeVar
 from coder_admin.parameters import gotext
 from coder_admin.parameters.blocks import UnreadableBlockError, required_name
 from coder_admin.parameters.cron import cron_problem, timezone_problem
-from coder_admin.parameters.model import Note, Output, Preset, PresetPrebuilds, Schedule, error
+from coder_admin.parameters.model import Note, Output, Preset, PresetPrebuilds, Schedule, error, warning
 from coder_admin.parameters.reading import attribute, has_value, optional_flag, place_of, reasons, text_of
 from coder_admin.parameters.urls import url_problem
 from coder_admin.terraform import Block, BlockContent, Instance, Range
@@ -27,6 +27,12 @@ class _Reader:
 
     def refuse(self, summary: str, detail: str, place: Range | None = None) -> None:
         self.notes.append(error(summary, detail, range=place or self.instance.range))
+
+    def open_value(self, summary: str, detail: str, place: Range) -> None:
+        """A value that is not known: people may fill it in, but a pool cannot be built without it."""
+        pooled = any(True for _ in self.instance.config.of_type("prebuilds"))
+        made = error if pooled else warning
+        self.notes.append(made(summary, detail, range=place))
 
     def only(self, content: BlockContent, kind: str, owner: str) -> Block | None:
         blocks = list(content.of_type(kind))
@@ -119,21 +125,24 @@ def _read_parameters(reader: _Reader, value: Value | None) -> dict[str, str]:
     place = place_of(reader.instance, "parameters")
     if not isinstance(value.data, dict):
         detail = f'parameters is a {value.type}: write parameters = {{ name = "value" }}.'
-        reader.refuse("parameters: a map of string is required", detail, place)
+        reader.refuse("parameters: map of string required", detail, place)
+        return {}
+    if value.marks:
+        reader.refuse("parameters: map of string required", "It is sensitive and must not be shown.", place)
         return {}
     parameters = {}
     for name, item in value.data.items():
         text = text_of(item)
         if text is not None:
             parameters[name] = text
-        elif item.is_known and not item.is_null:
-            found = "a sensitive value" if item.deep_marks else f"a {item.type}"
-            detail = f"{name} is {found}; a parameter's value is a text that may be shown."
-            reader.refuse("parameters: a map of string is required", detail, place)
-        else:
+        elif not item.is_known:
             because = reasons(reader.instance.config.diagnostics)
             detail = f"The value of {name} cannot be resolved{': ' if because else '.'}{because}"
-            reader.refuse(f"Preset parameter {name} has no value", detail, place)
+            reader.open_value(f"Preset parameter {name} has no value", detail, place)
+        elif not item.is_null:
+            found = "a sensitive value" if item.deep_marks else f"a {item.type}"
+            detail = f"{name} is {found}; a parameter's value is a text that may be shown."
+            reader.refuse("parameters: map of string required", detail, place)
     return parameters
 
 

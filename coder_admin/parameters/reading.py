@@ -79,3 +79,30 @@ def reasons(diagnostics: Iterable[Diagnostic]) -> str:
         if text not in texts:
             texts.append(text)
     return "; ".join(texts[:3])
+
+
+def why_unknown(content: BlockContent, name: str) -> str:
+    """A sentence or two on an argument that has no value yet: what it refers to, and what went wrong."""
+    names = content.unresolved.get(name, ())
+    because = reasons(_about(content, name))
+    if names:
+        return f"there is no value for {', '.join(names)}. {because}".rstrip()
+    return because or "it refers to something that has no value yet."
+
+
+def _about(content: BlockContent, name: str) -> list[Diagnostic]:
+    """The diagnostics that lie between an argument and what is written after it."""
+    place = content.ranges.get(name)
+    if place is None:
+        return []
+    places = [*content.ranges.values(), *(block.range for block in content.blocks)]
+    later = [p.start.byte for p in places if p.file == place.file and p.start.byte > place.start.byte]
+    end = min(later, default=None)
+    return [
+        item
+        for item in content.diagnostics
+        if item.range is not None
+        and item.range.file == place.file
+        and item.range.start.byte >= place.start.byte
+        and (end is None or item.range.start.byte < end)
+    ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -54,7 +54,11 @@ log = structlog.get_logger(__name__)
 MODULE_NOT_LOADED = "module_not_loaded"
 #: What one render may use: far above real templates (a few thousand steps), low enough that a hostile one
 #: does not hold up the forms of others for long.
-FORM_CONTEXT = EvalContext(budget=Budget(steps=500_000, seconds=4.0))
+FORM_CONTEXT = EvalContext(budget=Budget(steps=500_000, seconds=4.0), home=None)
+#: What Terraform refuses although a form can still be shown: values that depend on it are unknown.
+_BEARABLE = frozenset({"reference", "argument", "cycle", "undeclared"})
+#: Of an evaluation's diagnostics, those that no block of the form tells.
+_TOP_LEVEL = frozenset({"budget", "variable", "undeclared"})
 _FORM_TYPES = frozenset({"coder_parameter", "coder_workspace_preset", "coder_workspace_tags"})
 
 
@@ -78,24 +82,30 @@ def compile_template(
     files: FileSystem, *, plan: Any = None, variables: Mapping[str, Value | str] | None = None
 ) -> Template:
     """Read and compile. ``plan`` is the import's plan as JSON, ``variables`` the server's values."""
-    module = load_module(files)
+    module = load_module(files, preview=True)
     notes = [as_note(diagnostic) for diagnostic in module.diagnostics]
     notes += stray_tfvars(files)
+    failure = _failure(module, notes)
+    data = EMPTY_PLAN
     try:
         data = read_plan(plan)
     except PlanError as problem:
-        summary = "Parsing plan JSON"
-        return Template(
-            module, notes=(error(summary, f"{problem}. Import the template again."),), broken=True
-        )
-    if (
-        not module.variables
-        and not module.resources
-        and any(n.summary == "No configuration files" for n in notes)
-    ):
-        return Template(module, notes=tuple(notes), broken=True)
+        failure = error("Parsing plan JSON", f"{problem}. Import the template again.")
+    if failure is not None:
+        return Template(module, notes=(failure,), broken=True)
     complete = not any(note.code == MODULE_NOT_LOADED for note in notes)
     return Template(module, dict(variables or {}), data, tuple(notes), complete)
+
+
+def _failure(module: Module, notes: Sequence[Note]) -> Note | None:
+    """Why nothing can be rendered at all, or None (4.1)."""
+    for problem in module.file_problems:
+        if problem.is_error and problem.code not in _BEARABLE:
+            return replace(as_note(problem), summary="Failed to load tfvars from files", detail=str(problem))
+    if not module.variables and not module.resources:
+        empty = next((note for note in notes if note.summary == "No configuration files"), None)
+        return None if empty is None else replace(empty, summary="Files not found")
+    return None
 
 
 def as_note(diagnostic: Diagnostic) -> Note:
@@ -105,8 +115,10 @@ def as_note(diagnostic: Diagnostic) -> Note:
         summary = "Module not loaded. Did you run `terraform init`?"
         place = f" ({diagnostic.range})" if diagnostic.range else ""
         return Note(Severity.WARNING, summary, diagnostic.detail + place, MODULE_NOT_LOADED, diagnostic.range)
+    if diagnostic.code in _BEARABLE:
+        severity = Severity.WARNING
     detail = f"{diagnostic.range}: {diagnostic.detail}" if diagnostic.range else diagnostic.detail
-    return Note(severity, diagnostic.summary, detail, diagnostic.code, diagnostic.range)
+    return Note(severity, diagnostic.summary, detail, range=diagnostic.range)
 
 
 class Renderer:
@@ -149,7 +161,7 @@ def read_output(template: Template, evaluation: Evaluation, inputs: Mapping[str,
         if instance.mode == "data" and instance.type in by_type:
             by_type[instance.type].append(instance)
     notes = list(template.notes)
-    notes += [as_note(item) for item in evaluation.diagnostics if item.code in ("budget", "cycle")]
+    notes += [as_note(item) for item in evaluation.diagnostics if item.code in _TOP_LEVEL]
     parameters, unreadable = _read_parameters(by_type["coder_parameter"], inputs, template.parameters)
     notes += unreadable
     tags, unknown_tags, tag_notes = read_tags(by_type["coder_workspace_tags"])
@@ -173,14 +185,15 @@ def _read_parameters(
     notes: list[Note] = []
     for instance in instances:
         try:
-            found.append(
-                memo.answer(
-                    instance.address,
-                    instance.config,
-                    input_of(instance.config, inputs),
-                    partial(read_parameter, instance, inputs),
-                )
+            parameter = memo.answer(
+                instance.address,
+                instance.config,
+                input_of(instance.config, inputs),
+                partial(read_parameter, instance, inputs),
             )
+            if (wrong := instance.repetition_problem) is not None:
+                parameter = parameter.noting(error(wrong.summary, wrong.detail, range=wrong.range))
+            found.append(parameter)
             addresses.append(instance.address)
         except UnreadableBlockError as unreadable:
             notes.append(unreadable.note)

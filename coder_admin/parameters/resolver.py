@@ -12,12 +12,13 @@ from enum import StrEnum
 
 from coder_admin.foundation.errors import Invalid, Validation
 from coder_admin.parameters import gotext
-from coder_admin.parameters.model import Note, Output, PreviewParameter, error, warning
+from coder_admin.parameters.model import Note, Output, PreviewParameter, Severity, error, warning
 from coder_admin.parameters.presets import Render
 from coder_admin.parameters.validation import RuleError, check_monotonic
 
 START = "start"
 REQUIRED = "required"
+IMMUTABLE = "Immutable parameter changed"
 
 
 class Source(StrEnum):
@@ -183,13 +184,20 @@ def _missing(parameter: PreviewParameter, values: Mapping[str, str]) -> list[Not
 
 
 def changes_since(previous: Mapping[str, str], output: Output) -> Output:
-    """The output with what a changed value of the last build breaks, at its parameter."""
+    """The output with what a changed value of the last build breaks, at its parameter, as the provider and
+    a build would see it: a monotonic rule is an error of the value (5.2), a changed immutable parameter is
+    only what a build of that very workspace refuses, hence a warning."""
     if not previous:
         return output
-    parameters = tuple(
-        p.noting(*_changes(p, previous[p.name])) if p.name in previous else p for p in output.parameters
-    )
-    return replace(output, parameters=parameters)
+    parameters = []
+    for parameter in output.parameters:
+        notes = _changes(parameter, previous[parameter.name]) if parameter.name in previous else []
+        parameters.append(
+            parameter.noting(
+                *(replace(n, severity=Severity.WARNING) if n.summary == IMMUTABLE else n for n in notes)
+            )
+        )
+    return replace(output, parameters=tuple(parameters))
 
 
 def _changes(parameter: PreviewParameter, previous: str) -> list[Note]:
@@ -198,7 +206,7 @@ def _changes(parameter: PreviewParameter, previous: str) -> list[Note]:
     if not parameter.mutable and parameter.value.value != previous:
         name = parameter.name
         detail = f'Parameter "{name}" is not mutable, so it can\'t be updated after creating a workspace.'
-        notes.append(error("Immutable parameter changed", detail))
+        notes.append(error(IMMUTABLE, detail))
     monotonic = [rule for rule in parameter.validations if rule.monotonic]
     if monotonic and parameter.value.valid:
         try:

@@ -83,7 +83,9 @@ def _check_regex(rule: Rule, value: str) -> None:
     try:
         pattern = compile_regex(rule.regex)
     except re2.error as problem:
-        raise RuleError(f'compile regex "{rule.regex}": {problem}') from None
+        reason = problem.args[0] if problem.args else problem
+        text = reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
+        raise RuleError(f'compile regex "{rule.regex}": {text}') from None
     if not rule.error:
         raise RuleError("an error must be specified with a regex validation")
     if pattern.search(_utf8(value)) is None:

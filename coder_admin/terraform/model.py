@@ -42,12 +42,14 @@ class EvalContext:
     """The world outside the module.
 
     now: the time of timestamp() and plantimestamp(); None leaves both, and uuid() and bcrypt(), unknown.
+    home: what pathexpand() makes of `~`; None refuses it.
     strict: an unknown `count` or `for_each` is an error, as in Terraform's plan. When False it stands for
     one instance of unknown index, as in Terraform's validate; previews use that.
     """
 
     workspace: str = "default"
     now: datetime | None = None
+    home: str | None = "/home/coder"
     strict: bool = False
     budget: Budget = field(default_factory=Budget)
 
@@ -68,7 +70,9 @@ class BlockContent:
 
     An argument that could not be evaluated is unknown, and its diagnostic is in `diagnostics` (which holds
     those of nested blocks too). A dynamic block with an unknown for_each counts as one block whose
-    iterator is unknown, and its type is in `unknown_blocks`.
+    iterator is unknown, and its type is in `unknown_blocks`. `unresolved` holds, for each unknown argument, what
+    it names that has no value, as written; `entries` keys and values of those that are written as an object
+    (in which a key is unknown).
     """
 
     attributes: Mapping[str, Value]
@@ -76,6 +80,8 @@ class BlockContent:
     ranges: Mapping[str, Range] = field(default_factory=dict)
     diagnostics: tuple[Diagnostic, ...] = ()
     unknown_blocks: frozenset[str] = frozenset()
+    unresolved: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    entries: Mapping[str, tuple[tuple[Value | None, Value], ...]] = field(default_factory=dict)
 
     def of_type(self, block_type: str) -> Iterator[Block]:
         """The nested blocks of one type, in order."""
@@ -101,7 +107,7 @@ class Instance:
 
     address: `module.a[0].data.coder_parameter.x["k"]`.
     key: index (count), key (for_each) or None. An unknown count or for_each gives one instance whose key is
-    None and `unknown_key` is True.
+    None and `unknown_key` is True. repetition_problem: why the count or for_each can never be one.
     depends_on: addresses of the resource instances it depends on, through locals and modules too.
     value: what the rest of the module sees; set when the provider has answered.
     """
@@ -117,6 +123,7 @@ class Instance:
     depends_on: tuple[str, ...] = ()
     lifecycle: Lifecycle = field(default_factory=Lifecycle)
     unknown_key: bool = False
+    repetition_problem: Diagnostic | None = None
     value: Value | None = None
     diagnostics: list[Diagnostic] = field(default_factory=list)
 

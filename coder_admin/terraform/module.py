@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from coder_admin.terraform.cache import BoundedCache
 from coder_admin.terraform.config import loader
@@ -12,7 +13,7 @@ from coder_admin.terraform.config.tfvars import read_tfvars
 from coder_admin.terraform.diagnostics import Diagnostic, DiagnosticError, error, has_errors, warning
 from coder_admin.terraform.evaluation.evaluator import Evaluator
 from coder_admin.terraform.evaluation.incremental import can_continue, run_again
-from coder_admin.terraform.evaluation.inputs import parse_text
+from coder_admin.terraform.evaluation.inputs import VARIABLE, parse_text
 from coder_admin.terraform.evaluation.result import Evaluation
 from coder_admin.terraform.filesystem import FileSystem, OutsideModuleError
 from coder_admin.terraform.graph import Graph, Node, build_graph
@@ -20,10 +21,14 @@ from coder_admin.terraform.model import EvalContext, Provider
 from coder_admin.terraform.values import Value, normalized
 
 
+UNDECLARED = "undeclared"  # the code of a value for a variable that the root module does not declare
+
+
 class Module:
     """A root module with its child modules, parsed and compiled. Immutable; safe to share among threads.
 
-    diagnostics: everything that is wrong with the files, cycles included.
+    diagnostics: everything that is wrong with the files, cycles included. file_problems: those of the files
+    with values of variables.
     """
 
     def __init__(
@@ -33,8 +38,8 @@ class Module:
         self.node = node
         self.graph = graph
         self.diagnostics = diagnostics
-        self.file_variables, problems = read_tfvars(files, node.config.directory)
-        self.diagnostics = [*diagnostics, *problems]
+        self.file_variables, self.file_problems = read_tfvars(files, node.config.directory)
+        self.diagnostics = [*diagnostics, *self.file_problems]
 
     @property
     def variables(self) -> Mapping[str, Variable]:
@@ -65,13 +70,16 @@ def clear_caches() -> None:
     loader.clear_caches()
 
 
-def load_module(files: FileSystem, root: str = ".") -> Module:
+def load_module(files: FileSystem, root: str = ".", *, preview: bool = False) -> Module:
     """Read the module in directory `root` of the files, and the modules that it calls. Never raises on bad
-    templates: see the module's diagnostics."""
+    templates: see the module's diagnostics.
+
+    preview: override files that cannot be merged are a warning, and the files are used unmerged.
+    """
     try:
-        reader = Loader(files, root)
+        reader = Loader(files, root, preview=preview)
     except OutsideModuleError as problem:
-        reader = Loader(files, ".")
+        reader = Loader(files, ".", preview=preview)
         reader.diagnostics.append(error("Unreadable module directory", f"{problem}."))
     node = reader.load()
     problems = list(reader.diagnostics)
@@ -101,7 +109,12 @@ def _call_problems(root: ModuleNode) -> list[Diagnostic]:
         for name, where in call.argument_ranges.items():
             if name not in node.config.variables:
                 found.append(
-                    error("Unsupported argument", f'An argument named "{name}" is not expected here.', where)
+                    error(
+                        "Unsupported argument",
+                        f'An argument named "{name}" is not expected here.',
+                        where,
+                        "argument",
+                    )
                 )
         for variable in node.config.variables.values():
             if variable.required and variable.name not in call.arguments:
@@ -110,6 +123,7 @@ def _call_problems(root: ModuleNode) -> list[Diagnostic]:
                         "Missing required argument",
                         f'The argument "{variable.name}" is required, but no definition was found.',
                         call.range,
+                        "argument",
                     )
                 )
     return found
@@ -166,6 +180,7 @@ def _given(module: Module, variables: Mapping[str, Value | str]) -> tuple[dict[s
                     "Value for undeclared variable",
                     f'The root module does not declare a variable named "{name}" but a value was found '
                     "in a .tfvars file.",
+                    code=UNDECLARED,
                 )
             )
     for name, raw in variables.items():
@@ -176,13 +191,14 @@ def _given(module: Module, variables: Mapping[str, Value | str]) -> tuple[dict[s
                     "Value for undeclared variable",
                     f'A variable named "{name}" was assigned a value, but the root module does not declare a '
                     "variable of that name.",
+                    code=UNDECLARED,
                 )
             )
             continue
         try:
             given[variable.name] = parse_text(variable, raw) if isinstance(raw, str) else raw
         except DiagnosticError as problem:
-            diagnostics.append(problem.diagnostic)
+            diagnostics.append(replace(problem.diagnostic, code=VARIABLE))
     return given, diagnostics
 
 

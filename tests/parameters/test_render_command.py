@@ -111,8 +111,11 @@ def test_previous_values_are_held_against_the_new_ones(
 ) -> None:
     previous = written(tmp_path, "p", {"n": "7", "image": "other"})
     body = run(capsys, str(folder), "--previous", previous)
-    problems = {p["name"]: [d["summary"] for d in p["diagnostics"]] for p in body["parameters"]}
-    assert problems == {"n": ['Parameter "n" monotonicity'], "image": ["Immutable parameter changed"]}
+    problems = {p["name"]: [(d["severity"], d["summary"]) for d in p["diagnostics"]] for p in body["parameters"]}
+    assert problems == {
+        "n": [("error", 'Parameter "n" monotonicity')],
+        "image": [("warning", "Immutable parameter changed")],
+    }
 
 
 def test_top_level_error_is_exit_code_1(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -125,9 +128,16 @@ def test_top_level_error_is_exit_code_1(folder: Path, capsys: pytest.CaptureFixt
     assert run(capsys, str(folder), code=1)["parameters"] == []
 
 
+def test_folder_that_is_none_is_a_top_level_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    body = run(capsys, str(tmp_path / "none"), code=1)
+    assert [d["summary"] for d in body["diagnostics"]] == ["Files not found"]
+    assert body["parameters"] == []
+
+
 def test_unusable_files_are_one_line(folder: Path, tmp_path: Path) -> None:
     for arguments, reason in (
-        ([str(tmp_path / "none")], "does not exist"),
         ([str(folder), "--values", str(tmp_path / "none")], "cannot be read"),
         ([str(folder), "--values", written(tmp_path, "a", "{")], "not JSON"),
         ([str(folder), "--values", written(tmp_path, "b", {"n": 1})], "object of texts"),
@@ -140,10 +150,11 @@ def test_unusable_files_are_one_line(folder: Path, tmp_path: Path) -> None:
         assert reason in str(caught.value)
 
 
+@pytest.mark.parametrize("plan", [{"prior_state": {"values": {"root_module": []}}}, [], "{broken"])
 def test_broken_plan_is_a_top_level_error(
-    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], plan: Any
 ) -> None:
-    plan = written(tmp_path, "p", {"prior_state": {"values": {"root_module": []}}})
+    plan = written(tmp_path, "p", plan)
     body = run(capsys, str(folder), "--plan", plan, code=1)
     assert body["diagnostics"][0]["summary"] == "Parsing plan JSON"
 
@@ -151,9 +162,11 @@ def test_broken_plan_is_a_top_level_error(
 def test_table_for_people(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     call_command("render_parameters", str(folder))
     out = capsys.readouterr().out
-    assert "n      number input  '3'" in out
-    assert "preset 'p'" in out
-    assert "tag n = '3'" in out
+    lines = [line.split() for line in out.splitlines()]
+    assert lines[0] == ["PARAMETER", "TYPE", "FORM", "VALUE", "NOTES"]
+    assert ["n", "number", "input", '"3"'] in lines
+    assert 'preset "p": n = "4"' in out
+    assert 'tag n = "3"' in out
 
 
 def test_watch_renders_again_without_a_database(folder: Path, tmp_path: Path) -> None:
@@ -163,14 +176,19 @@ def test_watch_renders_again_without_a_database(folder: Path, tmp_path: Path) ->
         "CODER_ADMIN_DATA": str(tmp_path / "data"),
         "DJANGO_SETTINGS_MODULE": "coder_admin.settings",
     }
-    command = [sys.executable, str(ROOT / "manage.py"), "render_parameters", str(folder), "--watch", "--json"]
+    values = written(tmp_path, "values", {})
+    command = [sys.executable, str(ROOT / "manage.py"), "render_parameters", str(folder)]
+    command += ["--watch", "--json", "--values", values]
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True) as process:
         try:
             assert process.stdout is not None
             first = json.loads(process.stdout.readline())
             (folder / "main.tf").write_text(TEMPLATE.replace("default = 3", "default = 8"))
             second = json.loads(process.stdout.readline())
+            Path(values).write_text('{"n": "9"}')
+            third = json.loads(process.stdout.readline())
         finally:
             process.terminate()
-    values = [{p["name"]: p["value"]["value"] for p in body["parameters"]}["n"] for body in (first, second)]
-    assert values == ["3", "8"]
+    frames = (first, second, third)
+    shown = [{p["name"]: p["value"]["value"] for p in body["parameters"]}["n"] for body in frames]
+    assert shown == ["3", "8", "9"]

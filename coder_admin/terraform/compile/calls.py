@@ -12,7 +12,7 @@ from coder_admin.terraform.functions import FUNCTIONS
 from coder_admin.terraform.functions.registry import FunctionError, call_function
 from coder_admin.terraform.syntax import tree
 from coder_admin.terraform.types import DYNAMIC, ListType, SetType, TupleType
-from coder_admin.terraform.values import DYNAMIC_UNKNOWN, Refinement, Value, boolean
+from coder_admin.terraform.values import DYNAMIC_UNKNOWN, SENSITIVE, Refinement, Value, boolean
 
 if TYPE_CHECKING:
     from coder_admin.terraform.compile.compiler import Compiler
@@ -69,6 +69,10 @@ def compile_call(compiler: Compiler, node: tree.Call) -> Run:
         except FunctionError as problem:
             at = problem.arg_index
             site = call_site if at is None or not sites else sites[min(at, len(sites) - 1)]
+            if any(value.deep_marks & SENSITIVE for value in values):
+                # Functions quote what they refuse.
+                detail = f'Call to function "{plain}" failed; an argument is sensitive, so why is not shown.'
+                raise site.failure(problem.summary, detail) from None
             raise site.failure(problem.summary, problem.detail) from None
         except RecursionError:
             raise call_site.failure(

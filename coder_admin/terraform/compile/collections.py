@@ -28,6 +28,7 @@ from coder_admin.terraform.values import (
     DYNAMIC_UNKNOWN,
     EMPTY_TUPLE,
     NOT_NULL,
+    SENSITIVE,
     Refinement,
     Value,
     list_of,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 
 def compile_tuple(compiler: Compiler, node: tree.TupleCons) -> Run:
     items = [compiler.compile(item) for item in node.items]
+    compiler.parts = [(None, item) for item in items]
     known = [compiler.constants.get(item) for item in items]
     ready = [value for value in known if value is not None]
     if len(ready) == len(items):
@@ -58,6 +60,7 @@ def compile_object(compiler: Compiler, node: tree.ObjectCons) -> Run:
     items = [
         (_key(compiler, key), compiler.compile(value), compiler.site_of(key)) for key, value in node.items
     ]
+    compiler.parts = [(key, value) for key, value, _ in items]
     keys = [compiler.constants.get(key) for key, _, _ in items]
     names = [key.data for key in keys if key is not None and key.type is STRING and not key.is_null]
     if len(names) == len(items):
@@ -280,9 +283,10 @@ def _for_object(head: _Head, key_code: Run, key_site: Site, value: Run, *, group
                 groups.setdefault(name, []).append(value(env))
                 continue
             if name in result:
+                shown = "(sensitive)" if marks & SENSITIVE else f'"{name}"'
                 raise key_site.failure(
                     "Duplicate object key",
-                    f"Two different items produced the key \"{name}\" in this 'for' expression. If "
+                    f"Two different items produced the key {shown} in this 'for' expression. If "
                     "duplicates are expected, use the ellipsis (...) after the value expression to enable "
                     "grouping by key.",
                 )

@@ -11,7 +11,15 @@ from typing import Any
 
 from coder_admin.terraform import conditionals, operators
 from coder_admin.terraform.compile import calls, collections, templates
-from coder_admin.terraform.compile.core import Compiled, Reference, Resolver, Run, Site, StaticProblem
+from coder_admin.terraform.compile.core import (
+    Compiled,
+    Mention,
+    Reference,
+    Resolver,
+    Run,
+    Site,
+    StaticProblem,
+)
 from coder_admin.terraform.diagnostics import Diagnostic, DiagnosticError, error
 from coder_admin.terraform.environment import BudgetError, Env
 from coder_admin.terraform.numbers import Float, NumberError, parse_number
@@ -39,6 +47,8 @@ class Compiler:
         self.depth = 0
         self.most = 0
         self.references: list[Reference] = []
+        self.mentions: list[Mention] = []
+        self.parts: list[tuple[Run | None, Run]] = []  # of the object or tuple compiled last
         self.problems: list[Diagnostic] = []
         self.constants: dict[Run, Value] = {}
         # Traversals met while compiling an argument of try() or can(): (code, slots that it needs).
@@ -62,6 +72,8 @@ class Compiler:
             node.start,
             node.end,
             self.constants.get(code),
+            tuple(self.mentions),
+            tuple(self.parts) if isinstance(node, tree.ObjectCons | tree.TupleCons) else (),
         )
 
     def compile(self, node: tree.Node) -> Run:
@@ -99,6 +111,7 @@ class Compiler:
     def problem(self, node: tree.Node, found: StaticProblem, end: int | None = None) -> Run:
         where = self.source.range(node.start, node.end if end is None else end)
         self.problems.append(error(found.summary, found.detail, where, "reference"))
+        self.mentions.append(Mention(node.start, node.end if end is None else end, None))
         return self.constant(DYNAMIC_UNKNOWN)
 
     def literal(self, node: tree.Literal) -> Run:
@@ -134,6 +147,8 @@ class Compiler:
             if reference is not None:
                 self.references.append(reference)
         code = self.steps(base, node.steps[used:], self.site_of(node))
+        if slot is None:
+            self.mentions.append(Mention(node.start, node.end, code))
         for watched in self.watching:
             watched.append((code, -1 if slot is None else slot))
         return code

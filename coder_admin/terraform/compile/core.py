@@ -54,9 +54,22 @@ class Resolver(Protocol):
         """Raises StaticProblem when the function may not be called here."""
 
 
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """A place in an expression that names something outside of it; code None: it means nothing here."""
+
+    start: int
+    end: int
+    code: Run | None
+
+
 @dataclass(slots=True)
 class Compiled:
-    """An expression ready to run. With `problems` it must not be run; it stands for an unknown value."""
+    """An expression ready to run. With `problems` it must not be run; it stands for an unknown value.
+
+    parts: of an expression that is an object or a tuple, the code of each item's key (None in a tuple) and
+    value: an item that fails need not take the others with it.
+    """
 
     code: Run
     slots: int
@@ -66,6 +79,8 @@ class Compiled:
     start: int
     end: int
     constant: Value | None = None
+    mentions: tuple[Mention, ...] = ()
+    parts: tuple[tuple[Run | None, Run], ...] = ()
 
     @property
     def range(self) -> Range:
@@ -76,6 +91,10 @@ class Compiled:
         if self.slots:
             env.slots = [NULL] * self.slots
         return self.code(env)
+
+    def text_of(self, mention: Mention) -> str:
+        """The mention as it is written."""
+        return self.source.text[mention.start : mention.end]
 
 
 @dataclass(frozen=True, slots=True)

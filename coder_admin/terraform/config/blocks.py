@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from coder_admin.terraform.compile.core import Compiled
@@ -91,8 +92,15 @@ class BodyCompiler:
                         "Self-referential block",
                         f"Configuration for {found.address} may not refer to itself.",
                         compiled.range,
+                        "reference",
                     )
                     compiled.problems = (self.decoder.config.diagnostics[-1],)
+                    compiled.mentions = tuple(
+                        replace(mention, code=None)
+                        if compiled.text_of(mention).startswith(found.address)
+                        else mention
+                        for mention in compiled.mentions
+                    )
                     found.references = tuple(r for r in found.references if r != reference)
                     return
 

@@ -91,8 +91,8 @@ class Decoder:
         self.config.attribute_names = frozenset(self.sections.attribute_names)
         return self.config
 
-    def report(self, summary: str, detail: str, where: Range) -> None:
-        self.config.diagnostics.append(error(summary, detail, where))
+    def report(self, summary: str, detail: str, where: Range, code: str = "") -> None:
+        self.config.diagnostics.append(error(summary, detail, where, code))
 
     def compile(self, located: Located, resolver: Resolver | None = None) -> Compiled:
         """An argument's value; its static problems are reported here, once."""

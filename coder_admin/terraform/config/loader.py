@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from coder_admin.terraform.cache import BoundedCache
 from coder_admin.terraform.config.declarations import ModuleCall, ModuleConfig
 from coder_admin.terraform.config.decode import Decoder
-from coder_admin.terraform.config.sections import Sections
+from coder_admin.terraform.config.overriding import is_override, merged, previewed
 from coder_admin.terraform.diagnostics import Diagnostic, error, warning
 from coder_admin.terraform.filesystem import FileSystem, FileTooLargeError, OutsideModuleError, normalize
 from coder_admin.terraform.syntax.json_body import parse_json_config
@@ -66,8 +66,9 @@ class ModuleNode:
 class Loader:
     """Loads one tree."""
 
-    def __init__(self, files: FileSystem, root: str) -> None:
+    def __init__(self, files: FileSystem, root: str, *, preview: bool = False) -> None:
         self.files = files
+        self.preview = preview
         self.root = normalize(root)
         self.diagnostics: list[Diagnostic] = []
         self.installed = self.read_manifest()
@@ -161,6 +162,7 @@ class Loader:
                     f'The module "{call.name}" names the directory "{call.source}", which is not among '
                     "the files of this template.",
                     where,
+                    "module",
                 )
             )
             return None
@@ -201,12 +203,12 @@ class Loader:
                 continue
             self.size += len(data)
             contents.append((path, data, hashlib.sha256(data).hexdigest()))
-        key = (directory, display, tuple((path, digest) for path, _, digest in contents))
+        key = (directory, display, self.preview, tuple((path, digest) for path, _, digest in contents))
         self.fingerprint.append(repr(key))
         self.diagnostics += problems
         return _CONFIGS.get_or_make(
             key,
-            lambda: _compile(directory, display, contents),
+            lambda: _compile(directory, display, contents, preview=self.preview),
             lambda _: sum(len(data) for _, data, _ in contents),
         )
 
@@ -245,16 +247,12 @@ def _parse(path: str, data: bytes) -> ParsedFile:
     return parse_json_config(source) if path.endswith(".json") else parse_config(source)
 
 
-def _compile(directory: str, display: str, contents: list[tuple[str, bytes, str]]) -> ModuleConfig:
-    sections = Sections()
+def _compile(
+    directory: str, display: str, contents: list[tuple[str, bytes, str]], *, preview: bool
+) -> ModuleConfig:
+    primaries: list[ParsedFile] = []
     overrides: list[ParsedFile] = []
     for path, data, digest in contents:
-        file = parse_file(path, data, digest)
-        stem = posixpath.basename(path).removesuffix(".json").removesuffix(".tf")
-        if stem == "override" or stem.endswith("_override"):
-            overrides.append(file)
-        else:
-            sections.add(file)
-    for file in overrides:
-        sections.override(file)
+        (overrides if is_override(path) else primaries).append(parse_file(path, data, digest))
+    sections = previewed(primaries, overrides) if preview else merged(primaries, overrides)
     return Decoder(directory, sections, display).decode()

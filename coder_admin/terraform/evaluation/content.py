@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from coder_admin.terraform.compile.collections import elements_of
-from coder_admin.terraform.compile.core import Compiled
+from coder_admin.terraform.compile.core import Compiled, Run
 from coder_admin.terraform.config.declarations import CompiledBlock, CompiledBody
 from coder_admin.terraform.convert import set_length_known
 from coder_admin.terraform.diagnostics import Diagnostic, DiagnosticError, Range, error
@@ -11,7 +11,7 @@ from coder_admin.terraform.environment import BudgetError, Env
 from coder_admin.terraform.model import Block, BlockContent
 from coder_admin.terraform.syntax.reader import TOO_DEEP
 from coder_admin.terraform.types import DYNAMIC, CollectionType, ObjectType, SetType, TupleType
-from coder_admin.terraform.values import DYNAMIC_UNKNOWN, Refinement, Value, object_, to_text
+from coder_admin.terraform.values import DYNAMIC_UNKNOWN, NULL, Refinement, Value, object_, to_text, tuple_
 
 
 def run(compiled: Compiled, env: Env, diagnostics: list[Diagnostic]) -> Value:
@@ -25,12 +25,58 @@ def run(compiled: Compiled, env: Env, diagnostics: list[Diagnostic]) -> Value:
     except BudgetError:
         raise
     except DiagnosticError as problem:
-        diagnostics.append(with_range(problem.diagnostic, compiled))
-        return DYNAMIC_UNKNOWN
+        before = len(diagnostics)
+        value = _parts(compiled, env, diagnostics) if compiled.parts else DYNAMIC_UNKNOWN
+        if len(diagnostics) == before:  # no item by itself is to blame
+            diagnostics.append(with_range(problem.diagnostic, compiled))
+        return value
     except RecursionError:
         detail = "Split this expression, or the values in it, into several local values."
         diagnostics.append(error(TOO_DEEP, detail, compiled.range, "budget"))
         return DYNAMIC_UNKNOWN
+
+
+def _parts(compiled: Compiled, env: Env, diagnostics: list[Diagnostic]) -> Value:
+    """An object or tuple of which some items fail: those are unknown, and each says why."""
+    items = entries(compiled, env, diagnostics)
+    if all(key is None for key, _ in items):
+        return env.meter.weigh(tuple_([value for _, value in items]))
+    found: dict[str, Value] = {}
+    for key, value in items:
+        if key is None or key.marks or not isinstance(key.data, str | bool | int):
+            return DYNAMIC_UNKNOWN
+        found[to_text(key)] = value
+    return env.meter.weigh(object_(found))
+
+
+def entries(
+    compiled: Compiled, env: Env, diagnostics: list[Diagnostic]
+) -> tuple[tuple[Value | None, Value], ...]:
+    """Key (None in a tuple) and value of each item of an expression that is an object or a tuple."""
+
+    def part(code: Run) -> Value:
+        try:
+            return code(env)
+        except DiagnosticError as problem:
+            diagnostics.append(with_range(problem.diagnostic, compiled))
+            return DYNAMIC_UNKNOWN
+
+    if compiled.slots:
+        env.slots = [NULL] * compiled.slots
+    return tuple((None if key is None else part(key), part(value)) for key, value in compiled.parts)
+
+
+def unresolved(compiled: Compiled, env: Env) -> tuple[str, ...]:
+    """What an expression names that has no value yet, or never will; each once, as it is written."""
+    found: dict[str, None] = {}
+    for mention in compiled.mentions:
+        try:
+            known = mention.code is not None and mention.code(env).is_wholly_known
+        except DiagnosticError:
+            known = False
+        if not known:
+            found[compiled.text_of(mention)] = None
+    return tuple(found)
 
 
 def with_range(diagnostic: Diagnostic, compiled: Compiled) -> Diagnostic:
@@ -44,12 +90,18 @@ def with_range(diagnostic: Diagnostic, compiled: Compiled) -> Diagnostic:
 
 def evaluate_body(body: CompiledBody, env: Env) -> BlockContent:
     """All arguments and nested blocks."""
+    open_names: dict[str, tuple[str, ...]] = {}
+    items: dict[str, tuple[tuple[Value | None, Value], ...]] = {}
     diagnostics: list[Diagnostic] = []
     attributes: dict[str, Value] = {}
     ranges: dict[str, Range] = {}
     for name, compiled, where in body.attributes:
-        attributes[name] = run(compiled, env, diagnostics)
+        value = attributes[name] = run(compiled, env, diagnostics)
         ranges[name] = where
+        if not value.is_known:
+            open_names[name] = unresolved(compiled, env)
+            if compiled.parts and not compiled.problems:
+                items[name] = entries(compiled, env, [])
     blocks: list[Block] = []
     unknown: set[str] = set()
     for block in body.blocks:
@@ -58,7 +110,7 @@ def evaluate_body(body: CompiledBody, env: Env) -> BlockContent:
             blocks.append(_block(block, block.labels, env, diagnostics))
         else:
             _expand(block, env, blocks, unknown, diagnostics)
-    return BlockContent(attributes, tuple(blocks), ranges, tuple(diagnostics), frozenset(unknown))
+    return BlockContent(attributes, tuple(blocks), ranges, tuple(diagnostics), frozenset(unknown), open_names, items)
 
 
 def _block(block: CompiledBlock, labels: tuple[str, ...], env: Env, diagnostics: list[Diagnostic]) -> Block:

@@ -66,7 +66,9 @@ class Evaluator:
         self.root = Scope(module.node, "", context.workspace, None)
         self.scopes: dict[tuple[str, ...], list[Scope]] = {(): [self.root]}
         # Relative paths start at the root module's directory, as they do when Terraform runs there.
-        self.functions = FunctionContext(module.files, module.node.config.directory, context.now, self.meter)
+        self.functions = FunctionContext(
+            module.files, module.node.config.directory, context.now, self.meter, home=context.home
+        )
         self.functions.render_template = template_renderer(self.meter, self.functions)
         self.diagnostics: list[Diagnostic] = []
         self.by_node: dict[Node, list[Instance]] = {}
@@ -86,6 +88,7 @@ class Evaluator:
         """Run something that evaluates nodes; after a stop, everything that was not reached is unknown."""
         try:
             evaluate()
+            self.show_cycles()
         except BudgetError as problem:
             self.diagnostics.append(problem.diagnostic)
             self.stopped = True
@@ -111,6 +114,16 @@ class Evaluator:
         self.records[node] = Record(
             meter.steps - steps, meter.instances - instances, tuple(self.diagnostics[before:])
         )
+
+    def show_cycles(self) -> None:
+        """Evaluate blocks that depend on themselves, last of all: to others they stay unknown, but what they
+        declare can be shown."""
+        if self.context.strict or not self.graph.diagnostics:
+            return
+        for node in self.graph.nodes:
+            if node.in_cycle and node.kind == "resource":
+                for scope in self.scopes.get(node.module.path, ()):
+                    run_resource(self, node, scope, seen=False)
 
     def unknown_node(self, node: Node) -> None:
         """Give the node's name a value that is unknown, wherever it has none."""

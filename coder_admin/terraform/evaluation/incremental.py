@@ -36,7 +36,8 @@ def run_again(before: Evaluator, after: Evaluator) -> None:
     """Evaluate `after`, a new evaluator, with what can be kept of `before`."""
     after.scopes = _copies(before.scopes)
     after.root = after.scopes[()][0]
-    after.by_node = dict(before.by_node)
+    # Blocks in cycles are evaluated last, whatever has changed: until then they have no instances.
+    after.by_node = {node: found for node, found in before.by_node.items() if not node.in_cycle}
     after.guarded(lambda: _Rerun(before, after).run())
 
 

@@ -12,6 +12,9 @@ from coder_admin.terraform.typeexpr import value_type
 from coder_admin.terraform.values import EPHEMERAL, NULL, SENSITIVE, Value, null, string, unknown
 
 
+VARIABLE = "variable"  # the code of what is wrong with a value that was given for a variable
+
+
 def parse_text(variable: Variable, text: str) -> Value:
     """The value of a variable given as text, as on a command line: literal, or an expression for types that
     are no primitive. DiagnosticError for a bad expression."""
@@ -47,7 +50,7 @@ def final_value(
         elif given is not None:
             title = _title(variable, module)
             detail = f"The given value is not suitable for {title}: required variable may not be set to null."
-            return unset(variable), error("Required variable not set", detail, where or variable.range)
+            return unset(variable), error("Required variable not set", detail, where or variable.range, _code(module))
         else:
             return unset(variable), None
     if given is variable.default:
@@ -56,10 +59,17 @@ def final_value(
         value = convert(variable.defaults.apply(given), variable.type)
     except ConversionError as problem:
         detail = f"The given value is not suitable for {_title(variable, module)}: {problem}."
-        return unset(variable), error("Invalid value for input variable", detail, where or variable.range)
+        return unset(variable), error(
+            "Invalid value for input variable", detail, where or variable.range, _code(module)
+        )
     if value is NULL:
         value = null(value_type(variable.type))
     return marked(variable, value), None
+
+
+def _code(module: str) -> str:
+    """Values of the root module's variables come from outside of the template."""
+    return "" if module else VARIABLE
 
 
 def _title(variable: Variable, module: str) -> str:

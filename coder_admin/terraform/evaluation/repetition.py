@@ -23,6 +23,7 @@ MAX_COUNT = 1_000_000
 
 UNKNOWN_REPETITION = (unknown(NUMBER), DYNAMIC_UNKNOWN, DYNAMIC_UNKNOWN)
 UNKNOWN_KEYS = "unknown_keys"  # the code of that diagnostic
+UNSUITABLE = "repetition"  # the code for what can never be a count or for_each
 
 _Keys = dict[Key, Value | None]  # instance keys and their each.value
 
@@ -63,7 +64,7 @@ def instance_keys(block: Resource | ModuleCall, env: Env) -> _Keys | None:
 
 def _count(value: Value, where: Range, env: Env) -> _Keys | None:
     def invalid(detail: str) -> DiagnosticError:
-        return DiagnosticError(error("Invalid count argument", detail, where))
+        return DiagnosticError(error("Invalid count argument", detail, where, UNSUITABLE))
 
     if value.data is None:
         raise invalid('The given "count" argument value is null. An integer is required.')
@@ -71,7 +72,7 @@ def _count(value: Value, where: Range, env: Env) -> _Keys | None:
         value = convert(value, NUMBER)
     except ConversionError as problem:
         raise DiagnosticError(
-            error("Incorrect value type", f"Invalid expression value: {problem}.", where)
+            error("Incorrect value type", f"Invalid expression value: {problem}.", where, UNSUITABLE)
         ) from None
     if value.data is None:
         raise invalid('The given "count" argument value is null. An integer is required.')
@@ -94,10 +95,10 @@ def _count(value: Value, where: Range, env: Env) -> _Keys | None:
 
 def _for_each(value: Value, where: Range) -> _Keys | None:
     def invalid(detail: str) -> DiagnosticError:
-        return DiagnosticError(error("Invalid for_each argument", detail, where))
+        return DiagnosticError(error("Invalid for_each argument", detail, where, UNSUITABLE))
 
     def invalid_set(detail: str) -> DiagnosticError:
-        return DiagnosticError(error("Invalid for_each set argument", detail, where))
+        return DiagnosticError(error("Invalid for_each set argument", detail, where, UNSUITABLE))
 
     unsuitable = 'The given "for_each" argument value is unsuitable'
     if value.marks & SENSITIVE:

@@ -10,7 +10,12 @@ from coder_admin.terraform.environment import BudgetError, Env
 from coder_admin.terraform.evaluation.builtin import plan_builtin
 from coder_admin.terraform.evaluation.conditions import report_broken
 from coder_admin.terraform.evaluation.content import evaluate_body, run
-from coder_admin.terraform.evaluation.repetition import UNKNOWN_REPETITION, repeat_of, repetition
+from coder_admin.terraform.evaluation.repetition import (
+    UNKNOWN_REPETITION,
+    UNSUITABLE,
+    repeat_of,
+    repetition,
+)
 from coder_admin.terraform.evaluation.scope import ResourceState, Scope, key_text
 from coder_admin.terraform.graph import Node
 from coder_admin.terraform.model import Instance, Key, Lifecycle
@@ -29,12 +34,18 @@ def resource_of(node: Node) -> Resource:
     return resources[("managed", node.name)]
 
 
-def run_resource(evaluator: Evaluator, node: Node, scope: Scope) -> None:
-    """Evaluate all instances of a block in one module instance, and ask the provider about each."""
+def run_resource(evaluator: Evaluator, node: Node, scope: Scope, *, seen: bool = True) -> None:
+    """Evaluate all instances of a block in one module instance, and ask the provider about each.
+
+    seen: whether references to the block find the instances; otherwise it stays to them what it was.
+    """
     resource = resource_of(node)
     state = ResourceState(resource, repeat_of(resource), node.module.config.attribute_names)
+    said = len(evaluator.diagnostics)
     keys = evaluator.keys(resource, evaluator.env(scope))
-    scope.resources[(resource.mode, resource.key)] = state
+    wrong = next((d for d in evaluator.diagnostics[said:] if d.code == UNSUITABLE), None)
+    if seen:
+        scope.resources[(resource.mode, resource.key)] = state
     before = _dependencies(evaluator, node)
     if keys is None:
         state.expanded = False
@@ -46,6 +57,7 @@ def run_resource(evaluator: Evaluator, node: Node, scope: Scope) -> None:
         env.count_index, env.each_key, env.each_value = repeated
         instance = _instance(resource, scope, key, env, before)
         instance.unknown_key = not state.expanded or scope.unknown_key
+        instance.repetition_problem = wrong
         state.instances[key] = instance
         instances.append(instance)
         _decide(evaluator, resource, instance, env)

@@ -124,6 +124,8 @@ def _pathexpand(args: Sequence[Value], context: FunctionContext) -> Value:
         return string(path)
     if len(path) > 1 and path[1] != "/":
         raise FunctionError("the home of another user cannot be expanded")
+    if context.home is None:
+        raise FunctionError("there is no home directory while a template is only looked at")
     return string(clean_path(context.home + path[1:]))
 
 

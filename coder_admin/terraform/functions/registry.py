@@ -79,7 +79,7 @@ class FunctionContext:
     budget: BudgetHook = field(default_factory=_DefaultBudget)
     render_template: RenderTemplate | None = None
     cwd: str = "/"
-    home: str = "/home/coder"
+    home: str | None = "/home/coder"
     rendering: bool = False
 
 

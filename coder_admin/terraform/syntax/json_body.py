@@ -39,8 +39,18 @@ _NESTED: Final = {
     "module": (),
     "locals": (),
 }
-# Arguments that name things instead of holding templates: their strings are expressions.
-_EXPRESSIONS: Final = ("type", "depends_on", "ignore_changes", "provider", "replace_triggered_by", "iterator")
+# Arguments that name things instead of holding templates, by kind of block: their strings are expressions.
+_RESOURCE: Final = ("depends_on", "provider")
+_EXPRESSIONS: Final[dict[str, tuple[str, ...]]] = {
+    "variable": ("type",),
+    "output": ("type", "depends_on"),
+    "resource": _RESOURCE,
+    "data": _RESOURCE,
+    "ephemeral": _RESOURCE,
+    "module": ("depends_on",),
+    "lifecycle": ("ignore_changes", "replace_triggered_by"),
+    "dynamic": ("iterator",),
+}
 
 
 @dataclass(slots=True)
@@ -204,14 +214,14 @@ class _BodyMaker:
                 self.blocks(body, key, name, content, 1 if key == "provisioner" else 0)
                 if key in ("lifecycle", "content", "provisioner", "connection"):
                     continue
-            self.attribute(body, key, name, content)
+            self.attribute(body, key, name, content, as_code=key in _EXPRESSIONS.get(kind, ()))
         return body
 
-    def attribute(self, body: tree.Body, key: str, name: _Json, content: _Json) -> None:
+    def attribute(self, body: tree.Body, key: str, name: _Json, content: _Json, *, as_code: bool) -> None:
         if key in body.attributes:
             self.report("Attribute redefined", f'The argument "{key}" was already set.', name)
             return
-        expr = self.expression(content, key in _EXPRESSIONS)
+        expr = self.expression(content, as_code)
         body.attributes[key] = tree.Attribute(key, name.start, name.end, content.end, expr)
 
     def expression(self, value: _Json, as_code: bool) -> tree.Node:
@@ -285,7 +295,7 @@ def parse_json_config(source: SourceText) -> ParsedFile:
     if source.file.endswith(".tfvars.json"):
         body = tree.Body(value.start, value.end)
         for name, content in maker.pairs(value):
-            maker.attribute(body, str(name.data), name, content)
+            maker.attribute(body, str(name.data), name, content, as_code=False)
     else:
         body = maker.top(value)
     return ParsedFile(source, body, maker.diagnostics)

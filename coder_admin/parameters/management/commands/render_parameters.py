@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from argparse import ArgumentParser
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from coder_admin.parameters.model import Output
 from coder_admin.parameters.owner import DEFAULT_OWNER
 
 LOOK_EVERY = 0.3
+_FILES = ("values", "owner", "plan", "previous")
 
 
 class Command(BaseCommand):
@@ -46,21 +48,24 @@ class Command(BaseCommand):
             if output.errors:
                 raise SystemExit(1)
             return
-        for _ in _changes(options["folder"]):
-            try:
-                self._render(options)
-            except Invalid as problem:
-                self.stderr.write(str(problem))
+        watched = [options["folder"], *(options[name] for name in _FILES if options[name])]
+        with contextlib.suppress(KeyboardInterrupt):
+            for _ in _changes(watched):
+                try:
+                    self._render(options)
+                except Invalid as problem:
+                    self.stderr.write(str(problem))
 
     def _render(self, options: dict[str, Any]) -> Output:
+        given = {name: options[name] for name in _FILES}
         output = authoring.render_folder(
             authoring.Setting(
                 folder=options["folder"],
-                values=authoring.read_texts(options["values"], "values") if options["values"] else {},
-                owner=authoring.read_owner(options["owner"]) if options["owner"] else DEFAULT_OWNER,
-                plan=authoring.read_json(options["plan"], "plan") if options["plan"] else None,
-                previous=authoring.read_texts(options["previous"], "previous values")
-                if options["previous"]
+                values=authoring.read_texts(given["values"], "values") if given["values"] else {},
+                owner=authoring.read_owner(given["owner"]) if given["owner"] else DEFAULT_OWNER,
+                plan=authoring.read_plan_file(given["plan"]) if given["plan"] else None,
+                previous=authoring.read_texts(given["previous"], "previous values")
+                if given["previous"]
                 else {},
                 variables=dict(_pair(text) for text in options["var"]),
             )
@@ -73,15 +78,23 @@ class Command(BaseCommand):
         return output
 
 
-def _changes(folder: Path) -> Iterator[None]:
-    """Now, and then each time a file of the folder was changed, added or removed."""
+def _changes(watched: Sequence[Path]) -> Iterator[None]:
+    """Now, and then each time one of the files, or a file of the folders, was changed, added or removed."""
     seen: object = None
     while True:
-        now = sorted((str(path), path.stat().st_mtime_ns) for path in folder.rglob("*") if path.is_file())
+        now = sorted(state for path in watched for state in _states(path))
         if now != seen:
             seen = now
             yield
         time.sleep(LOOK_EVERY)
+
+
+def _states(path: Path) -> Iterator[tuple[str, int, int]]:
+    """Name, time of change and size of a file, or of all files of a folder; one that vanishes is none."""
+    for file in [path, *path.rglob("*")] if path.is_dir() else [path]:
+        with contextlib.suppress(OSError):
+            state = file.stat()
+            yield str(file), state.st_mtime_ns, state.st_size
 
 
 def _pair(text: str) -> tuple[str, str]:
