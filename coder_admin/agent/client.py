@@ -180,6 +180,22 @@ class Client:
         return body
 
 
+def probe(url: str, timeout: float) -> int:
+    """The status of one GET to any address, without the agent's token. Raises TransportError."""
+    client = Client(url, "", timeout)
+    connection = client._connect(timeout)
+    try:
+        parts = urlsplit(url)
+        path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        lines = [f"GET {path} HTTP/1.1", f"Host: {client._authority}", "Connection: close"]
+        connection.sock.sendall("\r\n".join([*lines, "User-Agent: coder-admin-agent", "", ""]).encode())
+        return _read_head(connection.reader).status
+    except (OSError, ValueError) as error:
+        raise TransportError(str(error) or type(error).__name__) from error
+    finally:
+        connection.close()
+
+
 def _read_head(reader: IO[bytes]) -> _Head:
     status_line = reader.readline(LONGEST_LINE)
     parts = status_line.split(None, 2)

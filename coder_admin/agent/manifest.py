@@ -19,6 +19,25 @@ class Script(NamedTuple):
     display_name: str
 
 
+class App(NamedTuple):
+    """An app whose health is looked at: a URL, every how many seconds, how many failures are too many."""
+
+    id: str
+    slug: str
+    url: str
+    interval: float
+    threshold: int
+
+
+class Datum(NamedTuple):
+    """A fact to measure: a script, every how many seconds (0 = once), and its time limit."""
+
+    key: str
+    script: str
+    interval: float
+    timeout: float
+
+
 class Manifest(NamedTuple):
     agent_id: str
     agent_name: str
@@ -30,6 +49,8 @@ class Manifest(NamedTuple):
     directory: str
     environment_variables: dict[str, str]
     scripts: tuple[Script, ...]
+    apps: tuple[App, ...]
+    metadata: tuple[Datum, ...]
 
     @property
     def identity(self) -> tuple[str, str]:
@@ -54,6 +75,31 @@ def manifest_from(data: dict[str, Any]) -> Manifest:
         directory=text("directory"),
         environment_variables={str(k): str(v) for k, v in (data.get("environment_variables") or {}).items()},
         scripts=tuple(_script_from(item) for item in data.get("scripts") or ()),
+        apps=tuple(app for item in data.get("apps") or () if (app := _app_from(item)) is not None),
+        metadata=tuple(_datum_from(item) for item in data.get("metadata") or ()),
+    )
+
+
+def _app_from(item: dict[str, Any]) -> App | None:
+    """The app if it has a health check. An interval that is none becomes five seconds, as in Coder."""
+    check = item.get("healthcheck") or {}
+    if not check.get("url"):
+        return None
+    return App(
+        id=str(item["id"]),
+        slug=str(item.get("slug") or ""),
+        url=str(check["url"]),
+        interval=float(check.get("interval") or 5),
+        threshold=max(1, int(check.get("threshold") or 1)),
+    )
+
+
+def _datum_from(item: dict[str, Any]) -> Datum:
+    return Datum(
+        key=str(item["key"]),
+        script=str(item.get("script") or ""),
+        interval=float(item.get("interval") or 0),
+        timeout=float(item.get("timeout") or 0),
     )
 
 

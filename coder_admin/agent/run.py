@@ -9,6 +9,7 @@ import time
 from . import processes
 from .cron import CronError, parse_cron
 from .manifest import Manifest, Script, path_inside
+from .measure import Measuring
 from .scripts import ScriptProcess, ScriptResult
 from .settings import AgentSettings, script_environment
 from .uplink import Uplink, now_text
@@ -43,6 +44,7 @@ class Run:
             },
             manifest.environment_variables,
         )
+        self._measuring = Measuring(manifest, settings.folder, self.directory, self._env, uplink)
 
     @property
     def identity(self) -> tuple[str, str]:
@@ -57,19 +59,23 @@ class Run:
         timed = [s for s in self._manifest.scripts if s.cron]
         if timed:
             threading.Thread(target=self._run_cron, args=(timed,), name="cron", daemon=True).start()
+        self._measuring.start()
 
     def stop(self) -> None:
         """End every process of this run; used before the next run begins."""
         self._ending.set()
+        self._measuring.stop()
         self._end_processes()
+        self._uplink.forget_measured()
 
     def shut_down(self) -> None:
         """End the start scripts, run the stop scripts, and report how that went."""
         self._ending.set()
+        self._measuring.stop()
         self._report("shutting_down")
         self._end_processes()
         results = self._wait_all(
-            [self._spawn(self._limited(s)) for s in self._manifest.scripts if s.run_on_stop]
+            [self._spawn(self._limited(s), "stop") for s in self._manifest.scripts if s.run_on_stop]
         )
         self._end_processes()
         self._report(_state(results, "shutdown_timeout", "shutdown_error", "off"))
@@ -84,7 +90,7 @@ class Run:
             return [process.pid for process in self._started if process.running]
 
     def _run_start_scripts(self, scripts: list[Script]) -> None:
-        results = self._wait_all([self._spawn(script) for script in scripts])
+        results = self._wait_all([self._spawn(script, "start") for script in scripts])
         if not self._ending.is_set():
             self._report(_state(results, "start_timeout", "start_error", "ready"))
 
@@ -112,16 +118,36 @@ class Run:
                 if script.id in last and last[script.id].running:
                     self._log(script, "warn", "Skipped: the last run by this schedule has not ended yet.")
                 else:
-                    last[script.id] = self._spawn(script)
+                    last[script.id] = self._spawn(script, "cron")
             minute = max(minute + 1, int(time.time()) // 60)
 
-    def _spawn(self, script: Script) -> ScriptProcess:
+    def _spawn(self, script: Script, stage: str) -> ScriptProcess:
+        begun = now_text()
+
         def emit(level: str, line: str) -> None:
             self._log(script, level, line)
 
+        def ended(result: ScriptResult) -> None:
+            self._uplink.measured(
+                f"timing:{script.id}:{stage}",
+                "/script-timings",
+                timings=[
+                    {
+                        "script_id": script.id,
+                        "started_at": begun,
+                        "ended_at": now_text(),
+                        "exit_code": result.exit_code if result.exit_code is not None else -1,
+                        "stage": stage,
+                        "status": _status(result),
+                    }
+                ],
+            )
+
         with self._lock:
             self._started = [process for process in self._started if process.running]
-            process = ScriptProcess(script, self._settings.folder, self.directory, self._env, emit)
+            process = ScriptProcess(
+                script, self._settings.folder, self.directory, self._env, emit, on_end=ended
+            )
             self._started.append(process)
         return process
 
@@ -151,6 +177,12 @@ class Run:
         self._uplink.report(
             "/lifecycle", state=state, changed_at=now_text(), agent_id=self._manifest.agent_id
         )
+
+
+def _status(result: ScriptResult) -> str:
+    if result.timed_out:
+        return "timed_out"
+    return "ok" if result.ok else "exit_failure"
 
 
 def _state(results: list[ScriptResult], on_timeout: str, on_error: str, on_success: str) -> str:

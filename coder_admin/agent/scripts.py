@@ -66,8 +66,18 @@ class ScriptProcess:
     they close it or the agent's run ends, while the script itself counts as finished.
     """
 
-    def __init__(self, script: Script, folder: str, workdir: str, env: dict[str, str], emit: Emit) -> None:
+    def __init__(
+        self,
+        script: Script,
+        folder: str,
+        workdir: str,
+        env: dict[str, str],
+        emit: Emit,
+        *,
+        on_end: Callable[[ScriptResult], None] | None = None,
+    ) -> None:
         self._script = script
+        self._on_end = on_end
         self._emit = emit
         self._done = threading.Event()
         self._result = ScriptResult(None)
@@ -158,6 +168,8 @@ class ScriptProcess:
         if result.exit_code != 0 and not result.timed_out:
             self._line("error", _ending(result.exit_code))
         self._result = result
+        if self._on_end is not None:
+            self._on_end(result)
         self._done.set()
 
     def _line(self, level: str, text: str) -> None:

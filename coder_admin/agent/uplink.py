@@ -46,6 +46,15 @@ class _Report(NamedTuple):
     body: dict[str, Any]
 
 
+class _Slot(NamedTuple):
+    """A place in the queue for the newest report of its name, whatever that is when its turn comes."""
+
+    name: str
+
+
+_Item = _Line | _Report | _Slot
+
+
 def now_text() -> str:
     """The time now as RFC 3339 in UTC with microseconds."""
     seconds, nanoseconds = divmod(time.time_ns(), 1_000_000_000)
@@ -67,7 +76,8 @@ class Uplink:
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self._queue: deque[_Line | _Report] = deque()
+        self._queue: deque[_Item] = deque()
+        self._latest: dict[str, _Report] = {}
         self._queued_bytes = 0
         self._sequences: dict[tuple[str, str], int] = {}
         self._full: set[str] = set()  # runs whose log the server has closed
@@ -103,6 +113,20 @@ class Uplink:
         with self._changed:
             self._queue.append(_Report(path, body))
             self._changed.notify_all()
+
+    def measured(self, slot: str, path: str, **body: Any) -> None:
+        """Queue a report of which only the newest counts: while one waits, the next takes its place, so that
+        measuring goes on without a server and without memory."""
+        with self._changed:
+            if slot not in self._latest:
+                self._queue.append(_Slot(slot))
+            self._latest[slot] = _Report(path, body)
+            self._changed.notify_all()
+
+    def forget_measured(self) -> None:
+        """Drop waiting measurements: they were taken for the owner before."""
+        with self._changed:
+            self._latest.clear()
 
     def flush(self, timeout: float) -> bool:
         """Wait until everything queued so far is confirmed; False if `timeout` seconds were not enough."""
@@ -140,7 +164,7 @@ class Uplink:
                 note(f"server not reached, next attempt in {delay:.1f} s: {error}")
                 self._pause(delay)
 
-    def _wait_for_batch(self, next_beat: float) -> list[_Line | _Report] | None:
+    def _wait_for_batch(self, next_beat: float) -> list[_Item] | None:
         """The next things to send; [] when a heartbeat is due; None at the end."""
         with self._changed:
             while not self._ended:
@@ -154,14 +178,14 @@ class Uplink:
             return None
 
     def _is_hasty(self) -> bool:
-        return self._ended or isinstance(self._queue[-1], _Report) or len(self._queue) >= LINES_PER_BATCH
+        return self._ended or not isinstance(self._queue[-1], _Line) or len(self._queue) >= LINES_PER_BATCH
 
-    def _batch(self) -> list[_Line | _Report]:
+    def _batch(self) -> list[_Item]:
         """From the head of the queue: one report, or the lines of one source that follow each other."""
-        batch: list[_Line | _Report] = []
+        batch: list[_Item] = []
         size = 0
         for item in self._queue:
-            if isinstance(item, _Report):
+            if not isinstance(item, _Line):
                 return batch or [item]
             first = batch[0] if batch else item
             size += item.size
@@ -171,8 +195,11 @@ class Uplink:
             batch.append(item)
         return batch
 
-    def _deliver(self, batch: list[_Line | _Report]) -> None:
+    def _deliver(self, batch: list[_Item]) -> None:
         first = batch[0]
+        if isinstance(first, _Slot):
+            self._deliver_newest(first)
+            return
         if isinstance(first, _Report):
             answer = self._client.call("POST", _PREFIX + first.path, first.body)
         else:
@@ -187,6 +214,23 @@ class Uplink:
                 self._drop_first()
             if isinstance(first, _Line) and answer.status == 413:
                 self._close_log(first.run)
+            self._changed.notify_all()
+
+    def _deliver_newest(self, slot: _Slot) -> None:
+        with self._changed:
+            report = self._latest.get(slot.name)
+        if report is not None:
+            answer = self._client.call("POST", _PREFIX + report.path, report.body)
+            if _is_temporary(answer) and not (self._closing and answer.status == 401):
+                raise TransportError(f"answer {answer.status}: {answer.message}")
+            if answer.status >= 400:
+                note(f"the server refused {report.path} with {answer.status}: {answer.message}")
+        with self._changed:
+            self._queue.popleft()
+            if self._latest.get(slot.name) is not report:
+                self._queue.append(slot)  # a newer one came while this one was on its way
+            elif report is not None:
+                del self._latest[slot.name]
             self._changed.notify_all()
 
     def _drop_first(self) -> None:
@@ -216,7 +260,7 @@ def _is_temporary(answer: Answer) -> bool:
     return answer.status >= 500 or answer.status in (401, 408, 425, 429)
 
 
-def _log_body(batch: list[_Line | _Report]) -> dict[str, Any]:
+def _log_body(batch: list[_Item]) -> dict[str, Any]:
     lines = [item for item in batch if isinstance(item, _Line)]
     return {
         "log_source_id": lines[0].source,

@@ -9,6 +9,7 @@ from datetime import datetime
 LOG_LIMIT = 1_048_576  # bytes per agent
 LONGEST_LINE = 64 * 1024
 CUT_NOTE = " … (line cut)"
+FULL_NOTE = "The log of this agent reached 1 MiB. Later lines are dropped; its scripts go on."
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +42,8 @@ def accept(
 ) -> Accepted:
     """Take a batch that begins at `sequence`: leave out what is stored already, keep within the limit.
 
-    A batch that does not fit is kept as far as it fits and marks the log as overflowed. Without a
-    `run_id` (a foreign client) every batch is new.
+    A batch that does not fit is kept as far as it fits, and a last line says that the log is full. Without
+    a `run_id` (a foreign client) every batch is new.
     """
     known = stored.next_sequence if run_id and run_id == stored.run_id else 0
     fresh = lines[max(0, known - sequence) :] if run_id else lines
@@ -56,7 +57,10 @@ def accept(
         kept.append(clean)
         added += size
     position = Position(run_id, max(known, sequence + len(lines)))
-    return Accepted(tuple(kept), position, overflowed=len(kept) < len(fresh), added_bytes=added)
+    overflowed = len(kept) < len(fresh)
+    if overflowed:
+        kept.append(LogLine(fresh[len(kept)].created_at, "warn", FULL_NOTE))
+    return Accepted(tuple(kept), position, overflowed=overflowed, added_bytes=added)
 
 
 def _clean(line: LogLine) -> LogLine:

@@ -26,6 +26,7 @@ from .choices import AgentLifecycle
 from .lifecycle import LifecycleTimes, times_after
 from .models import Workspace, WorkspaceAgent, WorkspaceAgentLog, WorkspaceAgentLogSource, WorkspaceBuild
 
+MAXIMUM_LOG_SOURCES = 100
 SUBSYSTEMS = ("envbox", "envbuilder", "exectrace")
 _VERSION = re.compile(r"v\d+\.\d+\.\d+(?:[-+][0-9A-Za-z.+-]+)?\Z")
 
@@ -192,7 +193,13 @@ def agent_disconnect(*, agent: WorkspaceAgent) -> None:
 def agent_log_source_create(
     *, agent: WorkspaceAgent, source_id: uuid.UUID, display_name: str, icon: str
 ) -> WorkspaceAgentLogSource:
-    """Register a source of log lines; the same one again is the same row."""
+    """Register a source of log lines; the same one again is the same row. Raises Invalid beyond the limit."""
+    others = WorkspaceAgentLogSource.objects.filter(agent=agent).exclude(pk=source_id)
+    if others.count() >= MAXIMUM_LOG_SOURCES:
+        raise Invalid(
+            f"An agent has at most {MAXIMUM_LOG_SOURCES} log sources.",
+            validations=[Validation("id", "Send the lines under a source that exists.")],
+        )
     try:
         with transaction.atomic():
             return WorkspaceAgentLogSource.objects.create(

@@ -12,8 +12,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+import structlog
+
 if TYPE_CHECKING:
     from .models import Workspace, WorkspaceBuild
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +79,12 @@ def claim(request: ClaimRequest) -> Workspace | None:
 
 
 def replacements_found(build: WorkspaceBuild, replacements: Mapping[str, list[str]]) -> None:
-    """Tell the listeners; called after the commit."""
+    """Tell the listeners; called after the commit, so that one which fails is only logged."""
     for listener in _listeners:
-        listener(build, replacements)
+        try:
+            listener(build, replacements)
+        except Exception:
+            log.exception("listener of replacements failed", build=str(build.id))
 
 
 def build_succeeded(build: WorkspaceBuild, now: datetime) -> None:

@@ -22,6 +22,7 @@ class AgentServer:
         self.startup: list[dict[str, Any]] = []
         self.beats = 0
         self.disconnects = 0
+        self.measured: list[tuple[str, dict[str, Any]]] = []  # (path, body) of each measurement
         self.streams_opened = 0
         self.requests = 0
         self.refuse_all = False  # answer 503 to everything
@@ -50,6 +51,15 @@ class AgentServer:
 
     def outputs(self, source: str) -> list[str]:
         return [output for found, _, output in self.lines if found == source]
+
+    def values(self, key: str) -> list[dict[str, Any]]:
+        """What was reported for a metadata key, oldest first."""
+        items = [item for path, body in self.measured if path == "/metadata" for item in body["metadata"]]
+        return [item for item in items if item["key"] == key]
+
+    def healths(self) -> list[tuple[str, str]]:
+        """Apps and their healths, in the order in which they were reported."""
+        return [h for path, body in self.measured if path == "/app-health" for h in body["healths"].items()]
 
     def until(self, condition: Any, what: str, timeout: float = 15.0) -> None:
         with self.changed:
@@ -128,6 +138,8 @@ class _Handler(BaseHTTPRequestHandler):
                 cut = state.lose_answers > 0
                 state.lose_answers -= cut
                 return status, {}, cut
+            case "/report-stats" | "/metadata" | "/app-health" | "/script-timings":
+                state.measured.append((path, body))
             case _:
                 return 404, {"message": f"No such route: {path}"}, False
         return 204, None, False

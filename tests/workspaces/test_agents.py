@@ -11,8 +11,15 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from coder_admin.workspaces import builder
-from coder_admin.workspaces.agent_logs import LOG_LIMIT
-from coder_admin.workspaces.models import Workspace, WorkspaceAgent, WorkspaceAgentLog, WorkspaceBuild
+from coder_admin.workspaces.agent_logs import FULL_NOTE, LOG_LIMIT
+from coder_admin.workspaces.agents import MAXIMUM_LOG_SOURCES
+from coder_admin.workspaces.models import (
+    Workspace,
+    WorkspaceAgent,
+    WorkspaceAgentLog,
+    WorkspaceAgentLogSource,
+    WorkspaceBuild,
+)
 from coder_admin.workspaces.reinit import claim_state
 from tests.people import client, subject
 
@@ -179,16 +186,19 @@ def test_logs_are_stored_in_order_and_once(agent: WorkspaceAgent) -> None:
     assert _stored(agent) == ["a", "b", "", "  c"]
     assert _send(agent, ["again"], run="another") == 200
     assert _stored(agent)[-1] == "again"
+    assert _send(agent, ["a\0b", "x" * 70_000], run="raw") == 200
+    assert _stored(agent)[-2] == "a\N{REPLACEMENT CHARACTER}b"
+    assert _stored(agent)[-1].endswith("(line cut)")
 
 
 def test_a_full_log_is_413_and_keeps_what_fits(agent: WorkspaceAgent) -> None:
     WorkspaceAgent.objects.filter(pk=agent.pk).update(logs_length=LOG_LIMIT - 10)
     assert _send(agent, ["12345", "67890"]) == 413
-    assert _stored(agent) == ["12345"]
+    assert _stored(agent) == ["12345", FULL_NOTE]
     agent.refresh_from_db()
     assert agent.logs_overflowed
     assert _send(agent, ["x"], sequence=2) == 413
-    assert _stored(agent) == ["12345"]
+    assert _stored(agent) == ["12345", FULL_NOTE], "the notice comes once"
 
 
 def test_log_sources(world: World, agent: WorkspaceAgent) -> None:
@@ -202,6 +212,11 @@ def test_log_sources(world: World, agent: WorkspaceAgent) -> None:
     assert as_agent(other).patch(f"{ME}/logs", foreign).status_code == 404
     assert mine.patch(f"{ME}/logs", {"log_source_id": "x", "logs": "y"}).status_code == 400
     assert mine.patch(f"{ME}/logs", {**foreign, "logs": [line] * 2001}).status_code == 400
+    WorkspaceAgentLogSource.objects.bulk_create(
+        WorkspaceAgentLogSource(agent=agent, display_name="x") for _ in range(MAXIMUM_LOG_SOURCES)
+    )
+    more = {"id": str(uuid.uuid4()), "display_name": "one too many"}
+    assert mine.post(f"{ME}/log-source", more).status_code == 400
 
 
 def test_reinit_of_what_never_was_a_prebuild_is_409(agent: WorkspaceAgent) -> None:

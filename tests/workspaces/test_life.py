@@ -193,6 +193,63 @@ def test_from_the_pool_to_the_end(world: World, running_app: AgentSupervisor) ->
     assert not running_app.running(mine.id)
 
 
+TWO_AGENTS_TF = """
+data "coder_workspace_owner" "me" {}
+data "coder_parameter" "size" {
+  name    = "size"
+  type    = "number"
+  default = "1"
+  mutable = true
+}
+resource "coder_agent" "web" {
+  os             = "linux"
+  arch           = "amd64"
+  startup_script = "echo web for $CODER_WORKSPACE_OWNER_NAME"
+  metadata {
+    key      = "who"
+    script   = "echo $CODER_WORKSPACE_OWNER_NAME"
+    interval = 1
+  }
+}
+resource "coder_agent" "db" {
+  os             = "linux"
+  arch           = "amd64"
+  startup_script = "echo db for $CODER_WORKSPACE_OWNER_NAME"
+}
+"""
+
+
+def test_every_agent_of_a_claimed_workspace_starts_over(world: World, running_app: AgentSupervisor) -> None:
+    file = make_file(world.boss, {"main.tf": TWO_AGENTS_TF})
+    with transaction.atomic():
+        version = make_version(
+            world.boss, world.organization, template=world.template, result=IMPORT, file=file
+        )
+    world.activate(version)
+    pooled = world.prebuild(settle=False)
+    before = {agent.name: agent for agent in ready_agents(ended(pooled, 1), 2)}
+    assert sorted(before) == ["db", "web"]
+    with transaction.atomic():
+        Workspace.objects.filter(pk=pooled.pk).update(owner=world.ada, name="mine")
+        builder.build(actor=subject(world.ada), workspace=reread(pooled), transition="start", stage="claim")
+    after = {agent.name: agent for agent in ready_agents(ended(pooled, 2), 2)}
+    for name, agent in after.items():
+        assert agent.auth_token == before[name].auth_token
+        until(lambda agent=agent: log_of(agent), f"the log of {name}")
+        assert log_of(agent) == [f"{name} for ada"]
+        assert log_of(before[name]) == [f"{name} for prebuilds"]
+    until(lambda: after["web"].metadata.filter(value="ada").exists(), "the new owner's metadata")
+    until(lambda: after["db"].scripts.get().timings.filter(status="ok").exists(), "a timing")
+
+
+def ready_agents(build: WorkspaceBuild, count: int) -> list[WorkspaceAgent]:
+    rows = WorkspaceAgent.objects.filter(resource__workspace_build=build, lifecycle_state="ready")
+    found: list[WorkspaceAgent] = until(
+        lambda: (all_ := list(rows.all())) and len(all_) == count and all_, f"{count} ready agents"
+    )
+    return found
+
+
 def test_a_restart_begins_anew_and_agents_come_back(world: World, running_app: AgentSupervisor) -> None:
     workspace = world.create()
     old = ready_agent(ended(workspace, 1))

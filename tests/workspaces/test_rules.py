@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from coder_admin.foundation.errors import Conflict, Invalid
 from coder_admin.provisioning.choices import JobStatus
-from coder_admin.workspaces.agent_logs import LOG_LIMIT, LogLine, Position, accept
+from coder_admin.workspaces.agent_logs import FULL_NOTE, LOG_LIMIT, LogLine, Position, accept
 from coder_admin.workspaces.choices import AgentConnection, AgentLifecycle, Transition
 from coder_admin.workspaces.lifecycle import (
     ClaimFacts,
@@ -144,14 +144,15 @@ def test_another_run_begins_anew() -> None:
 def test_the_limit_keeps_what_fits() -> None:
     lines = [_line("x" * 99) for _ in range(3)]
     got = accept(lines, run_id="r", sequence=0, stored=Position("", 0), logs_length=LOG_LIMIT - 250)
-    assert (len(got.lines), got.overflowed, got.added_bytes) == (2, True, 200)
+    assert (len(got.lines), got.overflowed, got.added_bytes) == (3, True, 200)
+    assert (got.lines[-1].level, got.lines[-1].output) == ("warn", FULL_NOTE)
     exact = accept(lines, run_id="r", sequence=0, stored=Position("", 0), logs_length=LOG_LIMIT - 300)
     assert (len(exact.lines), exact.overflowed) == (3, False)
 
 
 def test_empty_lines_are_not_free() -> None:
     got = accept([_line("")] * 5, run_id="", sequence=0, stored=Position("", 0), logs_length=LOG_LIMIT - 3)
-    assert (len(got.lines), got.overflowed) == (3, True)
+    assert [line.output for line in got.lines] == ["", "", "", FULL_NOTE]
 
 
 def test_lines_are_cleaned() -> None:

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
+from django.core.validators import ProhibitNullCharactersValidator
 from rest_framework import serializers
 
 from coder_admin.foundation.errors import Invalid, Validation
@@ -110,9 +111,17 @@ class Lifecycle(serializers.Serializer[Any]):
     agent_id = serializers.CharField(required=False, allow_blank=True, default="", max_length=64)
 
 
+class _Output(serializers.CharField):
+    """Output of a program, as it comes: NUL too (the services replace it), or a whole batch would be lost."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(allow_blank=True, trim_whitespace=False, **options)
+        self.validators = [v for v in self.validators if not isinstance(v, ProhibitNullCharactersValidator)]
+
+
 class LogLineForm(serializers.Serializer[Any]):
     created_at = serializers.DateTimeField()
-    output = serializers.CharField(allow_blank=True, trim_whitespace=False)
+    output = _Output()
     level = serializers.ChoiceField(["trace", "debug", "info", "warn", "error"], default="info")
 
 
@@ -163,8 +172,8 @@ class MetadatumForm(serializers.Serializer[Any]):
     """Longer texts are cut with a notice by the service, never refused."""
 
     key = serializers.CharField(max_length=128)
-    value = serializers.CharField(required=False, allow_blank=True, default="", trim_whitespace=False)
-    error = serializers.CharField(required=False, allow_blank=True, default="", trim_whitespace=False)
+    value = _Output(required=False, default="")
+    error = _Output(required=False, default="")
     collected_at = serializers.DateTimeField()
 
 
