@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 
 from django.utils import timezone
 
@@ -46,6 +47,10 @@ class JobContext:
         finally:
             if len(self.timings) < MAX_TIMINGS:
                 self.timings.append(Timing(stage, started, timezone.now(), source, action, resource))
+
+    def add_timings(self, timings: Iterable[Timing]) -> None:
+        """Timings that somebody else measured, as far as there is room."""
+        self.timings.extend(islice(timings, max(0, MAX_TIMINGS - len(self.timings))))
 
     def check_canceled(self) -> None:
         """Raises when the work is to end here: JobCanceled for good, JobInterrupted to be run again."""
