@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import islice
 
+from django.db import DatabaseError
 from django.utils import timezone
 
 from .handlers import JobCanceled, JobInterrupted
@@ -37,6 +38,12 @@ class JobContext:
         now = timezone.now()
         for part in output.split("\n"):
             self.buffer.add(Line(now, stage, part.rstrip("\r"), level, source))
+
+    def flush(self) -> None:
+        """Store the lines that wait, so that a stage that is over is also over in the log. Lines that cannot
+        be stored now are tried again by the flusher."""
+        with suppress(DatabaseError):
+            self.buffer.flush()
 
     @contextmanager
     def timing(self, stage: str, *, source: str = "", action: str = "", resource: str = "") -> Iterator[None]:

@@ -138,6 +138,7 @@ class BuildHandler:
                 _commit_quota(ctx, work.build, daily_cost(read_plan(plan.document)))
             if work.build.prebuild_stage == PrebuildStage.CLAIM:
                 _log_replacements(ctx, plan.replacements)
+            ctx.flush()
             if work.build.transition != Transition.START:
                 # While the tokens are still good, so that stop scripts run and are heard.
                 processes.stop(work.build.workspace_id)

@@ -39,6 +39,9 @@ class Context:
     def timing(self, stage: str, **more: str) -> Iterator[None]:
         yield
 
+    def flush(self) -> None:
+        pass
+
     def add_timings(self, timings: Iterable[Timing]) -> None:
         self.timings = list(timings)
 
