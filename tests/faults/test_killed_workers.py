@@ -1,6 +1,6 @@
 """Workers killed at random instants under a mixed load: nothing is lost, nothing is left over.
 
-``FAULT_BUILDS`` says how many builds (60; the long run has 200), ``FAULT_SEED`` which story.
+``FAULT_BUILDS`` says how many builds (40; the long run has 200), ``FAULT_SEED`` which story.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from .conftest import Nursery, agent_processes
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(900)]
 
-BUILDS = int(os.environ.get("FAULT_BUILDS", "60"))
+BUILDS = int(os.environ.get("FAULT_BUILDS", "40"))
 SEED = int(os.environ.get("FAULT_SEED", "5"))
 WORKERS = 2
 LIVE = 6  # workspaces at a time
