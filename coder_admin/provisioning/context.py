@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from itertools import islice
 
+from django.db import DatabaseError
 from django.utils import timezone
 
 from .handlers import JobCanceled, JobInterrupted
@@ -37,6 +39,12 @@ class JobContext:
         for part in output.split("\n"):
             self.buffer.add(Line(now, stage, part.rstrip("\r"), level, source))
 
+    def flush(self) -> None:
+        """Store the lines that wait, so that a stage that is over is also over in the log. Lines that cannot
+        be stored now are tried again by the flusher."""
+        with suppress(DatabaseError):
+            self.buffer.flush()
+
     @contextmanager
     def timing(self, stage: str, *, source: str = "", action: str = "", resource: str = "") -> Iterator[None]:
         """Measures its body; kept with the job whether the body succeeds or not."""
@@ -46,6 +54,10 @@ class JobContext:
         finally:
             if len(self.timings) < MAX_TIMINGS:
                 self.timings.append(Timing(stage, started, timezone.now(), source, action, resource))
+
+    def add_timings(self, timings: Iterable[Timing]) -> None:
+        """Timings that somebody else measured, as far as there is room."""
+        self.timings.extend(islice(timings, max(0, MAX_TIMINGS - len(self.timings))))
 
     def check_canceled(self) -> None:
         """Raises when the work is to end here: JobCanceled for good, JobInterrupted to be run again."""

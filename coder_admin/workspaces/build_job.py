@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 import structlog
 from django.conf import settings
+from django.db import DatabaseError
 
 from coder_admin.files.cache import file_cache
 from coder_admin.foundation import events
@@ -31,9 +32,12 @@ from coder_admin.provisioning.engines.base import (
     WorkspaceMetadata,
 )
 from coder_admin.provisioning.engines.base import Transition as EngineTransition
+from coder_admin.provisioning.engines.terraform.results import provider_of
 from coder_admin.provisioning.handlers import JobCanceled, JobError, JobFailed
+from coder_admin.provisioning.host import host_id
 from coder_admin.provisioning.models import ProvisionerJob
 from coder_admin.provisioning.plans import daily_cost, read_plan
+from coder_admin.provisioning.services import Timing
 from coder_admin.terraform import FileSystem
 from rbac.model import Subject
 from rbac.subjects import SystemSubject, acting_as
@@ -122,22 +126,30 @@ class BuildHandler:
         state = work.build.provisioner_state
         engine = engine_named(engine_of_state(state) or ctx.job.provisioner)
         with file_cache.acquire(file_id, subject=actor) as handle:
-            request = _request(work, handle.file.filesystem(), actor)
-            with ctx.timing("plan", source=engine.name):
-                plan = engine.plan(request, ctx.log, ctx.check_canceled)
+            _leave_other_machine(work.build, ctx)
+            request = replace(
+                _request(work, handle.file.filesystem(), actor),
+                phase=partial(ctx.timing, source=engine.name),
+                keep=partial(_keep_state, ctx),
+            )
+            plan = engine.plan(request, ctx.log, ctx.check_canceled)
             ctx.check_canceled()
             if not work.destroys:
                 _commit_quota(ctx, work.build, daily_cost(read_plan(plan.document)))
             if work.build.prebuild_stage == PrebuildStage.CLAIM:
                 _log_replacements(ctx, plan.replacements)
+            ctx.flush()
             if work.build.transition != Transition.START:
                 # While the tokens are still good, so that stop scripts run and are heard.
                 processes.stop(work.build.workspace_id)
             return self._apply(ctx, engine, request, plan)
 
     def _apply(self, ctx: JobContext, engine: Engine, request: EngineRequest, plan: Plan) -> BuildOutcome:
-        with ctx.timing("apply", source=engine.name):
-            result = engine.apply(request, plan, ctx.log, ctx.check_canceled)
+        result = engine.apply(request, plan, ctx.log, ctx.check_canceled)
+        ctx.add_timings(
+            Timing("apply", s.started_at, s.ended_at, provider_of(s.resource), s.action, s.resource)
+            for s in result.steps
+        )
         if result.canceled:
             raise BuildCanceled(result.state)
         if result.error:
@@ -238,6 +250,40 @@ def _commit_quota(ctx: JobContext, build: WorkspaceBuild, cost: int) -> None:
     if not decision.permitted:
         ctx.log(QUOTA_STAGE, "This build would exceed the owner's quota, so it fails here.", "error")
         raise JobFailed(quota.ERROR, code=quota.ERROR_CODE)
+
+
+def _keep_state(ctx: JobContext, state: bytes) -> None:
+    """Store what exists so far, as long as the job is ours. Only a help: that it fails fails nothing."""
+    build = WorkspaceBuild.objects.filter(job__in=ctx.claim.rows().values("pk"))
+    try:
+        build.update(provisioner_state=state)
+    except DatabaseError as error:
+        log.warning("state not kept yet", job=str(ctx.claim.job_id), error=str(error))
+
+
+def _leave_other_machine(build: WorkspaceBuild, ctx: JobContext) -> None:
+    """Forget what this machine knows of a workspace that another one built since.
+
+    A build of ours that was killed may have left files and a state here; the build that another machine
+    did in its place is what counts.
+    """
+    last = (
+        WorkspaceBuild.objects.filter(
+            workspace_id=build.workspace_id,
+            build_number__lt=build.build_number,
+            job__completed_at__isnull=False,
+            job__host__isnull=False,
+        )
+        .order_by("-build_number")
+        .values_list("job__host", flat=True)
+        .first()
+    )
+    folder = processes.workspace_folder(build.workspace_id)
+    if last is None or last == host_id() or not folder.exists():
+        return
+    ctx.log(PLAN_STAGE, "Another machine built this workspace since; what lies here is removed.", "warn")
+    processes.stop(build.workspace_id)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _log_replacements(ctx: JobContext, replacements: Mapping[str, list[str]]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -32,6 +33,22 @@ def never_canceled() -> None:
     """A ``CheckCanceled`` for work that nobody cancels."""
 
 
+Phase = Callable[[str], AbstractContextManager[None]]
+"""Times what is done inside it, under the name of a stage: init, plan or apply."""
+
+KeepState = Callable[[bytes], None]
+"""Takes what exists so far while an apply runs, so that it is known when the machine is lost."""
+
+
+def untimed(stage: str) -> AbstractContextManager[None]:
+    """A ``Phase`` that nobody looks at."""
+    return nullcontext()
+
+
+def not_kept(state: bytes) -> None:
+    """A ``KeepState`` for work whose state is only wanted at its end."""
+
+
 @dataclass(frozen=True)
 class WorkspaceMetadata:
     """The facts of a build that ``data.coder_workspace`` and ``data.coder_workspace_owner`` show.
@@ -56,7 +73,8 @@ class EngineRequest:
     """One build as an engine sees it.
 
     ``workdir`` is the folder of the workspace: kept from build to build, the only place where the engine
-    writes. ``state`` is what the last apply returned, None before the first.
+    writes. ``state`` is what the last apply returned, None before the first. ``phase`` times the stages,
+    ``keep`` takes the state now and then while an apply runs.
     """
 
     source: FileSystem
@@ -66,6 +84,8 @@ class EngineRequest:
     metadata: WorkspaceMetadata = field(default_factory=WorkspaceMetadata)
     state: bytes | None = None
     destroy: bool = False
+    phase: Phase = untimed
+    keep: KeepState = not_kept
 
 
 @dataclass(frozen=True)

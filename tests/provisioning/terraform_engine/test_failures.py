@@ -12,10 +12,12 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from coder_admin.provisioning.engines import EngineError, engine_named
+from coder_admin.provisioning.engines import EngineError, available, engine_named, engine_of_state
+from coder_admin.provisioning.engines.embedded.state import dump, new_state
 from coder_admin.provisioning.engines.terraform.binary import find_binary
 from coder_admin.provisioning.engines.terraform.configuration import Configuration
 from coder_admin.provisioning.engines.terraform.engine import TerraformEngine
@@ -255,3 +257,31 @@ def test_the_setting_selects_the_engine() -> None:
     found = engine_named("terraform")
     assert found.name == "terraform"
     assert found.supports({"aws_instance", "data.http"}) == set()
+
+
+def test_what_is_made_is_handed_over_while_the_apply_runs(space: Space) -> None:
+    """The machine may be lost with everything on it: the database knows what there is."""
+    kept: list[bytes] = []
+    request = replace(space.request(SLOW % "sleep 2.5"), keep=kept.append)
+    plan = space.engine.plan(request, space.log)
+    space.engine.apply(request, plan, space.log, space.check_canceled)
+    assert kept
+    assert in_state(kept[0]) == ["first"]
+
+
+def test_the_embedded_engine_can_be_switched_off(settings: Any) -> None:
+    settings.EMBEDDED_ENGINE = False
+    with pytest.raises(EngineError, match="CODER_ADMIN_EMBEDDED_ENGINE"):
+        engine_named("embedded")
+    settings.TERRAFORM_BINARY = "no-such-command"
+    assert available() == ["embedded"], "what the setting names fails with its reason, it does not wait"
+    settings.PROVISIONER_ENGINE = "terraform"
+    assert available() == ["terraform"]
+
+
+def test_a_state_says_which_engine_wrote_it(space: Space) -> None:
+    result = space.ok('resource "terraform_data" "a" {}')
+    assert engine_of_state(result.state) == "terraform"
+    assert engine_of_state(dump(new_state())) == "embedded"
+    for unclear in (None, b"", b"{}", b"[]", b"x"):
+        assert engine_of_state(unclear) == ""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+import uuid
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from coder_admin.provisioning.queue import Claim
+from coder_admin.provisioning.services import Timing
 from coder_admin.workspaces.build_job import BuildHandler, BuildOutcome
 from tests.catalog.factories import make_file, make_version
 from tests.workspaces.world import IMPORT, make_world
@@ -26,6 +29,8 @@ class Context:
         self.job = job
         self.lines: list[str] = []
         self.ended = threading.Event()
+        self.timings: list[Timing] = []
+        self.claim = Claim(job.id, uuid.uuid4(), 1)
 
     def log(self, stage: str, output: str, level: str = "info", source: str = "provisioner") -> None:
         self.lines.append(output)
@@ -33,6 +38,12 @@ class Context:
     @contextmanager
     def timing(self, stage: str, **more: str) -> Iterator[None]:
         yield
+
+    def flush(self) -> None:
+        pass
+
+    def add_timings(self, timings: Iterable[Timing]) -> None:
+        self.timings = list(timings)
 
     def check_canceled(self) -> None:
         assert not self.ended.is_set()
@@ -62,4 +73,8 @@ def test_a_prebuild_is_built_by_the_engine_of_the_setting(
     }
     assert b'"terraform_version"' in outcome.state
     assert "terraform_data.machine: Creating..." in context.lines
+    assert {(t.stage, t.source, t.action) for t in context.timings} == {
+        ("apply", "coder", "create"),
+        ("apply", "terraform", "create"),
+    }
     assert (tmp_path / "workspaces" / str(workspace.id) / ".coder-admin" / "terraform").is_dir()

@@ -59,10 +59,13 @@ class EmbeddedEngine:
             masked(PLAN_STAGE, "An earlier build was interrupted; what it had made is taken over.", "warn")
         module: Module | None = None
         if request.destroy:
-            planned = _destruction(request, state, mask)
+            with request.phase("plan"):
+                planned = _destruction(request, state, mask)
         else:
-            module = planner.load(request)
-            planned = planner.plan_module(request, module, state, mask, now=datetime.now(UTC))
+            with request.phase("init"):
+                module = planner.load(request)
+            with request.phase("plan"):
+                planned = planner.plan_module(request, module, state, mask, now=datetime.now(UTC))
         for diagnostic in planned.warnings:
             masked(PLAN_STAGE, str(diagnostic), "warn")
         document = plan_document(planned)
@@ -80,7 +83,8 @@ class EmbeddedEngine:
         planned, mask, module = plan.private
         stage = APPLY_STAGES[request.metadata.transition]
         applier = Applier(request, planned, log=log, stage=stage, check_canceled=check_canceled, mask=mask)
-        applier.run(module)
+        with request.phase("apply"):
+            applier.run(module)
         canceled = applier.canceled is not None
         error = "\n".join(applier.errors) or ("The build was canceled." if canceled else None)
         if error is None:

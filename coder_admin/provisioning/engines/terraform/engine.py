@@ -15,6 +15,7 @@ from coder_admin.provisioning.engines.base import (
     CheckCanceled,
     EngineError,
     EngineRequest,
+    KeepState,
     LogFunction,
     Plan,
     ResourceResult,
@@ -34,6 +35,7 @@ from .results import resources
 from .workfolder import WorkFolder, agent_ids, check_state, locked, resources_in
 
 INIT_STAGE: Final = "Initializing Terraform"
+KEEP_EVERY: Final = 1.0  # seconds between looks at the state while an apply runs
 LARGEST: Final = 256 * 1024 * 1024  # bytes of a plan or state as JSON
 SECRETS: Final = ("session_token", "ssh_private_key", "oidc_access_token")  # of the owner
 BUSY: Final = (
@@ -98,6 +100,33 @@ class _Session:
                 self.log(stage, line, "warn")
 
 
+@dataclass
+class _Watch:
+    """The cancel check of an apply, which also hands over the state that Terraform has written so far.
+
+    It is called several times a second while the command runs. A worker that dies with its machine thereby
+    loses at most what was made in its last second.
+    """
+
+    folder: WorkFolder
+    keep: KeepState
+    check_canceled: CheckCanceled
+    _seen: int = 0
+    _next: float = 0.0
+
+    def __call__(self) -> None:
+        self.check_canceled()
+        now = time.monotonic()
+        if now < self._next:
+            return
+        self._next = now + KEEP_EVERY
+        written = self.folder.written_at()
+        state = self.folder.whole_state() if written and written != self._seen else None
+        if state is not None:
+            self._seen = written
+            self.keep(state)
+
+
 class TerraformEngine:
     """Holds nothing between builds but how it is configured."""
 
@@ -132,8 +161,10 @@ class TerraformEngine:
             _learn(build.mask, request)
             session = _Session(build, build.mask.log(log), check_canceled, lock)
             session.log(INIT_STAGE, f"{Path(binary.path).name} {binary.version}")
-            _init(session)
-            _plan(session, destroy=request.destroy)
+            with request.phase("init"):
+                _init(session)
+            with request.phase("plan"):
+                _plan(session, destroy=request.destroy)
             document = _show(session, "plan", str(folder.plan))
             if request.metadata.stage == "claim":
                 _log_human_plan(session)
@@ -149,8 +180,10 @@ class TerraformEngine:
             raise EngineError("This plan was not made by the Terraform engine in this process.")
         stage = APPLY_STAGES[request.metadata.transition]
         with self._held(build.folder, check_canceled) as lock:
-            session = _Session(build, build.mask.log(log), check_canceled, lock)
-            result = _apply(session, stage, before=request.state)
+            watched = _Watch(build.folder, request.keep, check_canceled)
+            session = _Session(build, build.mask.log(log), watched, lock)
+            with request.phase("apply"):
+                result = _apply(session, stage, before=request.state)
             if request.destroy and result.error is None and not resources_in(result.state):
                 build.folder.clear()
             else:

@@ -30,6 +30,12 @@ def without_keys(address: str) -> str:
     return KEY.sub("", address)
 
 
+def provider_of(address: str) -> str:
+    """``module.x["a"].docker_container.dev[0]`` is made by ``docker``."""
+    parts = without_keys(address).split(".")
+    return parts[-2].split("_")[0] if len(parts) > 1 else ""
+
+
 def _row(one: StateResource, instances: Mapping[str, Sequence[StateResource]]) -> Resource:
     return Resource(
         address=one.address,

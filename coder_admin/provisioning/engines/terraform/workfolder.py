@@ -85,6 +85,18 @@ class WorkFolder:
                 best = found
         return best
 
+    def written_at(self) -> int:
+        """When the state was last written, in nanoseconds; 0 when there is none."""
+        try:
+            return self.state.stat().st_mtime_ns
+        except OSError:
+            return 0
+
+    def whole_state(self) -> bytes | None:
+        """The state as it is now; None when Terraform is just writing it."""
+        found = _read(self.state)
+        return found if found and _serial(found) >= 0 else None
+
     def state_after(self, before: bytes | None) -> bytes:
         """What there is after an apply, whatever became of it."""
         found = [s for p in (self.state, self.run / "errored.tfstate") if (s := _read(p)) is not None]
