@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 import structlog
+from django.db import DatabaseError
 from django.utils import timezone
 
 from coder_admin.foundation.errors import ServiceError
@@ -33,6 +34,7 @@ from prebuilds.desired import desired_instances
 from prebuilds.leader import Lead, LeadLost, leadership
 from prebuilds.loader import EVERYTHING, Scope, configured, load_snapshot
 from prebuilds.membership import reconcile_memberships
+from prebuilds.samples import PoolKey, Sample, purge_samples, record_samples
 from prebuilds.settings import reconciliation_paused
 from prebuilds.snapshot import Config, PrebuildStatus, PresetSnapshot
 from prebuilds.state import calculate_state
@@ -43,6 +45,8 @@ log = structlog.get_logger("coderd.prebuilds")
 
 REASON = "keep the pools of prebuilt workspaces at the size that their templates declare"
 
+PURGE_INTERVAL = timedelta(hours=1)
+
 
 class MembershipError(Exception):
     """The prebuilds user could not be made a member everywhere; the pass ends before any build."""
@@ -52,12 +56,14 @@ class MembershipError(Exception):
 class Memory:
     """What a loop remembers between its passes, so that it neither says nor asks a thing twice.
 
-    By preset: the schedule problems already logged, and whether the hard limit held at the last look. Losing
-    it costs a repeated log line or query.
+    By preset: the schedule problems already logged, and whether the hard limit held at the last look; by pool
+    its last sample. Losing it costs a repeated log line, query or row.
     """
 
     problems: dict[str, tuple[str, ...]] = field(default_factory=dict)
     limited: dict[str, bool] = field(default_factory=dict)
+    samples: dict[PoolKey, Sample] = field(default_factory=dict)
+    purged_at: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -140,7 +146,19 @@ class _Pass:
                 continue
             self.stats.presets_reconciled += 1
             self._preset_isolated(part)
+        self._sample(parts, scope)
         self.stats.next_due = next_due(parts, self.now, self.config, horizon)
+
+    def _sample(self, parts: list[PresetSnapshot], scope: Scope) -> None:
+        """Keep what the charts show. Nothing of a pool depends on it, so an error is only logged."""
+        states = ((part, calculate_state(part, self.now)) for part in parts)
+        try:
+            record_samples(states, self.memory.samples, scope, self.now)
+            if self.memory.purged_at is None or self.now - self.memory.purged_at > PURGE_INTERVAL:
+                self.memory.purged_at = self.now
+                purge_samples(self.now)
+        except DatabaseError as error:
+            log.warning("samples not recorded", error=str(error))
 
     def _preset_isolated(self, part: PresetSnapshot) -> None:
         try:

@@ -24,6 +24,7 @@ log = structlog.get_logger("coderd.prebuilds")
 FALLBACK_INTERVAL = 300.0
 # Events come in bursts: a pass waits this long for more of them, well within the promised second.
 COALESCE_SECONDS = 0.1
+RETRY_SECONDS = 0.5
 
 
 class Wakeups:
@@ -129,18 +130,27 @@ class Reconciler:
                 break
             on_timer = time.monotonic() >= timer_due
             WAKE_UPS.labels("event" if scope else "timer" if on_timer else "due").inc()
+            woken = scope
             if on_timer or scope is None:
                 scope = EVERYTHING
             stats = self._pass(scope)
             if scope is EVERYTHING:
                 timer_due = time.monotonic() + self._interval
                 early_due = None
-            if stats is not None and stats.next_due is not None:
-                seconds = max((stats.next_due - timezone.now()).total_seconds(), 0.0)
-                candidate = time.monotonic() + seconds
-                early_due = candidate if early_due is None else min(early_due, candidate)
+            early_due = _earlier(early_due, self._due(stats, woken=woken is not None))
         connections.close_all()
         log.info("reconciler stopped")
+
+    def _due(self, stats: Stats | None, *, woken: bool) -> float | None:
+        """When, on the monotonic clock, the next pass is due before the timer."""
+        if stats is None:
+            return None
+        if not stats.led and woken:
+            # What woke this process may have been missed by the pass that another one was in.
+            return time.monotonic() + RETRY_SECONDS
+        if stats.next_due is None:
+            return None
+        return time.monotonic() + max((stats.next_due - timezone.now()).total_seconds(), 0.0)
 
     def _pass(self, scope: Scope) -> Stats | None:
         """One pass; a failure is logged and the loop goes on."""
@@ -170,3 +180,7 @@ class Reconciler:
                 seconds=round(stats.elapsed, 3),
             )
         return stats
+
+
+def _earlier(one: float | None, two: float | None) -> float | None:
+    return min((moment for moment in (one, two) if moment is not None), default=None)
