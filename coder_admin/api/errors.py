@@ -13,7 +13,9 @@ from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
 from coder_admin.audit.context import current
+from coder_admin.audit.refusals import record_refusal
 from coder_admin.foundation.errors import NotFound, ServiceError
+from rbac.django import subject_for
 from rbac.policy import Denied
 
 log = structlog.get_logger(__name__)
@@ -25,6 +27,7 @@ def handle_exception(error: Exception, context: dict[str, Any]) -> Response:
     set_rollback()
     match error:
         case ServiceError():
+            _audit_refusal(error, context)
             fields = [{"field": v.field, "detail": v.detail} for v in error.validations]
             return _answer(error.status, error.message, error.detail, fields)
         case Denied() | Http404():
@@ -41,6 +44,21 @@ def handle_exception(error: Exception, context: dict[str, Any]) -> Response:
         500,
         "An internal error happened.",
         f"Tell your administrator the request id {current().request_id}; the server's log has the cause.",
+    )
+
+
+def _audit_refusal(error: ServiceError, context: dict[str, Any]) -> None:
+    """A change that was refused to somebody who may see the object is in the trail."""
+    request = context.get("request")
+    if error.status != 403 or request is None:
+        return
+    view = context.get("view")
+    record_refusal(
+        subject_for(request.user),
+        method=str(request.method),
+        path=request.path,
+        kwargs=getattr(view, "kwargs", {}),
+        message=error.message,
     )
 
 

@@ -2,6 +2,10 @@
 
 from django.urls import path
 
-from .api import AuditView
+from .api import AuditExportView, AuditView, ExampleView
 
-urlpatterns = [path("audit", AuditView.as_view())]
+urlpatterns = [
+    path("audit", AuditView.as_view()),
+    path("audit/export", AuditExportView.as_view()),
+    path("audit/testgenerate", ExampleView.as_view()),
+]

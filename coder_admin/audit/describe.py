@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from .choices import AuditedAction
+from .models import AuditLog
+
+NOBODY = "Somebody who was not logged in"
 
 _PAST = {
     AuditedAction.CREATE: "created",
@@ -42,3 +45,9 @@ def description(action: str, resource_type: str, status_code: int) -> str:
     if verb in (AuditedAction.LOGIN, AuditedAction.LOGOUT):
         return f"{{user}} {done}"
     return f"{{user}} {done} {resource_type.replace('_', ' ')} {{target}}"
+
+
+def spoken(row: AuditLog) -> str:
+    """The sentence with its names filled in."""
+    text = description(row.action, row.resource_type, row.status_code)
+    return text.replace("{user}", row.username or NOBODY).replace("{target}", row.resource_target).strip()

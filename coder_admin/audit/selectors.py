@@ -17,7 +17,7 @@ from .choices import AuditedAction, AuditedType
 from .models import AuditLog
 
 FIELDS = FieldMap(ResourceType.AUDIT_LOG, org="organization_id", org_nullable=True)
-_KEYS = (
+KEYS = (
     "resource_type",
     "action",
     "resource_id",
@@ -32,18 +32,22 @@ _KEYS = (
 )
 
 
+def may_read_any(viewer: Subject) -> bool:
+    """Whether some of the trail is open to the viewer: all of it, or that of an organization."""
+    return allowed(viewer, Action.READ, RbacObject(ResourceType.AUDIT_LOG)) or allowed(
+        viewer, Action.READ, RbacObject(ResourceType.AUDIT_LOG, any_org=True)
+    )
+
+
 def audit_logs(viewer: Subject, query: str = "") -> QuerySet[AuditLog]:
     """The entries the viewer may read that match `query`, newest first.
 
     Forbidden without `audit_log: read` on the site or in any organization. Invalid for an unknown key or a
     bad value.
     """
-    anywhere = RbacObject(ResourceType.AUDIT_LOG, any_org=True)
-    if not allowed(viewer, Action.READ, RbacObject(ResourceType.AUDIT_LOG)) and not allowed(
-        viewer, Action.READ, anywhere
-    ):
+    if not may_read_any(viewer):
         raise Forbidden("You may not read the audit log.", detail="The auditor roles allow it.")
-    terms = parse_terms(query, keys=_KEYS, default="resource_type")
+    terms = parse_terms(query, keys=KEYS, default="resource_type")
     rows = AuditLog.objects.filter(visible_q(viewer, Action.READ, FIELDS), _conditions(viewer, terms))
     return rows.select_related("user", "organization").order_by("-time", "-id")
 
@@ -61,7 +65,9 @@ def _conditions(viewer: Subject, terms: Terms) -> Q:
             found &= Q(**{lookup: terms.first(key)})
     if "username" in terms:
         name = terms.first("username")
-        found &= Q(user_id=viewer.id) if name == "me" else Q(user__username__iexact=name)
+        # A system subject has no row of its own; a person may have been renamed since.
+        by_name = Q(user__username__iexact=name) | Q(user__isnull=True, username__iexact=name)
+        found &= Q(user_id=viewer.id) if name == "me" else by_name
     if "organization" in terms:
         found &= _organization(terms.first("organization"))
     if wrong:

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.contrib import admin
-from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from coder_admin.provisioning.admin import ReadOnlyAdmin
-from rbac.django import subject_for
+from rbac.admin import PolicyAdmin
 
 from .models import (
     Template,
@@ -55,7 +51,7 @@ class PresetInline(_Inline):
 
 
 @admin.register(Template)
-class TemplateAdmin(ReadOnlyAdmin):
+class TemplateAdmin(PolicyAdmin):
     list_display = (
         "name",
         "display_name",
@@ -68,23 +64,13 @@ class TemplateAdmin(ReadOnlyAdmin):
     list_filter = ("deleted", "organization")
     list_select_related = ("organization", "active_version", "created_by")
     search_fields = ("name", "display_name", "description")
-    show_full_result_count = False
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """Only what the policy lets the person read."""
-        return Template.objects.visible_to(subject_for(request.user))
 
 
 @admin.register(TemplateVersion)
-class TemplateVersionAdmin(ReadOnlyAdmin):
+class TemplateVersionAdmin(PolicyAdmin):
     list_display = ("name", "template", "organization", "job", "created_by", "archived", "created_at")
     list_filter = ("archived", "organization")
     list_select_related = ("template", "organization", "job", "created_by")
     search_fields = ("name", "template__name", "message")
     date_hierarchy = "created_at"
     inlines = (ParameterInline, PresetInline)
-    show_full_result_count = False
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """Only what the policy lets the person read."""
-        return TemplateVersion.objects.visible_to(subject_for(request.user))

@@ -8,6 +8,12 @@ class DashboardConfig(AppConfig):
     name = "coder_admin.dashboard"
     label = "dashboard"
 
+    def ready(self) -> None:
+        """Tell the audit trail where the pages of things are."""
+        from .audit_links import register_links
+
+        register_links()
+
 
 class DashboardAdminConfig(AdminConfig):
     default_site = "coder_admin.dashboard.admin_site.PolicyAdminSite"

@@ -14,6 +14,7 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.utils.http import url_has_allowed_host_and_scheme
 
+from coder_admin.audit.refusals import record_refusal
 from coder_admin.foundation.errors import NotAuthenticated, ServiceError
 from coder_admin.organizations.models import User
 from rbac.django import subject_for
@@ -81,6 +82,15 @@ def command(view: View[P]) -> RawView[P]:
 
 def refusal(request: HttpRequest, error: ServiceError) -> HttpResponse:
     """The error page of a refusal, in the shell."""
+    if error.status == 403:
+        match = request.resolver_match
+        record_refusal(
+            subject_for(request.user),
+            method=str(request.method),
+            path=request.path,
+            kwargs=match.kwargs if match else {},
+            message=error.message,
+        )
     if isinstance(error, NotAuthenticated):
         return HttpResponseRedirect(f"/login?{urlencode({'next': request.get_full_path()})}")
     return draw_error(

@@ -3,35 +3,29 @@
 from __future__ import annotations
 
 from django.contrib import admin
-from django.http import HttpRequest
+
+from rbac.admin import PolicyAdmin
+from rbac.filters import FieldMap
+from rbac.model import ResourceType
 
 from .models import ProvisionerDaemon, ProvisionerJob
-
-
-class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        return False
+from .selectors import JOB_FIELDS
 
 
 @admin.register(ProvisionerJob)
-class ProvisionerJobAdmin(ReadOnlyAdmin):
+class ProvisionerJobAdmin(PolicyAdmin):
     list_display = ("id", "type", "job_status", "organization", "initiator", "worker", "created_at")
     list_filter = ("job_status", "type", "organization")
     list_select_related = ("organization", "initiator", "worker")
     search_fields = ("id", "error")
     date_hierarchy = "created_at"
     exclude = ("input",)
-    show_full_result_count = False
+    policy_fields = (JOB_FIELDS,)
 
 
 @admin.register(ProvisionerDaemon)
-class ProvisionerDaemonAdmin(ReadOnlyAdmin):
+class ProvisionerDaemonAdmin(PolicyAdmin):
     list_display = ("name", "hostname", "version", "concurrency", "created_at", "last_seen_at")
     search_fields = ("name", "hostname")
-    show_full_result_count = False
+    # Workers serve the whole deployment: they belong to no organization.
+    policy_fields = (FieldMap(ResourceType.PROVISIONER_DAEMON),)

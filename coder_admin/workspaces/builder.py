@@ -15,7 +15,6 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from coder_admin.audit.services import record
 from coder_admin.catalog.models import TemplateVersion, TemplateVersionPreset
 from coder_admin.foundation.errors import Conflict, Forbidden, Invalid, NotAcceptable, NotFound, Validation
 from coder_admin.parameters.resolving import resolve
@@ -26,6 +25,7 @@ from rbac import allowed
 from rbac.django import may
 from rbac.model import Action, RbacObject, ResourceType, Subject
 
+from .build_audit import remembered_request
 from .choices import AutomaticUpdates, BuildReason, PrebuildStage, Transition
 from .models import Workspace, WorkspaceBuild, WorkspaceBuildParameter
 from .news import announce_workspace
@@ -104,7 +104,7 @@ def build(
     _check_no_active_build(locked.latest_build)
     result = _insert(request, parameters or {}, state)
     workspace.latest_build = result
-    _announce(request, result)
+    announce_workspace(workspace, "build")
     if orphan and not can_be_taken(result.job.tags):
         _complete_at_once(request, result)
     return result
@@ -335,6 +335,7 @@ def _insert_rows(request: _Request, inputs: _Inputs) -> WorkspaceBuild:
         job_input["orphan"] = True
     if request.log_level:
         job_input["log_level"] = request.log_level
+    job_input |= remembered_request()
     job = job_create(
         actor=request.actor,
         organization_id=workspace.organization_id,
@@ -385,23 +386,3 @@ def _complete_at_once(request: _Request, result: WorkspaceBuild) -> None:
     """Nothing is to be destroyed and no worker lives that could say so: the server says it itself."""
     result.job = job_complete_without_worker(actor=request.actor, job_id=result.job_id)
     store_success(result, BuildOutcome(state=b""))
-
-
-def _announce(request: _Request, result: WorkspaceBuild) -> None:
-    workspace = request.workspace
-    if result.build_number > 1:  # the first build is part of the audited creation
-        record(
-            actor=request.actor,
-            action=request.transition.value,
-            resource_type="workspace_build",
-            resource_id=result.id,
-            resource_target=workspace.name,
-            organization_id=workspace.organization_id,
-            additional_fields={
-                "workspace_id": str(workspace.id),
-                "workspace_name": workspace.name,
-                "build_number": str(result.build_number),
-                "build_reason": request.reason.value,
-            },
-        )
-    announce_workspace(workspace, "build")

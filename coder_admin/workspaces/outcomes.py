@@ -23,6 +23,7 @@ from coder_admin.provisioning.engines.base import (
 )
 
 from . import claims
+from .build_audit import record_build_end
 from .choices import AppHealth, SharingLevel, Transition
 from .deadlines import Deadlines, at_start
 from .models import (
@@ -71,6 +72,7 @@ def store_success(build: WorkspaceBuild, outcome: BuildOutcome) -> None:
     store_resources(build, outcome.resources, now)
     _store_workspace(build, now)
     claims.build_succeeded(build, now)
+    record_build_end(build, succeeded=True)
     announce_end(build)
 
 
@@ -93,6 +95,7 @@ def store_failure(build: WorkspaceBuild, state: bytes | None) -> None:
         build.deadline = build.max_deadline = None
     build.updated_at = timezone.now()
     build.save(update_fields=["provisioner_state", "deadline", "max_deadline", "updated_at"])
+    record_build_end(build, succeeded=False)
     announce_end(build)
 
 

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 import uuid
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from django.core.cache import cache
 from django.db import transaction
 
 from coder_admin.audit.choices import AuditedAction, AuditedType
 from coder_admin.audit.context import RequestContext, current, request_context
-from coder_admin.audit.describe import description
+from coder_admin.audit.describe import description, spoken
 from coder_admin.audit.diffs import Tracked
+from coder_admin.audit.export import as_csv
 from coder_admin.audit.models import AuditLog
+from coder_admin.audit.refusals import record_refusal
 from coder_admin.audit.services import record
+from coder_admin.catalog.models import Template
 from coder_admin.organizations.models import PREBUILDS_USER_ID
-from rbac import SystemSubject, acting_as
+from rbac import Subject, SystemSubject, acting_as
 from tests.people import client, default_organization, json_of, organization, owner, person, subject
 
 URL = "/api/v2/audit"
@@ -242,10 +249,137 @@ def test_list_is_paged_with_constant_queries(trail: Any, django_assert_num_queri
         record(
             actor=boss, action="write", resource_type="template", organization_id=default_organization().id
         )
-    with django_assert_num_queries(5):
+    # And one for each type of resource on the page that has pages of its own: user and member.
+    with django_assert_num_queries(7):
         assert len(json_of(trail.get(URL, {"limit": 1000}))["audit_logs"]) > 30
 
 
 def test_types_and_actions_of_the_reference_exist() -> None:
     assert len(AuditedAction) == 13
     assert {"prebuilds_settings", "workspace_build", "idp_sync_settings_role"} <= set(AuditedType.values)
+
+
+# --- export, test entries, what became of the resource ---------------------------------------------------
+
+
+@pytest.mark.django_db
+def test_export_holds_what_the_search_finds(trail: Any) -> None:
+    answer = trail.get(f"{URL}/export", {"q": "username:ada", "format": "csv"})
+    assert (answer.status_code, answer["X-Total-Count"]) == (200, "2")
+    assert answer["Content-Disposition"] == 'attachment; filename="audit.csv"'
+    lines = list(csv.DictReader(io.StringIO(answer.content.decode())))
+    assert [(line["user"], line["action"]) for line in lines] == [("ada", "delete"), ("ada", "start")]
+    assert lines[0]["description"] == "ada deleted workspace docker"
+    assert json.loads(lines[1]["additional_fields"]) == {"build_reason": "autostart"}
+    whole = json.loads(trail.get(f"{URL}/export", {"format": "json"}).content)
+    assert whole["count"] == 3
+    assert whole["audit_logs"] == json.loads(json.dumps(json_of(trail.get(URL))["audit_logs"]))
+
+
+@pytest.mark.django_db
+def test_export_is_for_auditors_and_refuses_what_it_cannot_read(trail: Any) -> None:
+    assert client(person("eve")).get(f"{URL}/export").status_code == 403
+    wrong = trail.get(f"{URL}/export", {"format": "xml"})
+    assert [v["field"] for v in wrong.json()["validations"]] == ["format"]
+    assert trail.get(f"{URL}/export", {"q": "colour:red"}).status_code == 400
+
+
+@pytest.mark.django_db
+def test_a_cell_never_begins_like_a_formula() -> None:
+    row = record(
+        actor=subject(owner()),
+        action="create",
+        resource_type="template",
+        resource_target="=1+1",
+        status_code=200,
+    )
+    line = next(csv.DictReader(io.StringIO(as_csv([row]))))
+    assert line["resource_target"] == "'=1+1"
+
+
+@pytest.mark.django_db
+def test_test_entries_are_made_by_who_may_write_the_log() -> None:
+    boss, acme = client(owner()), organization("acme")
+    body = {"resource_type": "workspace", "action": "stop", "organization_id": str(acme.id)}
+    body |= {"time": "2026-01-02T03:04:05Z", "build_reason": "autostop"}
+    assert boss.post(f"{URL}/testgenerate", body, format="json").status_code == 204
+    assert boss.post(f"{URL}/testgenerate", {}, format="json").status_code == 204
+    [entry] = json_of(boss.get(URL, {"q": "build_reason:autostop"}))["audit_logs"]
+    assert (entry["time"], entry["organization"]["name"]) == ("2026-01-02T03:04:05Z", "acme")
+    admin = client(person("admin", memberships={acme: ["organization-admin"]}))
+    assert admin.post(f"{URL}/testgenerate", body, format="json").status_code == 204
+    assert admin.post(f"{URL}/testgenerate", {}, format="json").status_code == 403
+    assert boss.post(f"{URL}/testgenerate", {"action": "fly"}, format="json").status_code == 400
+
+
+@pytest.mark.django_db
+def test_entry_tells_where_its_resource_is_and_whether_it_is_gone() -> None:
+    boss = owner()
+    acme = organization("acme")
+    live = Template.objects.create(organization=acme, name="docker", created_by=boss)
+    gone = Template.objects.create(organization=acme, name="old", created_by=boss, deleted=True)
+    AuditLog.objects.all().delete()
+    for id_ in (live.id, gone.id, uuid.uuid4(), "nonsense"):
+        record(actor=subject(boss), action="write", resource_type="template", resource_id=id_)
+    record(actor=subject(boss), action="write", resource_type="notifications_settings")
+    rows = json_of(client(boss).get(URL, {"q": "action:write"}))["audit_logs"]
+    assert [(row["resource_link"], row["is_deleted"]) for row in reversed(rows)] == [
+        ("/templates/acme/docker", False),
+        ("", True),
+        ("", True),
+        ("", True),
+        ("", False),
+    ]
+
+
+# --- attempts that were refused --------------------------------------------------------------------------
+
+
+@pytest.mark.django_db
+def test_refused_change_is_in_the_trail_and_a_refused_look_is_not() -> None:
+    cache.clear()
+    ada, acme = person("ada"), default_organization()
+    http = client(ada)
+    AuditLog.objects.all().delete()
+    groups = f"/api/v2/organizations/{acme.name}/groups"
+    assert http.post(groups, {"name": "g"}, format="json").status_code == 403
+    row = AuditLog.objects.get()
+    assert (row.user_id, row.resource_type, row.action, row.status_code) == (ada.id, "group", "create", 403)
+    assert row.additional_fields["path"] == groups
+    assert spoken(row) == f"ada unsuccessfully attempted to create group {acme.name}"
+    assert http.get(URL).status_code == 403
+    assert http.patch(f"/api/v2/templates/{uuid.uuid4()}", {}, format="json").status_code == 404
+    assert AuditLog.objects.count() == 1
+
+
+@pytest.mark.django_db
+def test_flood_of_refusals_is_cut() -> None:
+    cache.clear()
+    ada = subject(person("ada"))
+    AuditLog.objects.all().delete()
+    stored = [
+        record_refusal(ada, method="DELETE", path="/api/v2/groups/x", kwargs={"group": "x"})
+        for _ in range(70)
+    ]
+    assert stored.count(True) == AuditLog.objects.count() == 60
+    cache.clear()
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "expected"),
+    [
+        ("POST", "/@ada/dev/transition/stop", ("workspace", "stop")),
+        ("POST", "/templates/acme/docker/delete", ("template", "delete")),
+        ("POST", "/templates/acme/docker/presets/7/reset", ("template_version", "write")),
+        ("PUT", "/api/v2/organizations/acme/members/ada/roles", ("organization_member", "write")),
+        ("POST", "/api/v2/workspaces/7/builds", ("workspace_build", "create")),
+        ("POST", "/api/v2/authcheck", None),
+    ],
+)
+@pytest.mark.django_db
+def test_address_names_what_was_tried(method: str, path: str, expected: tuple[str, str] | None) -> None:
+    cache.clear()
+    AuditLog.objects.all().delete()
+    actor = Subject(str(PREBUILDS_USER_ID), "x")
+    assert record_refusal(actor, method=method, path=path, kwargs={}) is (expected is not None)
+    assert list(AuditLog.objects.values_list("resource_type", "action")) == ([expected] if expected else [])

@@ -11,6 +11,7 @@ import pytest
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from coder_admin.audit.context import RequestContext, request_context
 from coder_admin.audit.models import AuditLog
 from coder_admin.catalog.models import Template
 from coder_admin.foundation.errors import Conflict, Forbidden, Invalid, NotAcceptable, NotFound
@@ -56,8 +57,38 @@ def test_a_build_and_its_job_are_one(world: World) -> None:
     assert job.file_id == world.version.job.file_id
     assert bytes(begun.provisioner_state or b"") == b'{"state": 1}', "the state is carried"
     assert reread(workspace).latest_build_id == begun.id
-    row = AuditLog.objects.get(resource_type="workspace_build", action="stop")
-    assert row.additional_fields["build_number"] == "2"
+
+
+@pytest.mark.parametrize("succeeds", [True, False])
+def test_a_build_is_audited_once_when_it_ends(world: World, succeeds: bool) -> None:
+    workspace = world.running()
+    with request_context(RequestContext(ip="10.0.0.7", user_agent="curl/8")):
+        begun = build(subject(world.ada), workspace, "stop")
+    ended = AuditLog.objects.filter(resource_type="workspace_build", action="stop")
+    assert not ended.exists()
+    (finish if succeeds else fail)(begun)
+    row = ended.get()
+    assert (row.user_id, row.request_id, row.status_code) == (
+        world.ada.id,
+        begun.job_id,
+        200 if succeeds else 500,
+    )
+    assert (row.ip, row.user_agent, row.resource_id) == ("10.0.0.7", "curl/8", str(begun.id))
+    assert row.additional_fields == {
+        "workspace_name": "dev",
+        "build_number": "2",
+        "build_reason": "initiator",
+        "workspace_owner": "ada",
+        "workspace_id": str(workspace.id),
+    }
+    begin = AuditLog.objects.get(resource_type="workspace_build", action="start")
+    assert begin.ip is None
+
+
+def test_builds_of_the_pool_are_audited_as_the_prebuilds_users(world: World) -> None:
+    world.prebuild()
+    row = AuditLog.objects.get(resource_type="workspace_build")
+    assert (row.username, row.additional_fields["workspace_owner"]) == ("prebuilds", "prebuilds")
 
 
 def test_unknown_transition(world: World) -> None:
