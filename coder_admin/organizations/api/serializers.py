@@ -27,7 +27,9 @@ class AssignableRoleOut(SlimRole):
 
 
 class RolesIn(serializers.Serializer[Any]):
-    roles = serializers.ListField(child=serializers.CharField(max_length=100), max_length=100)
+    roles = serializers.ListField(
+        child=serializers.CharField(max_length=128, allow_blank=True), max_length=100
+    )
 
 
 def slim_roles(names: list[str], organization_id: str = "") -> list[dict[str, str]]:

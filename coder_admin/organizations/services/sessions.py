@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.contrib.auth import authenticate
 from django.db import transaction
 from django.utils import timezone
@@ -12,9 +13,10 @@ from coder_admin.audit.services import record
 from coder_admin.foundation.errors import NotAuthenticated
 from rbac.django import subject_for
 from rbac.model import ANONYMOUS
+from rbac.roles import OWNER
 
 from ..choices import LoginType, UserStatus
-from ..models import APIKey, User
+from ..models import APIKey, BrowserSession, User
 from ..throttle import Attempt
 from .api_keys import api_key_create
 
@@ -30,7 +32,8 @@ def check_login(*, login: str, password: str) -> User:
     user = authenticate(None, username=login, password=password)
     if isinstance(user, User):
         attempt.succeeded()
-        _note_login(user)
+        _refuse_without_password(user)
+        note_login(user)
         return user
     attempt.failed()
     suspended = _suspended_user(login, password)
@@ -63,9 +66,13 @@ def logout(*, user: User, key: APIKey | None = None) -> None:
 
 
 @transaction.atomic
-def _note_login(user: User) -> None:
+def note_login(user: User) -> None:
+    """Keep when, and let who was dormant be active again; audited."""
     user.last_seen_at = timezone.now()
-    user.save(update_fields=["last_seen_at"])
+    if user.status == UserStatus.DORMANT:
+        user.status = UserStatus.ACTIVE
+    user.save(update_fields=["last_seen_at", "status"])
+    BrowserSession.objects.filter(expire_date__lt=user.last_seen_at).delete()
     record(
         actor=subject_for(user),
         action=AuditedAction.LOGIN,
@@ -73,6 +80,16 @@ def _note_login(user: User) -> None:
         resource_target=user.username,
         status_code=201,
     )
+
+
+def _refuse_without_password(user: User) -> None:
+    """Owners keep their password where it is switched off: a broken provider must not lock everybody out."""
+    switched_off = settings.DISABLE_PASSWORD_AUTH and OWNER not in user.rbac_roles
+    if user.login_type != LoginType.PASSWORD or switched_off:
+        _audit_failure(user.username)
+        raise NotAuthenticated(
+            "This account does not log in with a password.", detail="Log in with the identity provider."
+        )
 
 
 def _suspended_user(login: str, password: str) -> User | None:
