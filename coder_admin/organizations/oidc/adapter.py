@@ -40,6 +40,10 @@ class OidcAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]  # allauth
         login(request, user)
         raise ImmediateHttpResponse(HttpResponseRedirect(_target(request, sociallogin)))
 
+    def populate_user(self, request: HttpRequest, sociallogin: Any, data: Any) -> Any:
+        """Nothing: who this is, and whether the claims can be read, is decided by `oidc_login`."""
+        return sociallogin.user
+
     def on_authentication_error(
         self,
         request: HttpRequest,

@@ -5,18 +5,20 @@ from __future__ import annotations
 from django.conf import settings
 from django.contrib.auth import authenticate
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from coder_admin.audit.choices import AuditedAction, AuditedType
 from coder_admin.audit.context import current
 from coder_admin.audit.services import record
-from coder_admin.foundation.errors import NotAuthenticated
-from rbac.django import subject_for
-from rbac.model import ANONYMOUS
+from coder_admin.foundation.errors import NotAuthenticated, NotFound
+from rbac.django import require, subject_for
+from rbac.model import ANONYMOUS, Action, RbacObject, ResourceType, Subject
 from rbac.roles import OWNER
 
 from ..choices import LoginType, UserStatus
 from ..models import APIKey, BrowserSession, User
+from ..resolution import as_uuid
 from ..throttle import Attempt
 from .api_keys import api_key_create
 
@@ -115,4 +117,45 @@ def _audit_failure(login: str) -> None:
         resource_type=AuditedType.API_KEY,
         resource_target=target,
         status_code=401,
+    )
+
+
+@transaction.atomic
+def session_end(actor: Subject, *, user: User, session_id: str) -> None:
+    """End one login of `user` at once: a browser's session or a program's session key, by its id."""
+    require(actor, Action.DELETE, RbacObject(ResourceType.API_KEY, id=session_id, owner=str(user.id)))
+    browsers, keys = _logins(user)
+    as_id = as_uuid(session_id)
+    gone = browsers.filter(public_id=as_id).delete()[0] if as_id else keys.filter(id=session_id).delete()[0]
+    if not gone:
+        raise NotFound
+    _audit_ended(actor, user, session_id, gone)
+
+
+@transaction.atomic
+def sessions_end_others(actor: Subject, *, user: User, current: str = "") -> int:
+    """End every login of `user` but the one with the id `current`; returns how many there were."""
+    require(actor, Action.DELETE, RbacObject(ResourceType.API_KEY, owner=str(user.id)))
+    browsers, keys = _logins(user)
+    as_id = as_uuid(current)
+    gone = (browsers.exclude(public_id=as_id) if as_id else browsers).delete()[0]
+    gone += keys.exclude(id=current).delete()[0]
+    if gone:
+        _audit_ended(actor, user, "", gone)
+    return gone
+
+
+def _logins(user: User) -> tuple[QuerySet[BrowserSession], QuerySet[APIKey]]:
+    keys = APIKey.objects.filter(user=user).exclude(login_type=LoginType.TOKEN)
+    return BrowserSession.objects.filter(user=user), keys
+
+
+def _audit_ended(actor: Subject, user: User, session_id: str, count: int) -> None:
+    record(
+        actor=actor,
+        action=AuditedAction.LOGOUT,
+        resource_type=AuditedType.API_KEY,
+        resource_id=session_id,
+        resource_target=user.username,
+        additional_fields={"sessions_ended": count},
     )

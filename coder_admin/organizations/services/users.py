@@ -19,7 +19,7 @@ from rbac.roles import MEMBER, OWNER
 from ..choices import LoginType, UserStatus
 from ..dependents import user_dependents
 from ..idp.store import site_role_sync
-from ..models import APIKey, Organization, User
+from ..models import APIKey, BrowserSession, Organization, User
 from ..names import display_problem, email_problem, refuse_problems, slug_problem
 from .members import member_add
 from .roles import check_hand_out, checked_roles
@@ -94,6 +94,7 @@ def user_delete(actor: Subject, *, user: User) -> None:
     user.deleted = True
     user.save(update_fields=["deleted", "updated_at"])
     APIKey.objects.filter(user=user).delete()
+    BrowserSession.objects.filter(user=user).delete()
     _audit(actor, AuditedAction.DELETE, user, _TRACKED.changes(before, _TRACKED.snapshot(user)))
 
 
