@@ -4,10 +4,14 @@ from django.contrib import admin
 from django.urls import include, path
 
 from coder_admin.api.system import docs
+from coder_admin.dashboard.views import oidc
 
 urlpatterns = [
     path("api/docs", docs, name="api-docs"),
     path("api/v2/", include("coder_admin.api.urls")),
+    # Without a namespace: django-allauth looks these names up.
+    path("login/<slug:provider_id>", oidc.start, name="openid_connect_login"),
+    path("login/<slug:provider_id>/callback", oidc.callback, name="openid_connect_callback"),
     path("admin/", admin.site.urls),
     path("", include("coder_admin.operations.urls")),
     path("", include("coder_admin.dashboard.urls")),

@@ -13,6 +13,39 @@ TEXT = {"class": "input"}
 TYPES = {".tar": "application/x-tar", ".zip": "application/zip"}
 
 
+def text_field(
+    label: str,
+    *,
+    longest: int = 64,
+    required: bool = True,
+    hint: str = "",
+    mono: bool = False,
+    **attributes: str,
+) -> forms.CharField:
+    """A line of text; `attributes` go onto the element (`autocomplete`)."""
+    css = "input mono" if mono else "input"
+    return forms.CharField(
+        label=label,
+        max_length=longest,
+        required=required,
+        help_text=hint,
+        widget=forms.TextInput(
+            attrs={"class": css, "autocomplete": "off", "spellcheck": "false", **attributes}
+        ),
+    )
+
+
+def new_password_field(label: str) -> forms.CharField:
+    """A password to be set; its rules are the service's, told here before they are broken."""
+    return forms.CharField(
+        label=label,
+        max_length=1024,
+        strip=False,
+        help_text="At least 10 characters, not a common one, not like your name or address.",
+        widget=forms.PasswordInput(attrs={"class": "input", "autocomplete": "new-password"}),
+    )
+
+
 def content_type_of(name: str) -> str:
     """The media type of an archive by its ending; what is not a zip is read as a tar."""
     return TYPES[".zip"] if name.lower().endswith(".zip") else TYPES[".tar"]

@@ -18,6 +18,7 @@ from .views import (
     presets,
     search,
     session,
+    setup,
     templates,
     versions,
     workspaces,
@@ -33,6 +34,7 @@ _W = "@<username:owner>/<slug:name>"
 urlpatterns = [
     path("", overview.overview, name="overview"),
     path("login", ensure_csrf_cookie(session.sign_in), name="login"),
+    path("setup", ensure_csrf_cookie(setup.setup), name="setup"),
     path("logout", session.sign_out, name="logout"),
     path("preferences/theme", session.theme, name="theme"),
     path("search", search.search, name="search"),

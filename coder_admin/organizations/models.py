@@ -10,6 +10,8 @@ from typing import ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import PermissionsMixin
+from django.contrib.sessions.backends.base import SessionBase
+from django.contrib.sessions.base_session import AbstractBaseSession
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Lower
@@ -100,6 +102,55 @@ class User(AbstractBaseUser, PermissionsMixin):
     def rbac_object(self) -> RbacObject:
         """``user``, owned by itself, in no organization (section 1.2)."""
         return RbacObject(ResourceType.USER, id=str(self.id), owner=str(self.id))
+
+
+class UserLink(models.Model):
+    """Which account of an identity provider a user logs in with, and what it said at the last login.
+
+    The issuer is part of the link: a provider that calls somebody else by the same subject is no way in.
+    """
+
+    user = models.OneToOneField(User, on_delete=models.CASCADE, related_name="link")
+    issuer = models.CharField(max_length=512)
+    subject = models.CharField(max_length=255)
+    claims = models.JSONField(default=dict)
+    created_at = models.DateTimeField(default=timezone.now)
+    last_login_at = models.DateTimeField(default=timezone.now, db_index=True)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=("issuer", "subject"), name="user_link_subject_unique"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.subject} of {self.issuer}"
+
+
+class BrowserSession(AbstractBaseSession):
+    """A browser's session with whose it is and from where, so that it can be listed and ended.
+
+    The session key is the credential itself and never leaves the database; `public_id` names the row.
+    """
+
+    rbac_type = ResourceType.API_KEY
+
+    user = models.ForeignKey(User, null=True, on_delete=models.CASCADE, related_name="browser_sessions")
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True)
+    ip_address = models.GenericIPAddressField(null=True)
+    user_agent = models.CharField(max_length=256, blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    last_seen_at = models.DateTimeField(default=timezone.now)
+
+    @classmethod
+    def get_session_store_class(cls) -> type[SessionBase]:
+        """The engine that reads and writes these rows."""
+        from .browser_sessions import SessionStore
+
+        return SessionStore
+
+    def rbac_object(self) -> RbacObject:
+        """``api_key``, owned by its user: a session is a credential like a token."""
+        return RbacObject(ResourceType.API_KEY, id=str(self.public_id), owner=str(self.user_id or ""))
 
 
 class Organization(models.Model):

@@ -39,6 +39,15 @@ def display_problem(text: str, *, maximum: int = DISPLAY_LENGTH) -> str:
     return ""
 
 
+def group_name_problem(text: str) -> str:
+    """What is wrong with a group's name; identity providers name groups freely, so blanks are allowed."""
+    if not text:
+        return "must not be empty"
+    if text.lower() == "everyone":
+        return f'"{text}" is a reserved group name'
+    return display_problem(text)
+
+
 def email_problem(text: str) -> str:
     """What is wrong with an e-mail address."""
     if len(text) > 254:

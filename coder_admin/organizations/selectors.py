@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from django.db.models import CharField, Count, Prefetch, Q, QuerySet
@@ -16,7 +18,7 @@ from rbac.model import Action, RbacObject, ResourceType, Subject
 from rbac.roles import DISPLAY_NAMES, IMPLIED_ROLES, ORG_ROLES, SITE_ROLES, may_hand_out
 
 from .choices import LoginType, UserStatus
-from .models import APIKey, CustomRole, Group, Organization, OrganizationMember, User
+from .models import APIKey, BrowserSession, CustomRole, Group, Organization, OrganizationMember, User
 from .resolution import as_uuid
 
 _USER_KEYS = ("search", "status", "role", "login_type")
@@ -123,13 +125,16 @@ def group_people(viewer: Subject, group: Group) -> QuerySet[User]:
 
 @dataclass(frozen=True)
 class AssignableRole:
-    """A role as its chooser shows it."""
+    """A role as its chooser shows it; the permissions as JSON, of custom roles only."""
 
     name: str
     display_name: str
     organization_id: str
     assignable: bool
     built_in: bool
+    organization_permissions: tuple[Mapping[str, object], ...] = ()
+    site_permissions: tuple[Mapping[str, object], ...] = ()
+    user_permissions: tuple[Mapping[str, object], ...] = ()
 
 
 def site_roles(viewer: Subject) -> list[AssignableRole]:
@@ -149,12 +154,21 @@ def organization_roles(viewer: Subject, organization: Organization) -> list[Assi
     obj = RbacObject(ResourceType.ASSIGN_ORG_ROLE, org=org)
     _require_read(viewer, obj)
     may_assign = may(viewer, Action.ASSIGN, obj)
-    custom = CustomRole.objects.filter(organization=organization).order_by("name")
-    names = [(name, DISPLAY_NAMES[name], True) for name in ORG_ROLES if name not in IMPLIED_ROLES]
-    names += [(row.name, row.display_name, False) for row in custom]
+    built_in = [(name, DISPLAY_NAMES[name], ()) for name in ORG_ROLES if name not in IMPLIED_ROLES]
+    custom = [
+        (row.name, row.display_name, tuple(row.organization_permissions))
+        for row in CustomRole.objects.filter(organization=organization).order_by("name")
+    ]
     return [
-        AssignableRole(name, shown, org, may_assign and may_hand_out(viewer.roles, name, org), built_in)
-        for name, shown, built_in in names
+        AssignableRole(
+            name=name,
+            display_name=shown,
+            organization_id=org,
+            assignable=may_assign and may_hand_out(viewer.roles, name, org),
+            built_in=name in ORG_ROLES,
+            organization_permissions=permissions,
+        )
+        for name, shown, permissions in [*built_in, *custom]
     ]
 
 
@@ -178,3 +192,64 @@ def api_key(viewer: Subject, user: User, *, key_id: str = "", name: str = "") ->
     if found is None:
         raise NotFound
     return found
+
+
+@dataclass(frozen=True)
+class Session:
+    """A login that is not over: a browser's session, or a program's session key. Never the credential."""
+
+    id: str
+    kind: str
+    ip_address: str | None
+    user_agent: str
+    created_at: datetime
+    last_seen_at: datetime | None
+    expires_at: datetime
+    current: bool
+
+
+MAXIMUM_SESSIONS = 200
+
+
+def sessions(viewer: Subject, user: User, *, current: str = "") -> list[Session]:
+    """The logins of `user` that the viewer may see, the newest use first. `current` is the id of the login
+    that asks. NotFound when the viewer may not see credentials of this user."""
+    _require_read(viewer, RbacObject(ResourceType.API_KEY, owner=str(user.id)))
+    now = timezone.now()
+    browsers = BrowserSession.objects.filter(user=user, expire_date__gt=now).order_by("-last_seen_at")
+    keys = APIKey.objects.filter(user=user, expires_at__gt=now).exclude(login_type=LoginType.TOKEN)
+    found = [
+        Session(
+            id=str(row.public_id),
+            kind="browser",
+            ip_address=row.ip_address,
+            user_agent=row.user_agent,
+            created_at=row.created_at,
+            last_seen_at=row.last_seen_at,
+            expires_at=row.expire_date,
+            current=str(row.public_id) == current,
+        )
+        for row in browsers[:MAXIMUM_SESSIONS]
+    ]
+    found += [
+        Session(
+            id=key.id,
+            kind="key",
+            ip_address=key.ip_address,
+            user_agent="",
+            created_at=key.created_at,
+            last_seen_at=key.last_used,
+            expires_at=key.expires_at,
+            current=key.id == current,
+        )
+        for key in keys[:MAXIMUM_SESSIONS]
+    ]
+    return sorted(found, key=lambda one: (one.current, one.last_seen_at or one.created_at), reverse=True)
+
+
+def public_session_id(session_key: str | None) -> str:
+    """The id by which the browser session of that key is named, or the empty text."""
+    if not session_key:
+        return ""
+    found = BrowserSession.objects.filter(pk=session_key).values_list("public_id", flat=True).first()
+    return str(found) if found else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 from django import template
 
@@ -26,3 +27,9 @@ class Bounds:
 def pager_of(page: Page[Any]) -> Bounds:
     """The bounds of a page for `components/pager.html`."""
     return Bounds(page.offset + 1, page.offset + len(page.items), page.previous_offset, page.next_offset)
+
+
+@register.simple_tag
+def querystring_of(**values: str) -> str:
+    """The values as the query of an address, without the question mark."""
+    return urlencode(values)

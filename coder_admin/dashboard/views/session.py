@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from django import forms
+from django.conf import settings
 from django.contrib.auth import login, logout
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.debug import sensitive_post_parameters
 
@@ -35,7 +37,7 @@ class SignInForm(forms.Form):
     )
 
 
-def _target(request: HttpRequest) -> str:
+def target_of(request: HttpRequest) -> str:
     target = request.POST.get("next") or request.GET.get("next") or "/"
     safe = url_has_allowed_host_and_scheme(
         target, allowed_hosts={request.get_host()}, require_https=request.is_secure()
@@ -47,7 +49,9 @@ def _target(request: HttpRequest) -> str:
 def sign_in(request: HttpRequest) -> HttpResponse:
     """The sign-in page; somebody who is signed in already goes where they wanted."""
     if request.user.is_authenticated:
-        return HttpResponseRedirect(_target(request))
+        return HttpResponseRedirect(target_of(request))
+    if not services.first_user_exists():
+        return HttpResponseRedirect(reverse("dashboard:setup"))
     form = SignInForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
@@ -58,13 +62,21 @@ def sign_in(request: HttpRequest) -> HttpResponse:
             form.add_error(None, str(refusal))
         else:
             login(request, user)
-            return HttpResponseRedirect(_target(request))
-    return render(
-        request,
-        "session/sign_in.html",
-        {"form": form, "next": _target(request)},
-        status=401 if form.errors else 200,
-    )
+            return HttpResponseRedirect(target_of(request))
+    return draw_sign_in(request, form, status=401 if form.errors else 200)
+
+
+def draw_sign_in(request: HttpRequest, form: SignInForm, *, status: int) -> HttpResponse:
+    """The page with the ways to sign in that this deployment has."""
+    context = {
+        "form": form,
+        "next": target_of(request),
+        "oidc": {"text": settings.OIDC_SIGN_IN_TEXT, "icon": settings.OIDC_ICON_URL}
+        if settings.SOCIALACCOUNT_PROVIDERS
+        else None,
+        "password_closed": settings.DISABLE_PASSWORD_AUTH,
+    }
+    return render(request, "session/sign_in.html", context, status=status)
 
 
 def sign_out(request: HttpRequest) -> HttpResponse:

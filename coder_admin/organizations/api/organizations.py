@@ -7,9 +7,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from .. import selectors, services
+from ..services.custom_roles import custom_role_create, custom_role_delete, custom_role_update
 from .base import IdentityView
 from .serializers import (
     AssignableRoleOut,
+    CustomRoleIn,
+    CustomRoleOut,
     MemberOut,
     MemberPage,
     OrganizationIn,
@@ -111,3 +114,24 @@ class OrganizationRolesView(IdentityView):
     def get(self, request: Request, organization: str) -> Response:
         roles = selectors.organization_roles(self.actor, self.organization(organization))
         return Response(AssignableRoleOut(roles, many=True).data)
+
+    @extend_schema(request=CustomRoleIn, responses={200: CustomRoleOut})
+    def post(self, request: Request, organization: str) -> Response:
+        row = self.organization(organization)
+        role = custom_role_create(self.actor, organization=row, **self.parse(CustomRoleIn))
+        return Response(CustomRoleOut(role).data)
+
+    @extend_schema(request=CustomRoleIn, responses={200: CustomRoleOut})
+    def put(self, request: Request, organization: str) -> Response:
+        row = self.organization(organization)
+        role = custom_role_update(self.actor, organization=row, **self.parse(CustomRoleIn))
+        return Response(CustomRoleOut(role).data)
+
+
+class CustomRoleView(IdentityView):
+    """One role that the organization defined itself."""
+
+    @extend_schema(responses={204: None})
+    def delete(self, request: Request, organization: str, role: str) -> Response:
+        custom_role_delete(self.actor, organization=self.organization(organization), name=role)
+        return Response(status=204)

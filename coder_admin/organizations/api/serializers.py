@@ -10,7 +10,7 @@ from rest_framework import serializers
 from rbac.roles import DISPLAY_NAMES
 
 from ..choices import LoginType, UserStatus
-from ..models import APIKey, Group, Organization, OrganizationMember, User
+from ..models import APIKey, CustomRole, Group, Organization, OrganizationMember, User
 
 # --- roles ------------------------------------------------------------------------------------------------
 
@@ -21,13 +21,67 @@ class SlimRole(serializers.Serializer[Any]):
     organization_id = serializers.CharField(required=False)
 
 
+class PermissionIn(serializers.Serializer[Any]):
+    negate = serializers.BooleanField(required=False, default=False)
+    resource_type = serializers.CharField(max_length=64)
+    action = serializers.CharField(max_length=64)
+
+
+def permissions(**options: Any) -> PermissionIn:
+    """A list of permissions, as roles hold them."""
+    return PermissionIn(many=True, **options)
+
+
 class AssignableRoleOut(SlimRole):
     assignable = serializers.BooleanField()
     built_in = serializers.BooleanField()
+    site_permissions = permissions()
+    organization_permissions = permissions()
+    user_permissions = permissions()
+
+
+class CustomRoleIn(serializers.Serializer[Any]):
+    name = serializers.CharField(max_length=200, allow_blank=True)
+    display_name = serializers.CharField(max_length=400, required=False, allow_blank=True)
+    site_permissions = permissions(required=False, allow_null=True, max_length=500)
+    organization_permissions = permissions(required=False, max_length=500)
+    user_permissions = permissions(required=False, allow_null=True, max_length=500)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """A null list is an empty one, as Go clients send it."""
+        return {key: value if value is not None else [] for key, value in attrs.items()}
+
+
+class CustomRoleOut(serializers.ModelSerializer[CustomRole]):
+    class Meta:
+        model = CustomRole
+        fields = (
+            "name",
+            "display_name",
+            "organization_id",
+            "site_permissions",
+            "organization_permissions",
+            "user_permissions",
+        )
+
+
+class SessionOut(serializers.Serializer[Any]):
+    """A login that can be ended: a browser's, or a program's session key."""
+
+    id = serializers.CharField()
+    kind = serializers.ChoiceField(choices=["browser", "key"])
+    ip_address = serializers.CharField(allow_null=True)
+    user_agent = serializers.CharField(allow_blank=True)
+    created_at = serializers.DateTimeField()
+    last_seen_at = serializers.DateTimeField(allow_null=True)
+    expires_at = serializers.DateTimeField()
+    current = serializers.BooleanField()
 
 
 class RolesIn(serializers.Serializer[Any]):
-    roles = serializers.ListField(child=serializers.CharField(max_length=100), max_length=100)
+    roles = serializers.ListField(
+        child=serializers.CharField(max_length=128, allow_blank=True), max_length=100
+    )
 
 
 def slim_roles(names: list[str], organization_id: str = "") -> list[dict[str, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from django.conf import settings
 from django.contrib.auth import logout as end_session
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
@@ -21,6 +22,7 @@ from .serializers import (
     FirstUserOut,
     KeyOut,
     LoginIn,
+    SessionOut,
     SessionTokenOut,
     TokenIn,
 )
@@ -78,9 +80,13 @@ class AuthMethodsView(PublicApiView):
         return Response(
             {
                 "terms_of_service_url": "",
-                "password": {"enabled": True},
+                "password": {"enabled": not settings.DISABLE_PASSWORD_AUTH},
                 "github": {"enabled": False},
-                "oidc": {"enabled": False, "signInText": "", "iconUrl": ""},
+                "oidc": {
+                    "enabled": bool(settings.SOCIALACCOUNT_PROVIDERS),
+                    "signInText": settings.OIDC_SIGN_IN_TEXT,
+                    "iconUrl": settings.OIDC_ICON_URL,
+                },
             }
         )
 
@@ -105,6 +111,37 @@ class KeyView(IdentityView):
     def delete(self, request: Request, user: str, key: str) -> Response:
         services.api_key_delete(self.actor, key=selectors.api_key(self.actor, self.user(user), key_id=key))
         return Response(status=204)
+
+
+class SessionsView(IdentityView):
+    """The logins of a user that are not over."""
+
+    @extend_schema(responses={200: SessionOut(many=True)})
+    def get(self, request: Request, user: str) -> Response:
+        rows = selectors.sessions(self.actor, self.user(user), current=_current(request))
+        return Response(SessionOut(rows, many=True).data)
+
+    @extend_schema(responses={204: None})
+    def delete(self, request: Request, user: str) -> Response:
+        """End all of them but the one that asks."""
+        services.sessions_end_others(self.actor, user=self.user(user), current=_current(request))
+        return Response(status=204)
+
+
+class SessionView(IdentityView):
+    """One login."""
+
+    @extend_schema(responses={204: None})
+    def delete(self, request: Request, user: str, session: str) -> Response:
+        services.session_end(self.actor, user=self.user(user), session_id=session)
+        return Response(status=204)
+
+
+def _current(request: Request) -> str:
+    """The id of the login that the request itself uses."""
+    if isinstance(request.auth, APIKey):
+        return str(request.auth.id)
+    return selectors.public_session_id(request._request.session.session_key)
 
 
 class TokensView(IdentityView):

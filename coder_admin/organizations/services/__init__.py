@@ -6,7 +6,7 @@ from .bootstrap import ensure_initial_admin, first_user_create, first_user_exist
 from .groups import group_create, group_delete, group_update
 from .members import insert_membership, member_add, member_remove, member_roles_set
 from .organizations import organization_create, organization_delete, organization_update
-from .sessions import check_login, login, logout
+from .sessions import check_login, login, logout, session_end, sessions_end_others
 from .users import (
     user_appearance_set,
     user_create,
@@ -37,6 +37,8 @@ __all__ = [
     "organization_create",
     "organization_delete",
     "organization_update",
+    "session_end",
+    "sessions_end_others",
     "token_create",
     "user_appearance_set",
     "user_create",

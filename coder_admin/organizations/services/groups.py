@@ -16,10 +16,11 @@ from coder_admin.foundation.errors import Conflict, Forbidden, Invalid, Validati
 from rbac.django import may, require
 from rbac.model import Action, RbacObject, ResourceType, Subject
 
+from ..choices import GroupSource
 from ..models import EVERYONE_GROUP_NAME, Group, GroupMember, Organization, User
-from ..names import display_problem, refuse_problems
+from ..names import display_problem, group_name_problem, refuse_problems
 
-_TRACKED = Tracked(track=("name", "display_name", "avatar_url", "quota_allowance"))
+_TRACKED = Tracked(track=("name", "display_name", "avatar_url", "quota_allowance", "source"))
 MAXIMUM_QUOTA = 2**31 - 1
 
 
@@ -32,6 +33,7 @@ def group_create(
     display_name: str = "",
     avatar_url: str = "",
     quota_allowance: int = 0,
+    source: str = GroupSource.USER,
 ) -> Group:
     """A new, empty group. Forbidden without `group: create`; Conflict when the name is taken."""
     if not may(actor, Action.CREATE, RbacObject(ResourceType.GROUP, org=str(organization.id))):
@@ -48,6 +50,7 @@ def group_create(
                 display_name=display_name,
                 avatar_url=avatar_url,
                 quota_allowance=quota_allowance,
+                source=source,
             )
     except IntegrityError as error:
         raise _taken(name) from error
@@ -75,11 +78,12 @@ def group_update(
     before = _TRACKED.snapshot(group)
     for field, value in changes.items():
         setattr(group, field, value)
-    try:
-        with transaction.atomic():
-            group.save(update_fields=list(changes) or None)
-    except IntegrityError as error:
-        raise _taken(group.name) from error
+    if changes:
+        try:
+            with transaction.atomic():
+                group.save(update_fields=list(changes))
+        except IntegrityError as error:
+            raise _taken(group.name) from error
     diff = _TRACKED.changes(before, _TRACKED.snapshot(group))
     diff |= _change_members(group, add_users, remove_users)
     if diff:
@@ -98,10 +102,14 @@ def _change_members(group: Group, add: Collection[User], remove: Collection[User
                 Validation("add_users", f"{id_} is no member.") for id_ in sorted(map(str, outsiders))
             ],
         )
-    present = set(GroupMember.objects.filter(group=group).values_list("user_id", flat=True))
+    rows = GroupMember.objects.filter(group=group, user__in=[*add, *remove])
+    present = set(rows.values_list("user_id", flat=True))
     joining = [user for user in add if user.pk not in present]
     leaving = [user for user in remove if user.pk in present]
-    GroupMember.objects.bulk_create([GroupMember(group=group, user=user) for user in joining])
+    # Somebody else may add the same person at the same moment: then they are in it, as wanted.
+    GroupMember.objects.bulk_create(
+        [GroupMember(group=group, user=user) for user in joining], ignore_conflicts=True
+    )
     GroupMember.objects.filter(group=group, user__in=leaving).delete()
     group.auth_group.user_set.add(*joining)
     group.auth_group.user_set.remove(*leaving)
@@ -126,10 +134,7 @@ def group_delete(actor: Subject, *, group: Group) -> None:
 def _check(**fields: Any) -> None:
     problems = []
     if "name" in fields:
-        name = fields["name"]
-        reserved = name.lower() == EVERYONE_GROUP_NAME.lower()
-        problem = "must not be empty" if not name else display_problem(name)
-        problems.append(("name", f'"{name}" is a reserved group name' if reserved else problem))
+        problems.append(("name", group_name_problem(fields["name"])))
     if "display_name" in fields:
         problems.append(("display_name", display_problem(fields["display_name"], maximum=128)))
     if not 0 <= fields.get("quota_allowance", 0) <= MAXIMUM_QUOTA:

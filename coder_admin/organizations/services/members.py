@@ -15,6 +15,8 @@ from rbac.grants import drop_user_grants
 from rbac.model import Action, RbacObject, ResourceType, Subject
 from rbac.roles import ORG_MEMBER
 
+from ..choices import LoginType
+from ..idp.store import organization_sync, role_sync
 from ..models import Group, GroupMember, Organization, OrganizationMember, User
 from .roles import check_hand_out, checked_roles
 
@@ -25,21 +27,40 @@ _TRACKED = Tracked(track=("user_id", "organization_id", "roles"))
 def member_add(
     actor: Subject, *, organization: Organization, user: User, roles: Iterable[str] = ()
 ) -> OrganizationMember:
-    """Make `user` a member, with `roles` there. Invalid when already one."""
+    """Make `user` a member, with `roles` there. Invalid when already one, and when the identity provider
+    decides where this user belongs."""
+    if user.login_type == LoginType.OIDC and organization_sync().field:
+        raise Invalid(
+            f"The organizations of {user.username} follow the identity provider.",
+            detail="Add them there; they become a member at their next login.",
+        )
+    if OrganizationMember.objects.filter(organization=organization, user=user).exists():
+        _require_create(actor, organization, user)
+        raise Invalid(f"{user.username} is already a member of {organization.name}.")
+    return member_enter(actor, organization=organization, user=user, roles=roles)
+
+
+@transaction.atomic
+def member_enter(
+    actor: Subject, *, organization: Organization, user: User, roles: Iterable[str] = ()
+) -> OrganizationMember:
+    """The membership with its audit row; by hand through `member_add`, by sync directly."""
+    _require_create(actor, organization, user)
+    check_hand_out(actor, added=[ORG_MEMBER], organization=organization)
+    names = checked_roles(actor, before=(), after=roles, organization=organization)
+    if user.deleted or organization.deleted:
+        raise NotFound
+    member = insert_membership(organization, user, names)
+    _audit(actor, AuditedAction.CREATE, member, diff=_TRACKED.changes(None, _TRACKED.snapshot(member)))
+    return member
+
+
+def _require_create(actor: Subject, organization: Organization, user: User) -> None:
     obj = RbacObject(
         ResourceType.ORGANIZATION_MEMBER, id=str(user.id), org=str(organization.id), owner=str(user.id)
     )
     if not may(actor, Action.CREATE, obj):
         raise Forbidden("You may not add members to this organization.")
-    check_hand_out(actor, added=[ORG_MEMBER], organization=organization)
-    names = checked_roles(actor, before=(), after=roles, organization=organization)
-    if user.deleted or organization.deleted:
-        raise NotFound
-    if OrganizationMember.objects.filter(organization=organization, user=user).exists():
-        raise Invalid(f"{user.username} is already a member of {organization.name}.")
-    member = insert_membership(organization, user, names)
-    _audit(actor, AuditedAction.CREATE, member, diff=_TRACKED.changes(None, _TRACKED.snapshot(member)))
-    return member
 
 
 def insert_membership(
@@ -57,9 +78,15 @@ def insert_membership(
 
 @transaction.atomic
 def member_remove(actor: Subject, *, member: OrganizationMember) -> None:
-    """End a membership, and with it the user's place in the organization's groups."""
+    """End a membership, and with it the user's place in the organization's groups. Nobody ends their own."""
     if str(member.user_id) == actor.id:
         raise Invalid("cannot remove self from an organization", detail="Ask another administrator to do it.")
+    member_leave(actor, member=member)
+
+
+@transaction.atomic
+def member_leave(actor: Subject, *, member: OrganizationMember) -> None:
+    """The end of a membership with its audit row; by hand through `member_remove`, by sync directly."""
     require(actor, Action.DELETE, member)
     before = _TRACKED.snapshot(member)
     _leave_groups(member)
@@ -78,9 +105,23 @@ def _leave_groups(member: OrganizationMember) -> None:
 def member_roles_set(
     actor: Subject, *, member: OrganizationMember, roles: Iterable[str]
 ) -> OrganizationMember:
-    """Give the member exactly `roles` in the organization. One's own may not be changed."""
+    """Give the member exactly `roles` in the organization. Nobody changes their own, nor those that the
+    identity provider decides."""
     if str(member.user_id) == actor.id:
         raise Invalid("You cannot change your own organization roles.")
+    if member.user.login_type == LoginType.OIDC and role_sync(member.organization).field:
+        raise Invalid(
+            f"The roles of {member.user.username} here follow the identity provider.",
+            detail="Change them there; they are brought in line at the next login.",
+        )
+    return member_roles_store(actor, member=member, roles=roles)
+
+
+@transaction.atomic
+def member_roles_store(
+    actor: Subject, *, member: OrganizationMember, roles: Iterable[str]
+) -> OrganizationMember:
+    """The roles with their audit row; by hand through `member_roles_set`, by sync directly."""
     row = OrganizationMember.objects.select_for_update().get(pk=member.pk)
     before = _TRACKED.snapshot(row)
     row.roles = checked_roles(actor, before=row.roles, after=roles, organization=member.organization)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from coder_admin.foundation.errors import Forbidden, Invalid, Validation
 from rbac.django import may
 from rbac.model import Action, RbacObject, ResourceType, Subject
-from rbac.roles import IMPLIED_ROLES, ORG_ROLES, SITE_ROLES, may_hand_out
+from rbac.roles import IMPLIED_ROLES, ORG_ROLES, SITE_ROLES, may_hand_out, parse_role_identifier
 
 from ..models import CustomRole, Organization
 
@@ -17,14 +17,36 @@ def checked_roles(
 ) -> list[str]:
     """The new list of role names, in the order given, after both checks on what is added and removed.
 
-    Unchanged roles need no right; implied roles are left out, since everybody has them. Without
-    `organization` these are site roles. Raises Invalid (no such role) or Forbidden.
+    Names may be written as identifiers, `name` or `name:<organization id>`. Unchanged roles need no right;
+    implied roles are left out, since everybody has them. Without `organization` these are site roles.
+    Raises Invalid (malformed, of another kind or organization, no such role) or Forbidden.
     """
     old = set(before) - IMPLIED_ROLES
-    new = [name for name in dict.fromkeys(after) if name not in IMPLIED_ROLES]
+    named = dict.fromkeys(plain_role_name(text, organization) for text in after)
+    new = [name for name in named if name not in IMPLIED_ROLES]
     refuse_unknown_roles(set(new) - old, organization)
     check_hand_out(actor, added=set(new) - old, removed=old - set(new), organization=organization)
     return new
+
+
+def plain_role_name(text: str, organization: Organization | None) -> str:
+    """The name of an identifier text. Invalid when malformed, when a role of an organization stands among
+    site roles, or when it is one of another organization."""
+    try:
+        name, org = parse_role_identifier(text)
+    except ValueError as error:
+        raise Invalid(str(error), validations=[Validation("roles", str(error))]) from error
+    if org and organization is None:
+        problem = f'"{text}" is a role of an organization and cannot be given together with site roles.'
+    elif org and organization is not None and org.lower() != str(organization.id):
+        problem = f'"{text}" is a role of another organization than {organization.name}.'
+    else:
+        return name
+    raise Invalid(
+        problem,
+        detail="All roles of one request must be site roles, or roles of the one organization it names.",
+        validations=[Validation("roles", problem)],
+    )
 
 
 def refuse_unknown_roles(names: Iterable[str], organization: Organization | None) -> None:

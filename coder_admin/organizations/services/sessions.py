@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.contrib.auth import authenticate
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from coder_admin.audit.choices import AuditedAction, AuditedType
 from coder_admin.audit.context import current
 from coder_admin.audit.services import record
-from coder_admin.foundation.errors import NotAuthenticated
-from rbac.django import subject_for
-from rbac.model import ANONYMOUS
+from coder_admin.foundation.errors import NotAuthenticated, NotFound
+from rbac.django import require, subject_for
+from rbac.model import ANONYMOUS, Action, RbacObject, ResourceType, Subject
+from rbac.roles import OWNER
 
 from ..choices import LoginType, UserStatus
-from ..models import APIKey, User
+from ..models import APIKey, BrowserSession, User
+from ..resolution import as_uuid
 from ..throttle import Attempt
 from .api_keys import api_key_create
 
@@ -30,7 +34,8 @@ def check_login(*, login: str, password: str) -> User:
     user = authenticate(None, username=login, password=password)
     if isinstance(user, User):
         attempt.succeeded()
-        _note_login(user)
+        _refuse_without_password(user)
+        note_login(user)
         return user
     attempt.failed()
     suspended = _suspended_user(login, password)
@@ -63,9 +68,13 @@ def logout(*, user: User, key: APIKey | None = None) -> None:
 
 
 @transaction.atomic
-def _note_login(user: User) -> None:
+def note_login(user: User) -> None:
+    """Keep when, and let who was dormant be active again; audited."""
     user.last_seen_at = timezone.now()
-    user.save(update_fields=["last_seen_at"])
+    if user.status == UserStatus.DORMANT:
+        user.status = UserStatus.ACTIVE
+    user.save(update_fields=["last_seen_at", "status"])
+    BrowserSession.objects.filter(expire_date__lt=user.last_seen_at).delete()
     record(
         actor=subject_for(user),
         action=AuditedAction.LOGIN,
@@ -73,6 +82,16 @@ def _note_login(user: User) -> None:
         resource_target=user.username,
         status_code=201,
     )
+
+
+def _refuse_without_password(user: User) -> None:
+    """Owners keep their password where it is switched off: a broken provider must not lock everybody out."""
+    switched_off = settings.DISABLE_PASSWORD_AUTH and OWNER not in user.rbac_roles
+    if user.login_type != LoginType.PASSWORD or switched_off:
+        _audit_failure(user.username)
+        raise NotAuthenticated(
+            "This account does not log in with a password.", detail="Log in with the identity provider."
+        )
 
 
 def _suspended_user(login: str, password: str) -> User | None:
@@ -98,4 +117,45 @@ def _audit_failure(login: str) -> None:
         resource_type=AuditedType.API_KEY,
         resource_target=target,
         status_code=401,
+    )
+
+
+@transaction.atomic
+def session_end(actor: Subject, *, user: User, session_id: str) -> None:
+    """End one login of `user` at once: a browser's session or a program's session key, by its id."""
+    require(actor, Action.DELETE, RbacObject(ResourceType.API_KEY, id=session_id, owner=str(user.id)))
+    browsers, keys = _logins(user)
+    as_id = as_uuid(session_id)
+    gone = browsers.filter(public_id=as_id).delete()[0] if as_id else keys.filter(id=session_id).delete()[0]
+    if not gone:
+        raise NotFound
+    _audit_ended(actor, user, session_id, gone)
+
+
+@transaction.atomic
+def sessions_end_others(actor: Subject, *, user: User, current: str = "") -> int:
+    """End every login of `user` but the one with the id `current`; returns how many there were."""
+    require(actor, Action.DELETE, RbacObject(ResourceType.API_KEY, owner=str(user.id)))
+    browsers, keys = _logins(user)
+    as_id = as_uuid(current)
+    gone = (browsers.exclude(public_id=as_id) if as_id else browsers).delete()[0]
+    gone += keys.exclude(id=current).delete()[0]
+    if gone:
+        _audit_ended(actor, user, "", gone)
+    return gone
+
+
+def _logins(user: User) -> tuple[QuerySet[BrowserSession], QuerySet[APIKey]]:
+    keys = APIKey.objects.filter(user=user).exclude(login_type=LoginType.TOKEN)
+    return BrowserSession.objects.filter(user=user), keys
+
+
+def _audit_ended(actor: Subject, user: User, session_id: str, count: int) -> None:
+    record(
+        actor=actor,
+        action=AuditedAction.LOGOUT,
+        resource_type=AuditedType.API_KEY,
+        resource_id=session_id,
+        resource_target=user.username,
+        additional_fields={"sessions_ended": count},
     )

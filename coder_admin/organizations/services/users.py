@@ -18,7 +18,8 @@ from rbac.roles import MEMBER, OWNER
 
 from ..choices import LoginType, UserStatus
 from ..dependents import user_dependents
-from ..models import APIKey, Organization, User
+from ..idp.store import site_role_sync
+from ..models import APIKey, BrowserSession, Organization, User
 from ..names import display_problem, email_problem, refuse_problems, slug_problem
 from .members import member_add
 from .roles import check_hand_out, checked_roles
@@ -42,8 +43,10 @@ def user_create(
     roles: Iterable[str] = (),
     login_type: str = LoginType.PASSWORD,
     status: str = UserStatus.ACTIVE,
+    registered: bool = False,
 ) -> User:
-    """A new user, member of `organizations`. `password` is None for login types without one."""
+    """A new user, member of `organizations`. `password` is None for login types without one; `registered`
+    says that the person came by their own login instead of being made by somebody."""
     if not may(actor, Action.CREATE, RbacObject(ResourceType.USER)):
         raise Forbidden("You may not create users.")
     check_hand_out(actor, added=[MEMBER])
@@ -61,7 +64,8 @@ def user_create(
             )
     except IntegrityError as error:
         raise Conflict("A user of that name or e-mail was made at the same moment.") from error
-    _audit(actor, AuditedAction.CREATE, user, _TRACKED.changes(None, _TRACKED.snapshot(user)))
+    action = AuditedAction.REGISTER if registered else AuditedAction.CREATE
+    _audit(actor, action, user, _TRACKED.changes(None, _TRACKED.snapshot(user)))
     for organization in organizations:
         member_add(actor, organization=organization, user=user)
     return user
@@ -90,6 +94,7 @@ def user_delete(actor: Subject, *, user: User) -> None:
     user.deleted = True
     user.save(update_fields=["deleted", "updated_at"])
     APIKey.objects.filter(user=user).delete()
+    BrowserSession.objects.filter(user=user).delete()
     _audit(actor, AuditedAction.DELETE, user, _TRACKED.changes(before, _TRACKED.snapshot(user)))
 
 
@@ -167,11 +172,23 @@ def user_password_set(actor: Subject, *, user: User, password: str, old_password
 
 @transaction.atomic
 def user_roles_set(actor: Subject, *, user: User, roles: Iterable[str]) -> User:
-    """Give the user exactly these site roles. One's own may not be changed."""
+    """Give the user exactly these site roles. Nobody changes their own, nor those that the identity provider
+    decides."""
     if str(user.id) == actor.id:
         raise Invalid("You cannot change your own roles.")
     require(actor, Action.READ, user)
     _refuse_system(user)
+    if user.login_type == LoginType.OIDC and site_role_sync().field:
+        raise Invalid(
+            f"The site roles of {user.username} follow the identity provider.",
+            detail="Change them there; they are brought in line at the next login.",
+        )
+    return user_roles_store(actor, user=user, roles=roles)
+
+
+@transaction.atomic
+def user_roles_store(actor: Subject, *, user: User, roles: Iterable[str]) -> User:
+    """The site roles with their audit row; by hand through `user_roles_set`, by sync directly."""
     row: User = User.objects.select_for_update().get(pk=user.pk)
     before = _TRACKED.snapshot(row)
     row.rbac_roles = checked_roles(actor, before=row.rbac_roles, after=roles)
