@@ -22,7 +22,7 @@ from coder_admin.provisioning.engines.base import (
     ScriptResult,
 )
 
-from . import claims
+from . import claims, messages
 from .choices import AppHealth, SharingLevel, Transition
 from .deadlines import Deadlines, at_start
 from .models import (
@@ -70,6 +70,8 @@ def store_success(build: WorkspaceBuild, outcome: BuildOutcome) -> None:
     )
     store_resources(build, outcome.resources, now)
     _store_workspace(build, now)
+    if build.transition == Transition.DELETE:
+        messages.workspace_deleted(build)
     claims.build_succeeded(build, now)
     announce_end(build)
 
