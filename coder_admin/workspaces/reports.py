@@ -127,7 +127,8 @@ def _templates(since: datetime, until: datetime) -> dict[UUID, list[dict[str, An
 
 def _versions(failed: Any) -> Mapping[UUID, Sequence[dict[str, Any]]]:
     """By template: its versions with how often they failed, and the newest ten of the failed builds."""
-    rank = Window(RowNumber(), partition_by=F("template_version"), order_by=F("created_at").desc())
+    newest = [F("created_at").desc(), F("build_number").desc()]
+    rank = Window(RowNumber(), partition_by=F("template_version"), order_by=newest)
     count = Window(Count("pk"), partition_by=F("template_version"))
     rows = (
         failed.annotate(rank=rank, count=count)
