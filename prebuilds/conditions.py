@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import structlog
 from django.db import transaction
@@ -15,10 +15,6 @@ from prebuilds.models import PrebuildEvent, PrebuildEventKind
 from prebuilds.snapshot import PrebuildStatus, Preset
 
 log = structlog.get_logger("coderd.prebuilds")
-
-# Everybody who debugs a template breaks it a few times: one message per template and window.
-ADMIN_WINDOW = timedelta(days=7)
-AUTHOR_WINDOW = timedelta(days=1)
 
 
 def mark_hard_limited(*, lead: Lead, preset: Preset, now: datetime) -> bool:
@@ -46,25 +42,19 @@ def follow_incident(*, lead: Lead, preset: Preset, limited: bool, now: datetime)
         if limited and over:
             _begin_incident(preset, now)
         elif not limited and not over:
-            _record(PrebuildEventKind.RECOVERED, preset, now, {})
+            _record(PrebuildEventKind.RECOVERED, preset, now)
             log.info("preset left the failure limit", **names(preset))
 
 
 def _begin_incident(preset: Preset, now: datetime) -> None:
-    """Note that the limit is reached; tell people unless the template was told of within their window."""
-    told = PrebuildEvent.objects.filter(
-        kind=PrebuildEventKind.HARD_LIMITED, template_id=preset.template_id
-    ).order_by("-created_at")
-    last = list(told.filter(created_at__gt=now - ADMIN_WINDOW).values_list("created_at", "details"))
-    admins = not any(details.get("admins") for _, details in last)
-    author = not any(details.get("author") for at, details in last if at > now - AUTHOR_WINDOW)
-    _record(PrebuildEventKind.HARD_LIMITED, preset, now, {"admins": admins, "author": author})
+    """Note that the limit is reached and tell people; a burst of it reaches them as one message."""
+    _record(PrebuildEventKind.HARD_LIMITED, preset, now)
     # Nobody is to mend a version that no pool uses any more.
-    if preset.is_active and (admins or author):
-        notices.failure_limit_reached(preset, to_admins=admins, to_author=author)
+    if preset.is_active:
+        notices.failure_limit_reached(preset, now)
 
 
-def _record(kind: PrebuildEventKind, preset: Preset, now: datetime, details: dict[str, bool]) -> None:
+def _record(kind: PrebuildEventKind, preset: Preset, now: datetime) -> None:
     PrebuildEvent.objects.create(
         created_at=now,
         kind=kind,
@@ -72,7 +62,6 @@ def _record(kind: PrebuildEventKind, preset: Preset, now: datetime, details: dic
         template_id=preset.template_id,
         preset_id=preset.id,
         preset_name=preset.name,
-        details=details,
     )
 
 

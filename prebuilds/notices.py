@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
 from django.db import transaction
 
 from coder_admin.catalog.models import TemplateVersion
-from coder_admin.notifications.kinds import ActionTemplate, Group, Icon, Kind, register
-from coder_admin.notifications.recipients import owners_and_template_admins
+from coder_admin.notifications.kinds import ActionTemplate, Digest, Group, Icon, Kind, register
+from coder_admin.notifications.recipients import or_owners, site_template_admins
 from coder_admin.notifications.services import notify
 from coder_admin.workspaces.models import WorkspaceBuild
 from prebuilds.models import PrebuildEvent, PrebuildEventKind
@@ -21,9 +22,21 @@ log = structlog.get_logger("coderd.prebuilds")
 CREATED_BY = "prebuilds_reconciler"
 _VIEW_VERSION = ActionTemplate(
     "View template version",
-    "{{ base_url }}/templates/{{ labels.org|urlencode }}/{{ labels.template|urlencode }}"
-    "/versions/{{ labels.template_version|urlencode }}",
+    "{{ base_url }}/templates/{{ labels.org|urlencode:'' }}/{{ labels.template|urlencode:'' }}"
+    "/versions/{{ labels.template_version|urlencode:'' }}",
 )
+
+_VIEW_FAILED = ActionTemplate(
+    "View failed prebuilt workspaces",
+    "{{ base_url }}/workspaces?filter=owner:prebuilds+status:failed+template:"
+    "{{ labels.template|urlencode:'' }}",
+)
+_TROUBLESHOOTING = (
+    "\n\nMore on this: [troubleshooting prebuilt workspaces]"
+    "(https://coder.com/docs/admin/templates/extending-templates/prebuilt-workspaces#administration-and-troubleshooting)"
+    ", [troubleshooting templates](https://coder.com/docs/admin/templates/troubleshooting)."
+)
+_PREVENTION = "https://coder.com/docs/admin/templates/extending-templates/prebuilt-workspaces#preventing-resource-replacement"
 
 FAILURE_LIMIT_REACHED = Kind(
     id=UUID("414d9331-c1fc-4761-b40c-d1f4702279eb"),
@@ -34,18 +47,28 @@ FAILURE_LIMIT_REACHED = Kind(
         "template **{{ labels.template }}** (version {{ labels.template_version }}) all failed: the limit "
         "is reached. No more are created.\n\n"
         "Look at the build log of a failed prebuild, correct the cause and publish a new version of the "
-        "template; or reset the preset when the cause lay elsewhere."
+        "template; or reset the preset when the cause lay elsewhere." + _TROUBLESHOOTING
     ),
-    actions=(
-        ActionTemplate(
-            "View failed prebuilt workspaces",
-            "{{ base_url }}/workspaces?filter=owner:prebuilds+status:failed+template:"
-            "{{ labels.template|urlencode }}",
-        ),
-        _VIEW_VERSION,
-    ),
+    actions=(_VIEW_FAILED, _VIEW_VERSION),
     group=Group.TEMPLATE,
     icon=Icon.TEMPLATE,
+    digest=Digest(
+        # Everybody who debugs a template breaks it a few times a day.
+        window=timedelta(days=1),
+        title_template="There are {{ data.digest.count }} more problems creating prebuilt workspaces",
+        body_template=(
+            "More presets of the template **{{ labels.template }}** reached the limit of failed attempts "
+            "since the last message:\n\n"
+            "{% for incident in data.digest.incidents %}"
+            "- **{{ incident.preset }}** (version {{ incident.template_version }})\n"
+            "{% endfor %}"
+            "{% if data.digest.more %}- and {{ data.digest.more }} more\n{% endif %}\n"
+            "No more prebuilt workspaces are created for them until a new version is published or the "
+            "preset is reset."
+        ),
+        actions=(_VIEW_FAILED,),
+    ),
+    summary="Sent to template admins and to the version's author when a preset's prebuilds keep failing.",
 )
 
 RESOURCE_REPLACED = Kind(
@@ -59,18 +82,42 @@ RESOURCE_REPLACED = Kind(
         "- {{ resource }}, because of {{ paths }}\n"
         "{% endfor %}\n"
         "What a pool prepared is lost when a claim replaces it. Let the resource ignore the change with "
-        "`lifecycle` and `ignore_changes`, or keep what depends on the owner out of it."
+        "`lifecycle` and `ignore_changes`, or keep what depends on the owner out of it: "
+        f"[how to prevent replacements]({_PREVENTION})."
     ),
     actions=(
         ActionTemplate(
             "View workspace build",
-            "{{ base_url }}/@{{ labels.claimant|urlencode }}/{{ labels.workspace|urlencode }}"
+            "{{ base_url }}/@{{ labels.claimant|urlencode:'' }}/{{ labels.workspace|urlencode:'' }}"
             "/builds/{{ labels.workspace_build_num }}",
         ),
         _VIEW_VERSION,
     ),
     group=Group.TEMPLATE,
-    icon=Icon.TEMPLATE,
+    icon=Icon.WORKSPACE,
+    digest=Digest(
+        title_template=(
+            "There might be a problem with {{ data.digest.count }} more claimed prebuilt workspaces"
+        ),
+        body_template=(
+            "{{ data.digest.count }} more claims of prebuilt workspaces of the template "
+            "**{{ labels.template }}** replaced resources:\n\n"
+            "{% for incident in data.digest.incidents %}"
+            "- **{{ incident.workspace }}**, claimed by {{ incident.claimant }} "
+            "(preset {{ incident.preset }}, version {{ incident.template_version }})\n"
+            "{% endfor %}"
+            "{% if data.digest.more %}- and {{ data.digest.more }} more\n{% endif %}\n"
+            "What a pool prepared is lost when a claim replaces it: "
+            f"[how to prevent replacements]({_PREVENTION})."
+        ),
+        actions=(
+            ActionTemplate(
+                "View template",
+                "{{ base_url }}/templates/{{ labels.org|urlencode:'' }}/{{ labels.template|urlencode:'' }}",
+            ),
+        ),
+    ),
+    summary="Sent to template admins when a claim replaced resources that a pool had prepared.",
 )
 
 
@@ -80,14 +127,17 @@ def register_kinds() -> None:
     register(RESOURCE_REPLACED)
 
 
-def failure_limit_reached(preset: Preset, *, to_admins: bool, to_author: bool) -> None:
-    """Tell of a preset that is not tried any more, in the transaction that stores it."""
+def failure_limit_reached(preset: Preset, now: datetime) -> None:
+    """Tell of a preset that is not tried any more, in the transaction that stores it: the author of the
+    version at once, the administrators once per template and window."""
     version = TemplateVersion.objects.get(id=preset.template_version_id)
-    recipients: list[UUID] = []
-    if to_author:
-        recipients.append(version.created_by_id)
-    if to_admins:
-        recipients += owners_and_template_admins()
+    admins = or_owners(site_template_admins())
+    _failure_limit_reached(preset, [version.created_by_id], topic=version.id, now=now)
+    others = [user_id for user_id in admins if user_id != version.created_by_id]
+    _failure_limit_reached(preset, others, topic=UUID(preset.template_id), now=now)
+
+
+def _failure_limit_reached(preset: Preset, recipients: Sequence[UUID], *, topic: UUID, now: datetime) -> None:
     notify(
         FAILURE_LIMIT_REACHED.id,
         recipients,
@@ -97,8 +147,15 @@ def failure_limit_reached(preset: Preset, *, to_admins: bool, to_author: bool) -
             "template_version": preset.template_version_name,
             "preset": preset.name,
         },
-        targets=[UUID(preset.template_id), version.id, UUID(preset.id), UUID(preset.organization_id)],
+        targets=[
+            UUID(preset.template_id),
+            UUID(preset.template_version_id),
+            UUID(preset.id),
+            UUID(preset.organization_id),
+        ],
         created_by=CREATED_BY,
+        topic=topic,
+        now=now,
     )
 
 
@@ -128,7 +185,7 @@ def resources_replaced(build: WorkspaceBuild, replacements: Mapping[str, list[st
         )
         notify(
             RESOURCE_REPLACED.id,
-            owners_and_template_admins(),
+            or_owners(site_template_admins()),
             labels={
                 "org": workspace.organization.name,
                 "workspace": workspace.name,
@@ -148,4 +205,5 @@ def resources_replaced(build: WorkspaceBuild, replacements: Mapping[str, list[st
                 workspace.organization_id,
             ],
             created_by=CREATED_BY,
+            topic=workspace.template_id,
         )

@@ -14,10 +14,11 @@ from django.db import close_old_connections, connections
 from django.utils import timezone
 
 from coder_admin.foundation import events
+from coder_admin.foundation.listening import LayerListener
 from prebuilds.loader import EVERYTHING, Scope
 from prebuilds.metrics import PASS_RESULTS, RECONCILIATION_DURATION, WAKE_UPS
 from prebuilds.passes import Memory, Stats, reconcile_once
-from prebuilds.wake import TOPIC, LayerListener
+from prebuilds.wake import TOPIC
 
 log = structlog.get_logger("coderd.prebuilds")
 
@@ -108,7 +109,7 @@ class Reconciler:
 
     def _listen(self) -> None:
         self._undo.append(events.subscribe(TOPIC, self._on_event))
-        listener = LayerListener(self._on_event)
+        listener = LayerListener(TOPIC, self._on_event)
         listener.start()
         self._undo.append(listener.stop)
 

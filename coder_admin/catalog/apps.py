@@ -15,8 +15,10 @@ class CatalogConfig(AppConfig):
         from coder_admin.provisioning.selectors import register_describer
 
         from .models import Template
+        from .notices import register_kinds
         from .selectors import import_purposes, may_read_file
 
+        register_kinds()
         register_granter(may_read_file)
         register_describer(JobType.TEMPLATE_VERSION_IMPORT, import_purposes)
         register_organization_dependents(

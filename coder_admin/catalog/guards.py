@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from uuid import UUID
 
 Counter = Callable[[UUID], int]
 PolicyListener = Callable[[UUID, frozenset[str]], None]
+OwnerLister = Callable[[UUID], Iterable[UUID]]
 _counters: list[Counter] = []
 _policy_listeners: list[PolicyListener] = []
+_owner_listers: list[OwnerLister] = []
 
 
 def register_workspace_counter(counter: Counter) -> None:
@@ -34,3 +36,14 @@ def policy_changed(template_id: UUID, fields: frozenset[str]) -> None:
     """Tell the rooms above."""
     for listener in _policy_listeners:
         listener(template_id, fields)
+
+
+def register_owner_lister(lister: OwnerLister) -> None:
+    """``lister(template id)`` answers which people own live workspaces of a template."""
+    if lister not in _owner_listers:
+        _owner_listers.append(lister)
+
+
+def workspace_owners(template_id: UUID) -> list[UUID]:
+    """Ids of the people who own workspaces of the template, each once."""
+    return sorted({owner for lister in _owner_listers for owner in lister(template_id)})

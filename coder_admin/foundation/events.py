@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -99,8 +99,54 @@ def publish(topic: str, event: Event) -> None:
     after_commit(partial(_send, topic, dict(event)))
 
 
+def publish_all(announcements: Sequence[tuple[str, Event]]) -> None:
+    """As `publish`, for many topics at once: they take one way to the channel layer together."""
+    if announcements:
+        after_commit(partial(_send_all, [(topic, dict(event)) for topic, event in announcements]))
+
+
 def _send(topic: str, event: dict[str, Any]) -> None:
     require_committed(f"the event on {topic}")
+    _call_subscribers(topic, event)
+    try:
+        _send_to_layer(topic, event)
+    except Exception as error:
+        log.warning("event not sent", topic=topic, error=str(error))
+
+
+def _send_all(announcements: Sequence[tuple[str, dict[str, Any]]]) -> None:
+    require_committed("several events")
+    for topic, event in announcements:
+        _call_subscribers(topic, event)
+    layer = get_channel_layer()
+    if layer is None:
+        return
+
+    async def send() -> None:
+        for topic, event in announcements:
+            await _logged(layer.group_send(group_name(topic), _message(topic, event)), topic)
+
+    loop = _loop
+    try:
+        if loop is not None and loop.is_running():
+            asyncio.run_coroutine_threadsafe(send(), loop)
+        else:
+            # A process without a server: nobody listens in memory, others do on Redis.
+            _run(send)
+    except Exception as error:
+        log.warning("events not sent", topics=len(announcements), error=str(error))
+
+
+def _run(send: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    try:
+        running = asyncio.get_running_loop()
+    except RuntimeError:
+        async_to_sync(send)()
+    else:
+        _keep(running.create_task(send()))
+
+
+def _call_subscribers(topic: str, event: dict[str, Any]) -> None:
     with _lock:
         callbacks = [callback for prefix, callback in _subscribers if topic.startswith(prefix)]
     for callback in callbacks:
@@ -108,17 +154,17 @@ def _send(topic: str, event: dict[str, Any]) -> None:
             callback(topic, event)
         except Exception:
             log.exception("subscriber failed", topic=topic)
-    try:
-        _send_to_layer(topic, event)
-    except Exception as error:
-        log.warning("event not sent", topic=topic, error=str(error))
+
+
+def _message(topic: str, event: dict[str, Any]) -> dict[str, Any]:
+    return {"type": MESSAGE_TYPE, "topic": topic, "event": event}
 
 
 def _send_to_layer(topic: str, event: dict[str, Any]) -> None:
     layer = get_channel_layer()
     if layer is None:
         return
-    message = {"type": MESSAGE_TYPE, "topic": topic, "event": event}
+    message = _message(topic, event)
     loop = _loop
     if loop is not None and loop.is_running():
         try:

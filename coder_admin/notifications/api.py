@@ -18,9 +18,9 @@ from coder_admin.organizations.models import User
 from coder_admin.organizations.resolution import resolve_user
 from rbac.rest import ApiView
 
-from . import config, kinds, selectors, services
+from . import config, kinds, preferences, selectors, services
 from .kinds import Kind
-from .models import InboxNotification
+from .models import InboxNotification, Method
 from .selectors import InboxFilter, ReadStatus
 
 LIST_KEYS = ("targets", "templates", "read_status", "starting_before")
@@ -37,6 +37,14 @@ class ReadForm(serializers.Serializer[Any]):
 
 class PreferencesForm(serializers.Serializer[Any]):
     template_disabled_map = serializers.DictField(child=serializers.BooleanField())
+
+
+class MethodPreferencesForm(serializers.Serializer[Any]):
+    method_disabled_map = serializers.DictField(child=serializers.DictField(child=serializers.BooleanField()))
+
+
+class MethodForm(serializers.Serializer[Any]):
+    method = serializers.CharField(allow_blank=True)
 
 
 class InboxView(ApiView):
@@ -84,7 +92,7 @@ class InboxReadAllView(ApiView):
 
 
 class SettingsView(ApiView):
-    """Whether sending is paused."""
+    """Whether sending is paused; messages are queued all the same."""
 
     @extend_schema(responses=SettingsForm)
     def get(self, request: Request) -> Response:
@@ -108,12 +116,27 @@ class TestView(ApiView):
         return Response(status=204)
 
 
+class KindMethodView(ApiView):
+    """Send one kind by a method of its own, "" for the deployment's default."""
+
+    @extend_schema(request=MethodForm, responses=OpenApiTypes.OBJECT)
+    def put(self, request: Request, template_id: str) -> Response:
+        kind_id = _uuid("id", template_id)
+        try:
+            config.method_set(actor=self.actor, kind_id=kind_id, method=self.parse(MethodForm)["method"])
+        except config.Unchanged:
+            return Response(status=304)
+        kind = kinds.find(kind_id)
+        return Response(kind_json(kind, config.method_overrides()) if kind else {})
+
+
 class KindsView(ApiView):
     """The kinds of messages that this deployment can send."""
 
     @extend_schema(responses=OpenApiTypes.OBJECT)
     def get(self, request: Request) -> Response:
-        return Response([kind_json(kind) for kind in kinds.all_kinds()])
+        overrides = config.method_overrides()
+        return Response([kind_json(kind, overrides) for kind in kinds.all_kinds()])
 
 
 class MethodsView(ApiView):
@@ -140,7 +163,7 @@ class PreferencesView(ApiView):
     def put(self, request: Request, user: str) -> Response:
         data = self.parse(PreferencesForm)
         owner = self._user(user)
-        services.preferences_update(actor=self.actor, user=owner, disabled=data["template_disabled_map"])
+        preferences.update(actor=self.actor, user=owner, disabled=data["template_disabled_map"])
         return Response(self._all(owner))
 
     def _user(self, text: str) -> User:
@@ -148,9 +171,34 @@ class PreferencesView(ApiView):
         return resolve_user(self.actor, text, me=me)
 
     def _all(self, user: User) -> list[dict[str, Any]]:
+        """The choices about whole kinds; kinds without one follow their default."""
         return [
             {"id": str(row.notification_template_id), "disabled": row.disabled, "updated_at": row.updated_at}
-            for row in selectors.preferences(viewer=self.actor, user=user)
+            for row in preferences.stored(viewer=self.actor, user=user)
+            if not row.method
+        ]
+
+
+class MethodPreferencesView(PreferencesView):
+    """By which methods a user does not want a kind, or wants it beside the usual ones."""
+
+    @extend_schema(request=MethodPreferencesForm, responses=OpenApiTypes.OBJECT)
+    def put(self, request: Request, user: str) -> Response:
+        data = self.parse(MethodPreferencesForm)
+        owner = self._user(user)
+        preferences.update_methods(actor=self.actor, user=owner, disabled=data["method_disabled_map"])
+        return Response(self._all(owner))
+
+    def _all(self, user: User) -> list[dict[str, Any]]:
+        return [
+            {
+                "id": str(row.notification_template_id),
+                "method": row.method,
+                "disabled": row.disabled,
+                "updated_at": row.updated_at,
+            }
+            for row in preferences.stored(viewer=self.actor, user=user)
+            if row.method
         ]
 
 
@@ -169,7 +217,8 @@ def inbox_json(row: InboxNotification) -> dict[str, Any]:
     }
 
 
-def kind_json(kind: Kind) -> dict[str, Any]:
+def kind_json(kind: Kind, overrides: Mapping[uuid.UUID, Method]) -> dict[str, Any]:
+    method = overrides.get(kind.id) or kind.default_method
     return {
         "id": str(kind.id),
         "name": kind.name,
@@ -177,7 +226,7 @@ def kind_json(kind: Kind) -> dict[str, Any]:
         "body_template": kind.body_template,
         "actions": json.dumps([{"label": a.label, "url": a.url} for a in kind.actions]),
         "group": kind.group.value,
-        "method": kind.default_method.value if kind.default_method else "",
+        "method": method.value if method else "",
         "kind": "system",
         "enabled_by_default": kind.enabled_by_default,
     }

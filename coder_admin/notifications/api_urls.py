@@ -11,6 +11,8 @@ urlpatterns = [
     path("notifications/settings", api.SettingsView.as_view()),
     path("notifications/test", api.TestView.as_view()),
     path("notifications/templates/system", api.KindsView.as_view()),
+    path("notifications/templates/<str:template_id>/method", api.KindMethodView.as_view()),
     path("notifications/dispatch-methods", api.MethodsView.as_view()),
     path("users/<str:user>/notifications/preferences", api.PreferencesView.as_view()),
+    path("users/<str:user>/notifications/preferences/methods", api.MethodPreferencesView.as_view()),
 ]

@@ -1,23 +1,29 @@
-"""Whether and how messages leave: methods that are configured, and the pause switch (reference 1.3, 1.4)."""
+"""Whether and how messages leave: methods that are configured, the pause switch (reference 1.3, 1.4)."""
 
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Mapping
 
 from django.conf import settings
 from django.db import transaction
 
 from coder_admin.audit.services import record
-from coder_admin.foundation.errors import ServiceError
+from coder_admin.foundation.errors import Invalid, NotFound, ServiceError, Validation
 from coder_admin.foundation.models import SiteConfig
 from rbac.django import require
 from rbac.model import Action, RbacObject, ResourceType, Subject
 
-from .models import Method
+from . import kinds
+from .kinds import Kind
+from .methods import Ways, ways_of
+from .models import Method, NotificationMethodOverride
 
 SETTINGS_KEY = "notifications_settings"
 CONFIG = RbacObject(ResourceType.DEPLOYMENT_CONFIG)
+TEMPLATES = RbacObject(ResourceType.NOTIFICATION_TEMPLATE)
+EXTERNAL = (Method.SMTP, Method.WEBHOOK)
 
 
 class Unchanged(ServiceError):
@@ -29,15 +35,36 @@ class Unchanged(ServiceError):
 def available_methods() -> list[Method]:
     """External methods of which this deployment knows where to deliver."""
     smtp_backend = settings.EMAIL_BACKEND == "django.core.mail.backends.smtp.EmailBackend"
-    return [Method.SMTP] if settings.EMAIL_HOST or not smtp_backend else []
+    found = [Method.SMTP] if settings.EMAIL_HOST or not smtp_backend else []
+    return found + ([Method.WEBHOOK] if settings.NOTIFICATIONS_WEBHOOK_ENDPOINT else [])
 
 
 def default_method() -> Method:
     """CODER_NOTIFICATIONS_METHOD; the inbox cannot be it, for it always comes on top."""
-    method = settings.NOTIFICATIONS_METHOD
-    if method not in (Method.SMTP, Method.WEBHOOK):
-        raise ValueError(f"CODER_NOTIFICATIONS_METHOD must be smtp or webhook, not {method!r}")
-    return Method(method)
+    return Method(settings.NOTIFICATIONS_METHOD)
+
+
+def ways(kind: Kind) -> Ways:
+    """By which methods messages of this kind go unless somebody chose otherwise, and by which they may."""
+    override = NotificationMethodOverride.objects.filter(pk=kind.id).values_list("method", flat=True).first()
+    return ways_with(kind, Method(override) if override else None)
+
+
+def ways_with(kind: Kind, override: Method | None) -> Ways:
+    """The same, given the deployment's own method for the kind."""
+    external = override or kind.default_method or default_method()
+    available = available_methods()
+    return ways_of(
+        external if external in available else None,
+        available,
+        inbox=settings.NOTIFICATIONS_INBOX_ENABLED and kind.to_inbox,
+    )
+
+
+def method_overrides() -> dict[uuid.UUID, Method]:
+    """The deployment's own methods by kind."""
+    rows = NotificationMethodOverride.objects.values_list("notification_template_id", "method")
+    return {kind_id: Method(method) for kind_id, method in rows}
 
 
 def is_paused() -> bool:
@@ -69,3 +96,36 @@ def settings_update(*, actor: Subject, notifier_paused: bool) -> Mapping[str, bo
         diff={"notifier_paused": {"old": before, "new": notifier_paused, "secret": False}},
     )
     return {"notifier_paused": notifier_paused}
+
+
+@transaction.atomic
+def method_set(*, actor: Subject, kind_id: uuid.UUID, method: str) -> None:
+    """Send a kind by this method in place of the deployment's default, "" for the default again.
+
+    Raises Forbidden, NotFound, Invalid, and Unchanged when it is so already.
+    """
+    require(actor, Action.UPDATE, TEMPLATES, message="You may not change how notifications are sent.")
+    kind = kinds.find(kind_id)
+    if kind is None:
+        raise NotFound
+    if method not in ("", *EXTERNAL):
+        raise Invalid(
+            f"{method!r} is not a valid method.",
+            detail="The inbox always comes on top.",
+            validations=[Validation("method", 'Use smtp, webhook or "" for the deployment\'s default.')],
+        )
+    before = method_overrides().get(kind_id, "")
+    if before == method:
+        raise Unchanged("The method is unchanged.")
+    if method:
+        NotificationMethodOverride.objects.update_or_create(pk=kind_id, defaults={"method": method})
+    else:
+        NotificationMethodOverride.objects.filter(pk=kind_id).delete()
+    record(
+        actor=actor,
+        action="write",
+        resource_type="notification_template",
+        resource_id=kind_id,
+        resource_target=kind.name,
+        diff={"method": {"old": str(before), "new": method, "secret": False}},
+    )

@@ -11,17 +11,15 @@ from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.core.serializers.json import DjangoJSONEncoder
 
-from coder_admin.foundation.errors import Invalid
+from coder_admin.foundation.errors import Invalid, NotAuthenticated, ServiceError
 from coder_admin.foundation.events import group_name
 from rbac.django import subject_for
 
 from . import selectors, services
 from .api import WATCH_KEYS, inbox_filter, inbox_json
+from .models import InboxNotification
 from .rendering import to_text
 from .selectors import InboxFilter
-
-BAD_REQUEST = 4400
-UNAUTHENTICATED = 4401
 
 
 class InboxConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
@@ -35,42 +33,60 @@ class InboxConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
     topic = ""
 
     async def connect(self) -> None:
-        query = dict(parse_qsl(self.scope["query_string"].decode(), keep_blank_values=True))
+        query = dict(parse_qsl(self.scope["query_string"].decode("utf-8", "replace"), keep_blank_values=True))
         self.viewer = await database_sync_to_async(subject_for)(self.scope["user"])
+        if not self.viewer.id:
+            await self._refuse(NotAuthenticated("You are signed out or your session has expired."))
+            return
         try:
             self.wanted = inbox_filter(query, WATCH_KEYS)
         except Invalid as error:
-            await self._refuse(BAD_REQUEST, str(error))
-            return
-        if not self.viewer.id:
-            await self._refuse(UNAUTHENTICATED, "Log in first.")
+            await self._refuse(error)
             return
         self.plain = query.get("format") == "plaintext"
         self.topic = f"inbox:{self.viewer.id}"
         await self.channel_layer.group_add(group_name(self.topic), self.channel_name)
         await self.accept()
 
-    async def _refuse(self, code: int, reason: str) -> None:
-        await self.accept()
-        await self.close(code=code, reason=reason[:120])
+    async def _refuse(self, error: ServiceError) -> None:
+        """Answer before the upgrade where the server can; else accept, and close with the reason."""
+        if "websocket.http.response" not in self.scope.get("extensions", {}):
+            await self.accept()
+            await self.close(code=4000 + error.status, reason=str(error)[:120])
+            return
+        body = {
+            "message": error.message,
+            "detail": error.detail,
+            "validations": [{"field": v.field, "detail": v.detail} for v in error.validations],
+        }
+        headers = [(b"content-type", b"application/json")]
+        await self.base_send(
+            {"type": "websocket.http.response.start", "status": error.status, "headers": headers}
+        )
+        await self.base_send({"type": "websocket.http.response.body", "body": json.dumps(body).encode()})
 
     async def disconnect(self, code: int) -> None:
         if self.topic:
             await self.channel_layer.group_discard(group_name(self.topic), self.channel_name)
 
     async def event_message(self, message: dict[str, Any]) -> None:
-        frame = await database_sync_to_async(self._frame)(message["event"])
-        if frame is not None:
+        for frame in await database_sync_to_async(self._frames)(message["event"]):
             await self.send(text_data=json.dumps(frame, cls=DjangoJSONEncoder))
 
-    def _frame(self, event: dict[str, Any]) -> dict[str, Any] | None:
+    def _frames(self, event: dict[str, Any]) -> list[dict[str, Any]]:
         count = services.unread_count(self.viewer.id)
         if event.get("kind") != "new":
-            return {"unread_count": count}
-        row = selectors.inbox_get(viewer=self.viewer, notification_id=UUID(event["id"]))
-        if row is None or not self.wanted.matches(row):
-            return None
+            return [{"unread_count": count}]
+        ids = [UUID(text) for text in event.get("ids", ())]
+        rows = selectors.inbox(viewer=self.viewer).filter(pk__in=ids).order_by("created_at", "id")
+        return [
+            {"notification": self._shown(row), "unread_count": count}
+            for row in rows
+            if self.wanted.matches(row)
+        ]
+
+    def _shown(self, row: InboxNotification) -> dict[str, Any]:
         shown = inbox_json(row)
         if self.plain:
             shown["content"] = to_text(row.content)
-        return {"notification": shown, "unread_count": count}
+        return shown

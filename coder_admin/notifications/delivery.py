@@ -1,25 +1,21 @@
-"""How a message reaches a person: the inbox (a batch at a time) and e-mail (one by one)."""
+"""What a delivery takes and gives, and the inbox: a batch at a time, in one transaction."""
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from email.utils import make_msgid
-from smtplib import SMTPException, SMTPRecipientsRefused
-from typing import Any
 
-from django.conf import settings
-from django.core.mail import EmailMultiAlternatives
-from django.db import transaction
-from django.template.loader import render_to_string
+from django.db import DatabaseError, transaction
 
 from coder_admin.foundation import events
 
 from . import outbox
-from .models import InboxNotification, NotificationMessage
-from .rendering import Rendered, helpers, to_html, to_text
+from .models import InboxNotification, MessageStatus, NotificationMessage
+from .outbox import Failure, Limits, kind_of
+from .rendering import Composer, Rendered, RenderError
+
+INBOX_ID_LIMIT = 50  # ids of new messages that one event names
 
 
 class DeliveryError(Exception):
@@ -45,57 +41,107 @@ class Letter:
         return found if isinstance(found, list) else []
 
 
-def to_inbox(holder: uuid.UUID, letters: Sequence[Letter], now: datetime) -> None:
-    """Insert the inbox rows and mark the messages as sent, in one transaction; then tell open pages.
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What became of a batch for the inbox."""
 
-    A row has its message's id, so a delivery that is repeated after a crash inserts nothing twice.
-    """
-    rows = [
-        InboxNotification(
-            id=letter.message.id,
-            user_id=letter.message.user_id,
-            template_id=letter.message.notification_template_id,
-            targets=letter.message.targets,
-            title=letter.text.title,
-            content=letter.text.body,
-            icon=letter.icon,
-            actions=letter.actions,
-            created_at=now,
-        )
-        for letter in letters
-    ]
-    with transaction.atomic():
-        InboxNotification.objects.bulk_create(rows, ignore_conflicts=True)
-        outbox.record_sent(holder, [letter.message for letter in letters], now)
-        for row in rows:
-            events.publish(f"inbox:{row.user_id}", {"kind": "new", "id": str(row.id)})
+    sent: Sequence[NotificationMessage] = ()
+    failed: Sequence[Failure] = ()
+    inhibited: Sequence[NotificationMessage] = ()
+
+    def __len__(self) -> int:
+        return len(self.sent) + len(self.failed) + len(self.inhibited)
 
 
-def by_mail(letter: Letter) -> None:
-    """Send one e-mail, HTML and plain text, through Django's backend. Raises DeliveryError."""
-    address = str(letter.message.payload.get("user_email", ""))
-    if not address or address.endswith("@system"):
-        raise DeliveryError("the user has no e-mail address", retryable=False)
-    context: dict[str, Any] = {
-        **helpers(),
-        "title": letter.text.title,
-        "html": to_html(letter.text.body),
-        "text": to_text(letter.text.body),
-        "actions": letter.actions,
-        "user_name": letter.message.payload.get("user_name", ""),
-    }
-    domain = settings.DEFAULT_FROM_EMAIL.rpartition("@")[2].rstrip(">") or "localhost"
-    mail = EmailMultiAlternatives(
-        subject=letter.text.title,
-        body=render_to_string("notifications/message.txt", context),
-        from_email=settings.DEFAULT_FROM_EMAIL,
-        to=[address],
-        headers={"Message-Id": make_msgid(str(letter.message.id), domain)},
-    )
-    mail.attach_alternative(render_to_string("notifications/message.html", context), "text/html")
+def write_letter(message: NotificationMessage, composer: Composer) -> Letter | Failure:
+    """The message with its text, or why it will never have one: a text that fails once fails always."""
+    kind = kind_of(message)
+    if kind is None:
+        return Failure(message, f"kind {message.notification_template_id} is not registered", retryable=False)
     try:
-        mail.send()
-    except SMTPRecipientsRefused as error:
-        raise DeliveryError(f"the mail server refused {address}: {error}", retryable=False) from error
-    except (SMTPException, OSError) as error:
-        raise DeliveryError(f"the mail server could not be used: {error}", retryable=True) from error
+        return Letter(message, composer.compose(kind, message.payload), kind.icon)
+    except RenderError as error:
+        return Failure(message, f"the text cannot be rendered: {error}", retryable=False)
+
+
+def deliver_inbox(methods: Sequence[str], limits: Limits, now: datetime) -> Batch:
+    """Deliver the oldest messages for the inbox: locked, inserted and recorded in one transaction.
+
+    Nothing leaves the database, so that no lease is needed: a notifier that is killed leaves everything
+    as it was, and no message comes twice. A row that the database refuses is failed by itself.
+    """
+    try:
+        with transaction.atomic():
+            return _deliver(methods, limits, now, singly=False)
+    except (DatabaseError, ValueError):
+        with transaction.atomic():
+            return _deliver(methods, limits, now, singly=True)
+
+
+def _deliver(methods: Sequence[str], limits: Limits, now: datetime, *, singly: bool) -> Batch:
+    messages = list(outbox.due(methods, limits, now)[: limits.batch])
+    if not messages:
+        return Batch()
+    for message in messages:
+        message.queued_seconds = max(0.0, (now - message.updated_at).total_seconds())
+    unwanted = outbox.unwanted(messages)
+    composer = Composer()
+    written = [write_letter(message, composer) for message in messages if message.id not in unwanted]
+    failed = [one for one in written if isinstance(one, Failure)]
+    letters = [one for one in written if isinstance(one, Letter)]
+    if singly:
+        refused = [failure for letter in letters if (failure := _insert_one(letter, now)) is not None]
+        failed += refused
+        gone = {failure.message.id for failure in refused}
+        letters = [letter for letter in letters if letter.message.id not in gone]
+    else:
+        # A row has its message's id: one that is delivered again is not inserted twice.
+        InboxNotification.objects.bulk_create(
+            [_row(letter, now) for letter in letters], ignore_conflicts=True
+        )
+    batch = Batch(
+        [letter.message for letter in letters], failed, [one for one in messages if one.id in unwanted]
+    )
+    outbox.settle_locked(batch.sent, now, MessageStatus.SENT, "")
+    outbox.settle_locked(batch.inhibited, now, MessageStatus.INHIBITED, outbox.DISABLED)
+    for failure in failed:
+        outbox.settle_locked([failure.message], now, MessageStatus.PERMANENT_FAILURE, failure.reason[:2000])
+    _announce(letters)
+    return batch
+
+
+def _row(letter: Letter, now: datetime) -> InboxNotification:
+    return InboxNotification(
+        id=letter.message.id,
+        user_id=letter.message.user_id,
+        template_id=letter.message.notification_template_id,
+        targets=letter.message.targets,
+        title=letter.text.title,
+        content=letter.text.body,
+        icon=letter.icon,
+        actions=letter.actions,
+        created_at=now,
+    )
+
+
+def _insert_one(letter: Letter, now: datetime) -> Failure | None:
+    try:
+        with transaction.atomic():
+            InboxNotification.objects.bulk_create([_row(letter, now)], ignore_conflicts=True)
+    except (DatabaseError, ValueError) as error:
+        return Failure(letter.message, f"the inbox refused it: {error}", retryable=False)
+    return None
+
+
+def _announce(letters: Sequence[Letter]) -> None:
+    """Tell open pages after the commit: one event for each reader, in one go."""
+    new: dict[str, list[str]] = {}
+    for letter in letters:
+        new.setdefault(f"inbox:{letter.message.user_id}", []).append(str(letter.message.id))
+    events.publish_all(
+        [
+            (topic, {"kind": "new", "ids": ids[start : start + INBOX_ID_LIMIT]})
+            for topic, ids in new.items()
+            for start in range(0, len(ids), INBOX_ID_LIMIT)
+        ]
+    )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 
 from .models import Method
@@ -39,6 +40,18 @@ class ActionTemplate:
 
 
 @dataclass(frozen=True, slots=True)
+class Digest:
+    """How many incidents of the kind read as one message: templates over `labels` (those that all of them
+    share) and `data.digest` (`count`, `since`, `until`, `incidents`, `more`). `window` None means the
+    deployment's."""
+
+    title_template: str
+    body_template: str
+    actions: tuple[ActionTemplate, ...] = ()
+    window: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Kind:
     """One kind of message. `default_method` None means the deployment's."""
 
@@ -52,6 +65,8 @@ class Kind:
     enabled_by_default: bool = True
     icon: str = Icon.OTHER
     to_inbox: bool = True
+    digest: Digest | None = None
+    summary: str = ""  # for the preferences page: when it is sent, and to whom
 
 
 _kinds: dict[uuid.UUID, Kind] = {}
@@ -81,5 +96,6 @@ TEST = register(
         title_template="A test notification",
         body_template="This is a test notification. If you can read it, notifications reach you.",
         actions=(ActionTemplate("View notification settings", "{{ base_url }}/settings/notifications"),),
+        summary="Sent to yourself with the test button of the notification settings.",
     )
 )

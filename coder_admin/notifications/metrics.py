@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from .models import NotificationMessage
+
 _QUEUED_BUCKETS = (0.1, 1, 5, 15, 30, 60, 120, 300, 600, 3600, 86400)
 _SEND_BUCKETS = (0.001, 0.05, 0.1, 0.5, 1, 2, 5, 10, 15, 30, 60, 120)
 
@@ -12,8 +14,12 @@ ATTEMPTS = Counter(
     "Attempts to deliver a message, by their result.",
     ["method", "template_id", "result"],
 )
-RETRIES = Counter(
-    "coderd_notifications_retry_count", "Attempts that will be repeated.", ["method", "template_id"]
+# Its name has no `_total`, which the client library would add to a counter's; it only ever grows.
+RETRIES = Gauge(
+    "coderd_notifications_retry_count",
+    "Attempts that will be repeated.",
+    ["method", "template_id"],
+    multiprocess_mode="sum",
 )
 # Without template_id, to bound the number of series.
 QUEUED_SECONDS = Histogram(
@@ -29,9 +35,30 @@ SEND_SECONDS = Histogram(
     buckets=_SEND_BUCKETS,
 )
 IN_FLIGHT = Gauge(
-    "coderd_notifications_inflight_dispatches", "Deliveries that run now.", ["method", "template_id"]
+    "coderd_notifications_inflight_dispatches",
+    "Deliveries that run now.",
+    ["method", "template_id"],
+    multiprocess_mode="livesum",
+)
+PENDING_UPDATES = Gauge(
+    "coderd_notifications_pending_updates",
+    "Results of deliveries that are not stored yet.",
+    multiprocess_mode="livesum",
+)
+SYNCED_UPDATES = Counter(
+    "coderd_notifications_synced_updates_total", "Results of deliveries that were stored."
 )
 
 SUCCESS = "success"
 TEMPORARY = "temp_fail"
 PERMANENT = "perm_fail"
+
+
+def count_attempt(message: NotificationMessage, result: str) -> None:
+    """One attempt at a message and its result."""
+    ATTEMPTS.labels(message.method, str(message.notification_template_id), result).inc()
+
+
+def observe_queued(message: NotificationMessage) -> None:
+    """How long the message waited for this attempt."""
+    QUEUED_SECONDS.labels(message.method).observe(message.queued_seconds or 0.0)

@@ -28,6 +28,9 @@ class MessageStatus(models.TextChoices):
     UNKNOWN = "unknown"
 
 
+UNSETTLED = (MessageStatus.PENDING, MessageStatus.LEASED, MessageStatus.TEMPORARY_FAILURE)
+
+
 class NotificationMessage(models.Model):
     """One message by one method, written in the transaction of the fact it tells of."""
 
@@ -60,10 +63,70 @@ class NotificationMessage(models.Model):
                 condition=Q(status__in=MessageStatus.values), name="notification_status_known"
             ),
         )
-        indexes = (models.Index(fields=("status", "created_at"), name="notification_queue"),)
+        indexes = (
+            # What may still have to be delivered: few rows, however long the log is.
+            models.Index(
+                fields=("method", "created_at"), condition=Q(status__in=UNSETTLED), name="notification_due"
+            ),
+            models.Index(fields=("-created_at",), name="notification_log"),
+            models.Index(fields=("updated_at",), name="notification_age"),
+        )
 
     def __str__(self) -> str:
         return f"{self.method} to {self.user_id}: {self.status}"
+
+
+class NotificationBurst(models.Model):
+    """Until when further incidents of one kind about one thing are held back, to become one message."""
+
+    rbac_type = ResourceType.NOTIFICATION_MESSAGE
+
+    notification_template_id = models.UUIDField()
+    topic = models.UUIDField()
+    quiet_until = models.DateTimeField()
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(
+                fields=("notification_template_id", "topic"), name="notification_burst_unique"
+            ),
+        )
+        indexes = (models.Index(fields=("quiet_until",), name="notification_burst_due"),)
+
+    def __str__(self) -> str:
+        return f"{self.notification_template_id} about {self.topic} until {self.quiet_until}"
+
+
+class NotificationIncident(models.Model):
+    """A fact that is held back: it is told with its like when the burst's quiet time ends."""
+
+    rbac_type = ResourceType.NOTIFICATION_MESSAGE
+
+    burst = models.ForeignKey(NotificationBurst, on_delete=models.CASCADE, related_name="incidents")
+    recipients = models.JSONField()  # user ids
+    labels = models.JSONField()
+    data = models.JSONField(default=dict, blank=True)
+    targets = models.JSONField(default=list, blank=True)
+    created_by = models.CharField(max_length=64)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ("created_at", "id")
+
+    def __str__(self) -> str:
+        return f"incident of {self.created_at}"
+
+
+class NotificationReportLog(models.Model):
+    """When a periodic report was last made. Its row is the lock of whoever makes the next one."""
+
+    rbac_type = ResourceType.NOTIFICATION_MESSAGE
+
+    notification_template_id = models.UUIDField(primary_key=True)
+    last_generated_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.notification_template_id} at {self.last_generated_at}"
 
 
 class InboxNotification(models.Model):
@@ -85,7 +148,7 @@ class InboxNotification(models.Model):
     class Meta:
         ordering = ("-created_at", "-id")
         indexes = (
-            models.Index(fields=("user", "-created_at"), name="inbox_user"),
+            models.Index(fields=("user", "-created_at", "-id"), name="inbox_user"),
             models.Index(fields=("user",), condition=Q(read_at__isnull=True), name="inbox_unread"),
         )
 
@@ -98,24 +161,25 @@ class InboxNotification(models.Model):
 
 
 class NotificationPreference(models.Model):
-    """Whether a person wants one kind of message."""
+    """Whether a person wants one kind of message at all (`method` ""), or by one method."""
 
     rbac_type = ResourceType.NOTIFICATION_PREFERENCE
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
     notification_template_id = models.UUIDField()
+    method = models.CharField(max_length=16, choices=Method, blank=True, default="")
     disabled = models.BooleanField(default=False)
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:
         constraints = (
             models.UniqueConstraint(
-                fields=("user", "notification_template_id"), name="notification_preference_unique"
+                fields=("user", "notification_template_id", "method"), name="notification_preference_unique"
             ),
         )
 
     def __str__(self) -> str:
-        return f"{self.user_id} {self.notification_template_id}"
+        return f"{self.user_id} {self.notification_template_id} {self.method}".rstrip()
 
 
 class NotificationMethodOverride(models.Model):

@@ -11,14 +11,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import F, Q
+from django.db.models import Case, F, PositiveSmallIntegerField, Q, QuerySet, When
 
 from . import kinds
-from .models import MessageStatus, NotificationMessage, NotificationPreference
+from .expressions import SecondsSince
+from .models import MessageStatus, Method, NotificationMessage, NotificationPreference
 
 KEPT_FOR = timedelta(days=7)
 DISABLED = "disabled by user"
+UNCONFIRMED = "no notifier confirmed the delivery: every one that tried was ended"
+LONGEST_WAIT = timedelta(hours=1)
+CLEANED_AT_A_TIME = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,60 +43,97 @@ class Failure:
     retryable: bool
 
 
-def acquire(holder: uuid.UUID, limits: Limits, now: datetime) -> list[NotificationMessage]:
-    """Lease the oldest messages that are due. Two notifiers never get the same one."""
-    due = Q(status__in=(MessageStatus.PENDING, MessageStatus.TEMPORARY_FAILURE)) | Q(
+def retry_delay(attempts: int, interval: timedelta, jitter: float) -> timedelta:
+    """How long to wait after the `attempts`-th failure: doubled each time from `interval` on, at most an
+    hour (or `interval`, if that is longer). `jitter` from 0 to 1 spreads it by a fifth to either side, so
+    that messages that failed together do not come back together."""
+    longest = max(LONGEST_WAIT, interval)
+    wait = min(interval * 2 ** min(max(0, attempts - 1), 20), longest)
+    return wait * (0.8 + 0.4 * jitter)
+
+
+def due(methods: Sequence[Method], limits: Limits, now: datetime) -> QuerySet[NotificationMessage]:
+    """Messages to deliver by these methods now, oldest first."""
+    waiting = Q(status__in=(MessageStatus.PENDING, MessageStatus.TEMPORARY_FAILURE)) | Q(
         status=MessageStatus.LEASED, leased_until__lt=now
     )
     rows = NotificationMessage.objects.filter(
-        due,
+        waiting,
         Q(next_retry_after__isnull=True) | Q(next_retry_after__lte=now),
+        method__in=methods,
         attempt_count__lt=limits.max_attempts,
     ).order_by("created_at", "id")
-    with transaction.atomic():
-        if connection.features.has_select_for_update_skip_locked:
-            rows = rows.select_for_update(skip_locked=True, of=("self",))
-        found = list(rows.select_related("user")[: limits.batch])
-        for message in found:
-            message.status = MessageStatus.LEASED
-            message.status_reason = f"Leased by notifier {holder}"
-            message.lease_holder = holder
-            message.leased_until = now + limits.lease
-            message.queued_seconds = max(0.0, (now - message.updated_at).total_seconds())
-            message.updated_at = now
-        NotificationMessage.objects.bulk_update(
-            found,
-            ["status", "status_reason", "lease_holder", "leased_until", "queued_seconds", "updated_at"],
-        )
+    if connection.features.has_select_for_update_skip_locked:
+        rows = rows.select_for_update(skip_locked=True, of=("self",))
+    return rows
+
+
+@transaction.atomic
+def acquire(
+    holder: uuid.UUID, methods: Sequence[Method], limits: Limits, now: datetime
+) -> list[NotificationMessage]:
+    """Lease the oldest messages that are due. Two notifiers never get the same one.
+
+    A lease that ran out counts as an attempt, so that a message that ends its notifier is given up.
+    """
+    found = list(due(methods, limits, now)[: limits.batch])
+    NotificationMessage.objects.filter(pk__in=[message.pk for message in found]).update(
+        attempt_count=Case(
+            When(status=MessageStatus.LEASED, then=F("attempt_count") + 1),
+            default=F("attempt_count"),
+            output_field=PositiveSmallIntegerField(),
+        ),
+        status=MessageStatus.LEASED,
+        status_reason=f"Leased by notifier {holder}",
+        lease_holder=holder,
+        leased_until=now + limits.lease,
+        queued_seconds=SecondsSince("updated_at", now),
+        updated_at=now,
+    )
+    for message in found:
+        message.attempt_count += message.status == MessageStatus.LEASED
+        message.queued_seconds = max(0.0, (now - message.updated_at).total_seconds())
+        message.status, message.updated_at = MessageStatus.LEASED, now
     return found
 
 
 def unwanted(messages: Sequence[NotificationMessage]) -> set[uuid.UUID]:
-    """Ids of messages whose kind their user has switched off since they were queued."""
+    """Ids of messages whose kind, or whose method for it, their user has switched off since."""
     off = set(
         NotificationPreference.objects.filter(
             disabled=True, user__in={message.user_id for message in messages}
-        ).values_list("user_id", "notification_template_id")
+        ).values_list("user_id", "notification_template_id", "method")
     )
-    return {m.id for m in messages if (m.user_id, m.notification_template_id) in off}
+    return {
+        message.id
+        for message in messages
+        if any(
+            (message.user_id, message.notification_template_id, method) in off
+            for method in ("", message.method)
+        )
+    }
 
 
-def record_sent(holder: uuid.UUID, messages: Iterable[NotificationMessage], now: datetime) -> None:
-    _settle(holder, messages, now, MessageStatus.SENT, "")
+def record_sent(holder: uuid.UUID, messages: Iterable[NotificationMessage], now: datetime) -> int:
+    """Returns how many were still this notifier's."""
+    return _settle(holder, messages, now, MessageStatus.SENT, "")
 
 
-def record_inhibited(holder: uuid.UUID, messages: Iterable[NotificationMessage], now: datetime) -> None:
-    _settle(holder, messages, now, MessageStatus.INHIBITED, DISABLED)
+def record_inhibited(holder: uuid.UUID, messages: Iterable[NotificationMessage], now: datetime) -> int:
+    return _settle(holder, messages, now, MessageStatus.INHIBITED, DISABLED)
 
 
-def record_failure(holder: uuid.UUID, failure: Failure, limits: Limits, now: datetime) -> bool:
+def record_failure(
+    holder: uuid.UUID, failure: Failure, limits: Limits, now: datetime, *, jitter: float
+) -> bool:
     """Count the attempt; True when there will be another one."""
-    again = failure.retryable and failure.message.attempt_count + 1 < limits.max_attempts
+    attempts = failure.message.attempt_count + 1
+    again = failure.retryable and attempts < limits.max_attempts
     NotificationMessage.objects.filter(pk=failure.message.pk, lease_holder=holder).update(
         status=MessageStatus.TEMPORARY_FAILURE if again else MessageStatus.PERMANENT_FAILURE,
         status_reason=failure.reason[:2000],
-        attempt_count=F("attempt_count") + 1,
-        next_retry_after=now + limits.retry_interval if again else None,
+        attempt_count=attempts,
+        next_retry_after=now + retry_delay(attempts, limits.retry_interval, jitter) if again else None,
         leased_until=None,
         lease_holder=None,
         updated_at=now,
@@ -105,12 +147,30 @@ def _settle(
     now: datetime,
     status: MessageStatus,
     reason: str,
-) -> None:
+) -> int:
     ids = [message.pk for message in messages]
-    if ids:
-        NotificationMessage.objects.filter(pk__in=ids, lease_holder=holder).update(
+    if not ids:
+        return 0
+    return NotificationMessage.objects.filter(pk__in=ids, lease_holder=holder).update(
+        status=status,
+        status_reason=reason,
+        leased_until=None,
+        lease_holder=None,
+        next_retry_after=None,
+        updated_at=now,
+    )
+
+
+def settle_locked(
+    messages: Sequence[NotificationMessage], now: datetime, status: MessageStatus, reason: str
+) -> None:
+    """Record the result of messages whose rows this transaction has locked: they need no lease."""
+    if messages:
+        NotificationMessage.objects.filter(pk__in=[message.pk for message in messages]).update(
+            queued_seconds=SecondsSince("updated_at", now),
             status=status,
             status_reason=reason,
+            attempt_count=F("attempt_count") + int(status == MessageStatus.PERMANENT_FAILURE),
             leased_until=None,
             lease_holder=None,
             next_retry_after=None,
@@ -118,9 +178,25 @@ def _settle(
         )
 
 
+def give_up(now: datetime) -> int:
+    """Fail messages whose last allowed attempt was never confirmed; returns how many."""
+    most = settings.NOTIFICATIONS_MAX_SEND_ATTEMPTS
+    return NotificationMessage.objects.filter(
+        status=MessageStatus.LEASED, leased_until__lt=now, attempt_count__gte=most
+    ).update(
+        status=MessageStatus.PERMANENT_FAILURE,
+        status_reason=UNCONFIRMED,
+        leased_until=None,
+        lease_holder=None,
+        updated_at=now,
+    )
+
+
 def clean_up(now: datetime) -> int:
     """Delete messages that nothing has happened to for seven days; returns how many."""
-    count, _ = NotificationMessage.objects.filter(updated_at__lt=now - KEPT_FOR).delete()
+    old = NotificationMessage.objects.filter(updated_at__lt=now - KEPT_FOR)
+    ids = list(old.order_by("updated_at").values_list("pk", flat=True)[:CLEANED_AT_A_TIME])
+    count, _ = NotificationMessage.objects.filter(pk__in=ids).delete()
     return count
 
 

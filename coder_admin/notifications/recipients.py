@@ -10,6 +10,7 @@ from coder_admin.organizations.models import OrganizationMember, User
 
 OWNER = "owner"
 TEMPLATE_ADMIN = "template-admin"
+USER_ADMIN = "user-admin"
 
 
 def site_template_admins() -> list[uuid.UUID]:
@@ -29,6 +30,17 @@ def owners_and_template_admins(*, but_not: Iterable[uuid.UUID] = ()) -> list[uui
     """Site owners and template-admins without those who began the matter themselves."""
     excluded = set(but_not)
     return [user_id for user_id in _holders({OWNER, TEMPLATE_ADMIN}) if user_id not in excluded]
+
+
+def owners_and_user_admins() -> list[uuid.UUID]:
+    """Site owners and user-admins. Sorted by username."""
+    return _holders({OWNER, USER_ADMIN})
+
+
+def or_owners(recipients: list[uuid.UUID]) -> list[uuid.UUID]:
+    """These, or the site owners where there is nobody: a deployment with a single administrator must not
+    fail unheard."""
+    return recipients or _holders({OWNER})
 
 
 def _holders(roles: set[str]) -> list[uuid.UUID]:

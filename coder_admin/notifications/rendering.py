@@ -6,6 +6,7 @@ turned into HTML with raw HTML off, and what comes out is sanitised once more.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from django.utils.safestring import SafeString, mark_safe
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from .bursts import is_digest
 from .kinds import ActionTemplate, Kind
 
 APP_NAME = "Coder Admin"
@@ -52,6 +54,7 @@ class RenderError(Exception):
 @dataclass(frozen=True, slots=True)
 class Rendered:
     title: str  # plain text
+    title_markdown: str
     body: str  # markdown
 
 
@@ -66,11 +69,46 @@ def helpers() -> dict[str, Any]:
 
 
 def render(kind: Kind, payload: Mapping[str, Any]) -> Rendered:
-    """Title and body of a message. Raises RenderError."""
+    """Title and body of a message, or of a digest of several. Raises RenderError."""
     plain = {**helpers(), **payload}
     escaped = {**helpers(), **{key: _escaped(value) for key, value in payload.items()}}
-    title = " ".join(_render(kind.title_template, plain).split())
-    return Rendered(title=title, body=_render(kind.body_template, escaped).strip())
+    texts = kind.digest if kind.digest is not None and is_digest(payload) else kind
+    return Rendered(
+        title=_one_line(_render(texts.title_template, plain)),
+        title_markdown=_one_line(_render(texts.title_template, escaped)),
+        body=_render(texts.body_template, escaped).strip(),
+    )
+
+
+class Composer:
+    """Renders a batch: what differs only in its reader is rendered once, unless the texts name the reader."""
+
+    def __init__(self) -> None:
+        self._made: dict[tuple[Kind, str], Rendered] = {}
+
+    def compose(self, kind: Kind, payload: Mapping[str, Any]) -> Rendered:
+        """As `render`. Raises RenderError."""
+        if is_personal(kind):
+            return render(kind, payload)
+        key = (kind, json.dumps([payload.get("labels"), payload.get("data"), payload.get("targets")]))
+        found = self._made.get(key)
+        if found is None:
+            found = self._made[key] = render(kind, payload)
+        return found
+
+
+@lru_cache(maxsize=256)
+def is_personal(kind: Kind) -> bool:
+    """Whether a text of the kind depends on who reads it."""
+    digest = kind.digest
+    texts = (kind.title_template, kind.body_template) + (
+        (digest.title_template, digest.body_template) if digest else ()
+    )
+    return any("user_" in text or "actions" in text for text in texts)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def render_actions(actions: tuple[ActionTemplate, ...], payload: Mapping[str, Any]) -> list[dict[str, str]]:

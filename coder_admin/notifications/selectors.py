@@ -9,12 +9,10 @@ from enum import StrEnum
 from django.db.models import Q, QuerySet, TextField
 from django.db.models.functions import Cast
 
-from coder_admin.organizations.models import User
-from rbac.django import require
 from rbac.filters import FieldMap, visible_q
-from rbac.model import Action, RbacObject, ResourceType, Subject
+from rbac.model import Action, ResourceType, Subject
 
-from .models import InboxNotification, NotificationPreference
+from .models import InboxNotification
 
 PAGE_SIZE = 25
 _INBOX = FieldMap(ResourceType.INBOX_NOTIFICATION, owner="user_id")
@@ -77,10 +75,3 @@ def inbox_page(
 
 def inbox_get(*, viewer: Subject, notification_id: uuid.UUID) -> InboxNotification | None:
     return inbox(viewer=viewer).filter(pk=notification_id).first()
-
-
-def preferences(*, viewer: Subject, user: User) -> QuerySet[NotificationPreference]:
-    """What the user has chosen; kinds without a row follow their default."""
-    target = RbacObject(ResourceType.NOTIFICATION_PREFERENCE, id=str(user.id), owner=str(user.id))
-    require(viewer, Action.READ, target)
-    return NotificationPreference.objects.filter(user=user).order_by("notification_template_id")

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 import os
 import secrets
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -65,6 +67,15 @@ class Environment(environ.Env):  # type: ignore[misc]  # django-environ has no t
         value: str = self.str(var, default=default)
         if value not in options:
             raise ImproperlyConfigured(f'{var} is "{value}"; set it to {", ".join(options)}.')
+        return value
+
+    def web_address(self, var: str) -> str:
+        """An http or https address, or ""."""
+        value: str = self.str(var, default="").strip()
+        parts = urlsplit(value)
+        if value and (parts.scheme not in ("http", "https") or not parts.hostname):
+            # The value itself is not repeated: it may hold a password.
+            raise ImproperlyConfigured(f"{var} is no web address; set it to https://host/path.")
         return value
 
 

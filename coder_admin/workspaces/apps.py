@@ -9,7 +9,11 @@ class WorkspacesConfig(AppConfig):
 
     def ready(self) -> None:
         """Say who does the work of builds, who brings agents back, and what keeps an owner from deletion."""
-        from coder_admin.catalog.guards import register_policy_listener, register_workspace_counter
+        from coder_admin.catalog.guards import (
+            register_owner_lister,
+            register_policy_listener,
+            register_workspace_counter,
+        )
         from coder_admin.organizations.dependents import (
             register_organization_dependents,
             register_user_dependents,
@@ -22,7 +26,10 @@ class WorkspacesConfig(AppConfig):
 
         from .build_job import BuildHandler
         from .models import Workspace
+        from . import notices
+        from .messages import happened, register_kinds
         from .processes import look, restore, stop_all
+        from .reports import register_report
         from .scheduling import follow_policy
         from .selectors import job_purposes
 
@@ -36,4 +43,10 @@ class WorkspacesConfig(AppConfig):
         people = live.exclude(owner_id=PREBUILDS_USER_ID)
         register_workspace_counter(lambda template: people.filter(template_id=template).count())
         register_policy_listener(follow_policy)
+        register_owner_lister(
+            lambda template: people.filter(template_id=template).values_list("owner_id", flat=True).distinct()
+        )
+        register_kinds()
+        register_report()
+        notices.register(happened)
         register_user_dependents("workspaces", lambda owner: live.filter(owner_id=owner).count())

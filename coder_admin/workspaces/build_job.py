@@ -42,7 +42,7 @@ from coder_admin.terraform import FileSystem
 from rbac.model import Subject
 from rbac.subjects import SystemSubject, acting_as
 
-from . import claims, processes, quota
+from . import claims, messages, processes, quota
 from .choices import PrebuildStage, Transition
 from .models import WorkspaceAgent, WorkspaceBuild
 from .outcomes import BuildOutcome, store_failure, store_success
@@ -181,7 +181,10 @@ class BuildHandler:
     def fail(self, job: ProvisionerJob, error: JobError) -> None:
         """Keep what state there is, so that the next build can go on from it or clean up."""
         state = error.state if isinstance(error, BuildFailed | BuildCanceled) else None
-        store_failure(_load(job).build, state)
+        build = _load(job).build
+        store_failure(build, state)
+        if not isinstance(error, JobCanceled):
+            messages.build_failed(build)
 
 
 def _request(work: _Work, source: FileSystem, actor: Subject) -> EngineRequest:

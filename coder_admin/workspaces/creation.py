@@ -17,7 +17,7 @@ from coder_admin.organizations.models import Organization, OrganizationMember, U
 from rbac.django import may, require
 from rbac.model import Action, RbacObject, ResourceType, Subject
 
-from . import claims, quota
+from . import claims, messages, quota
 from .builder import build
 from .choices import AutomaticUpdates, PrebuildStage, Transition
 from .models import Workspace
@@ -209,6 +209,7 @@ def _claim_or_create(new: _New, parameters: Mapping[str, str]) -> Workspace:
         parameters=parameters,
         stage=stage,
     )
+    messages.workspace_created(workspace, new.version.name)
     record(
         actor=new.actor,
         action="create",

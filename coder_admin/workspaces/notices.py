@@ -22,6 +22,7 @@ log = structlog.get_logger(__name__)
 
 class Happening(StrEnum):
     DORMANT = "dormant"  # marked as dormant; `deleting_at` says when it is deleted
+    DELETION = "deletion"  # a dormant one that is to be deleted, which was not so before
     UPDATED = "updated"  # an automatic start took a newer template version
     REFUSED = "refused"  # an automatic build could not even begin; `why` holds the refusal
 

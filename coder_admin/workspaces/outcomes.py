@@ -22,7 +22,7 @@ from coder_admin.provisioning.engines.base import (
     ScriptResult,
 )
 
-from . import claims
+from . import claims, messages
 from .build_audit import record_build_end
 from .choices import AppHealth, SharingLevel, Transition
 from .deadlines import Deadlines, at_start
@@ -71,6 +71,8 @@ def store_success(build: WorkspaceBuild, outcome: BuildOutcome) -> None:
     )
     store_resources(build, outcome.resources, now)
     _store_workspace(build, now)
+    if build.transition == Transition.DELETE:
+        messages.workspace_deleted(build)
     claims.build_succeeded(build, now)
     record_build_end(build, succeeded=True)
     announce_end(build)

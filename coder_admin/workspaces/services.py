@@ -26,6 +26,7 @@ from coder_admin.provisioning.services import job_cancel
 from rbac.django import require
 from rbac.model import Action, Subject
 
+from . import messages
 from .builder import build, check_may_begin
 from .choices import AutomaticUpdates, BuildReason, PrebuildStage, Transition
 from .creation import WorkspaceSettings, chosen_preset, workspace_create
@@ -57,9 +58,10 @@ def workspace_start(
     reason: str = BuildReason.INITIATOR,
 ) -> WorkspaceBuild:
     """Start it, by default on the version of its last build; `automatic_updates` takes the active one."""
-    if version is None and workspace.automatic_updates == AutomaticUpdates.ALWAYS:
+    automatic = version is None and workspace.automatic_updates == AutomaticUpdates.ALWAYS
+    if automatic:
         version = workspace.template.active_version
-    return build(
+    begun = build(
         actor=actor,
         workspace=workspace,
         transition=Transition.START,
@@ -68,6 +70,8 @@ def workspace_start(
         parameters=parameters,
         reason=reason,
     )
+    messages.version_changed(begun, actor, automatic=automatic)
+    return begun
 
 
 @transaction.atomic
@@ -78,9 +82,11 @@ def workspace_update(
     version = workspace.template.active_version
     if version is None:
         raise Invalid(f"Template {workspace.template.name} has no active version.")
-    return build(
+    begun = build(
         actor=actor, workspace=workspace, transition=Transition.START, version=version, parameters=parameters
     )
+    messages.version_changed(begun, actor, automatic=False)
+    return begun
 
 
 @transaction.atomic
@@ -139,11 +145,12 @@ def build_begin(
             "The template version does not exist.",
             validations=[Validation("template_version_id", "Choose a version of the workspace's template.")],
         )
-    if (
+    automatic = (
         version is None
         and transition == Transition.START
         and workspace.automatic_updates == AutomaticUpdates.ALWAYS
-    ):
+    )
+    if automatic:
         version = workspace.template.active_version
     preset = None
     if preset_id is not None and transition == Transition.START:
@@ -152,7 +159,7 @@ def build_begin(
             last.template_version if last is not None else workspace.template.active_version
         )
         preset = chosen_preset(of_version, preset_id, {}) if of_version is not None else None
-    return build(
+    begun = build(
         actor=actor,
         workspace=workspace,
         transition=transition,
@@ -164,6 +171,8 @@ def build_begin(
         log_level=log_level,
         reason=reason,
     )
+    messages.version_changed(begun, actor, automatic=automatic)
+    return begun
 
 
 def workspace_rename(*, actor: Subject, workspace: Workspace, name: str) -> Workspace:

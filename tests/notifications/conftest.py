@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from coder_admin.notifications import kinds
-from coder_admin.notifications.kinds import ActionTemplate, Group, Icon, Kind
+from coder_admin.notifications.kinds import ActionTemplate, Digest, Group, Icon, Kind
 from coder_admin.organizations.models import User
+from tests.notifications import kit
 from tests.people import person
 
 
@@ -26,11 +28,39 @@ def kind() -> Iterator[Kind]:
             title_template="Workspace {{ labels.name }} deleted",
             body_template="**{{ labels.name }}** of {{ user_name }} was deleted.\n\n- [more](/docs)",
             actions=(
-                ActionTemplate("View {{ labels.name }}", "{{ base_url }}/@{{ labels.name|urlencode }}"),
+                ActionTemplate("View {{ labels.name }}", "{{ base_url }}/@{{ labels.name|urlencode:'' }}"),
             ),
             group=Group.WORKSPACE,
             icon=Icon.WORKSPACE,
+            digest=Digest(
+                title_template="{{ data.digest.count }} more deleted in {{ labels.org }}",
+                body_template=(
+                    "{% for incident in data.digest.incidents %}- **{{ incident.name }}**\n{% endfor %}"
+                    "{% if data.digest.more %}- and {{ data.digest.more }} more\n{% endif %}"
+                ),
+                actions=(ActionTemplate("View all", "{{ base_url }}/workspaces"),),
+            ),
         )
     )
     yield made
     kinds._kinds.pop(made.id)
+
+
+@pytest.fixture
+def mail_server(settings: Any) -> Iterator[kit.MailServer]:
+    """A real mail server that the application sends to."""
+    with kit.mail_server() as server:
+        settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+        settings.EMAIL_HOST, settings.EMAIL_PORT = server.host, server.port
+        settings.DEFAULT_FROM_EMAIL = "Coder Admin <admin@example.com>"
+        yield server
+
+
+@pytest.fixture
+def receiver(settings: Any) -> Iterator[kit.Receiver]:
+    """A real webhook receiver; every kind goes there."""
+    with kit.receiver() as made:
+        settings.NOTIFICATIONS_METHOD = "webhook"
+        settings.NOTIFICATIONS_WEBHOOK_ENDPOINT = made.url
+        settings.NOTIFICATIONS_WEBHOOK_SECRET = "shared"
+        yield made

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import smtplib
 import threading
-import time
 import uuid
-from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.core import mail
+from django.db import connection
 from django.utils import timezone
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client import REGISTRY
 
 from coder_admin.foundation import events
 from coder_admin.foundation.errors import Invalid
@@ -22,31 +24,18 @@ from coder_admin.notifications.kinds import Kind, register
 from coder_admin.notifications.models import (
     InboxNotification,
     MessageStatus,
+    Method,
     NotificationMessage,
     NotificationPreference,
 )
-from coder_admin.notifications.services import notify
 from coder_admin.organizations.models import User
+from tests.notifications.kit import queue, statuses, until
 from tests.people import person
 
 LIMITS = outbox.Limits(
     lease=timedelta(minutes=2), batch=20, max_attempts=3, retry_interval=timedelta(minutes=5)
 )
-
-
-def queue(kind: Kind, user: User, name: str = "dev") -> None:
-    notify(kind.id, [user.id], labels={"name": name}, created_by="tests")
-
-
-def until(condition: Callable[[], object], what: str) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.01)
-
-
-def statuses() -> dict[str, str]:
-    return dict(NotificationMessage.objects.values_list("method", "status"))
+OUTSIDE = [Method.SMTP, Method.WEBHOOK]
 
 
 def test_delivers_to_inbox_and_by_mail(user: User, kind: Kind) -> None:
@@ -58,20 +47,24 @@ def test_delivers_to_inbox_and_by_mail(user: User, kind: Kind) -> None:
     assert row.content.startswith("**dev** of ")
     assert row.icon == "DEFAULT_ICON_WORKSPACE"
     assert row.actions[0]["label"] == "View dev"
-    message = mail.outbox[0]
-    assert message.subject == "Workspace dev deleted"
-    assert message.to == [user.email]
-    assert "dev of" in message.body
-    html = message.alternatives[0][0]
-    assert "<strong>dev</strong>" in html
+    assert NotificationMessage.objects.get(method="inbox").id == row.id
+    assert mail.outbox[0].subject == "Workspace dev deleted"
     assert Notifier().deliver_batch() == 0
+
+
+def test_the_wait_in_the_queue_is_recorded(user: User, kind: Kind) -> None:
+    queue(kind, user)
+    NotificationMessage.objects.update(updated_at=timezone.now() - timedelta(seconds=90))
+    Notifier().deliver_batch()
+    for waited in NotificationMessage.objects.values_list("queued_seconds", flat=True):
+        assert 89 < waited < 100
 
 
 def test_the_open_page_is_told_after_the_row_is_there(user: User, kind: Kind, transactional_db: None) -> None:
     heard: list[tuple[str, bool]] = []
 
     def listen(topic: str, event: events.Event) -> None:
-        heard.append((topic, InboxNotification.objects.filter(pk=event["id"]).exists()))
+        heard.append((topic, InboxNotification.objects.filter(pk__in=event["ids"]).count() == 1))
 
     undo = events.subscribe(f"inbox:{user.id}", listen)
     queue(kind, user)
@@ -81,11 +74,11 @@ def test_the_open_page_is_told_after_the_row_is_there(user: User, kind: Kind, tr
 
 
 def test_a_mail_server_that_is_away_is_tried_again_up_to_the_limit(
-    user: User, kind: Kind, settings: object, monkeypatch: pytest.MonkeyPatch
+    user: User, kind: Kind, settings: Any
 ) -> None:
-    settings.NOTIFICATIONS_MAX_SEND_ATTEMPTS = 2  # type: ignore[attr-defined]
-    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"  # type: ignore[attr-defined]
-    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 9  # type: ignore[attr-defined]
+    settings.NOTIFICATIONS_MAX_SEND_ATTEMPTS = 2
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 9
     queue(kind, user)
     notifier = Notifier()
     notifier.deliver_batch()
@@ -101,14 +94,13 @@ def test_a_mail_server_that_is_away_is_tried_again_up_to_the_limit(
     assert statuses()["inbox"] == "sent"
 
 
-def test_a_refused_address_is_final(user: User, kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object, **__: object) -> int:
-        raise smtplib.SMTPRecipientsRefused({user.email: (550, b"no such user")})
-
-    monkeypatch.setattr("django.core.mail.backends.locmem.EmailBackend.send_messages", refuse)
-    queue(kind, user)
-    Notifier().deliver_batch()
-    assert statuses() == {"smtp": "permanent_failure", "inbox": "sent"}
+@given(st.integers(1, 50), st.floats(0, 1), st.floats(1, 10_000))
+def test_waits_between_attempts_double_up_to_a_limit(attempts: int, jitter: float, seconds: float) -> None:
+    interval = timedelta(seconds=seconds)
+    wait = outbox.retry_delay(attempts, interval, jitter)
+    plain = min(interval * 2 ** min(attempts - 1, 20), max(interval, timedelta(hours=1)))
+    assert plain * 0.8 <= wait <= plain * 1.2 + timedelta(microseconds=2)
+    assert outbox.retry_delay(attempts, interval, 0) <= outbox.retry_delay(attempts, interval, 1)
 
 
 def test_a_template_that_fails_never_blocks_the_queue(user: User, kind: Kind) -> None:
@@ -124,6 +116,47 @@ def test_a_template_that_fails_never_blocks_the_queue(user: User, kind: Kind) ->
     assert InboxNotification.objects.count() == 1
 
 
+def test_a_kind_that_nobody_registers_any_more_is_failed_with_the_reason(user: User, kind: Kind) -> None:
+    queue(kind, user)
+    NotificationMessage.objects.update(notification_template_id=uuid.uuid4())
+    Notifier().deliver_batch()
+    assert set(statuses().values()) == {"permanent_failure"}
+    assert "is not registered" in NotificationMessage.objects.all()[0].status_reason
+
+
+def test_a_row_that_the_database_refuses_does_not_hold_up_its_batch(
+    user: User, kind: Kind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue(kind, user, name="one")
+    queue(kind, user, name="two")
+    NotificationMessage.objects.filter(method="smtp").delete()
+    poison = NotificationMessage.objects.filter(payload__labels__name="one").get()
+    # A text that the database cannot hold, as a payload of an older version might.
+    with connection.cursor() as cursor:
+        _forbid(cursor, poison.id)
+    Notifier().deliver_batch()
+    rows = dict(NotificationMessage.objects.values_list("payload__labels__name", "status"))
+    assert rows == {"one": "permanent_failure", "two": "sent"}
+    poison.refresh_from_db()
+    assert poison.status_reason.startswith("the inbox refused it")
+
+
+def _forbid(cursor: Any, id_: uuid.UUID) -> None:
+    """Have the database refuse the inbox row of this id."""
+    table = InboxNotification._meta.db_table
+    if connection.vendor == "sqlite":
+        cursor.execute(
+            f"CREATE TRIGGER poison BEFORE INSERT ON {table} WHEN NEW.id = '{id_.hex}' "
+            "BEGIN SELECT RAISE(ABORT, 'poison'); END"
+        )
+        return
+    cursor.execute(
+        "CREATE OR REPLACE FUNCTION poison() RETURNS trigger AS $$ BEGIN "
+        f"IF NEW.id = '{id_}' THEN RAISE EXCEPTION 'poison'; END IF; RETURN NEW; END $$ LANGUAGE plpgsql"
+    )
+    cursor.execute(f"CREATE TRIGGER poison BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION poison()")
+
+
 def test_switched_off_after_queueing_is_inhibited(user: User, kind: Kind) -> None:
     queue(kind, user)
     NotificationPreference.objects.create(user=user, notification_template_id=kind.id, disabled=True)
@@ -133,6 +166,15 @@ def test_switched_off_after_queueing_is_inhibited(user: User, kind: Kind) -> Non
     assert not mail.outbox
 
 
+def test_a_method_switched_off_after_queueing_is_inhibited_alone(user: User, kind: Kind) -> None:
+    queue(kind, user)
+    NotificationPreference.objects.create(
+        user=user, notification_template_id=kind.id, method="smtp", disabled=True
+    )
+    Notifier().deliver_batch()
+    assert statuses() == {"smtp": "inhibited", "inbox": "sent"}
+
+
 def test_paused_means_queued_and_not_sent(user: User, kind: Kind) -> None:
     SiteConfig.objects.create(key="notifications_settings", value='{"notifier_paused": true}')
     queue(kind, user)
@@ -140,42 +182,45 @@ def test_paused_means_queued_and_not_sent(user: User, kind: Kind) -> None:
     assert statuses() == {"smtp": "pending", "inbox": "pending"}
 
 
-def test_a_crash_between_delivery_and_record_repeats_without_a_second_row(user: User, kind: Kind) -> None:
-    queue(kind, user)
-    Notifier().deliver_batch()
-    # As if the process had died after the insert and before the record.
-    long_ago = timezone.now() - timedelta(minutes=10)
-    NotificationMessage.objects.filter(method="inbox").update(
-        status=MessageStatus.LEASED, leased_until=long_ago, lease_holder=uuid.uuid4()
-    )
-    assert Notifier().deliver_batch() == 1
-    assert statuses()["inbox"] == "sent"
-    assert InboxNotification.objects.count() == 1
-
-
 def test_a_lease_keeps_others_away_and_its_loser_cannot_record(user: User, kind: Kind) -> None:
     queue(kind, user)
     now = timezone.now()
     first, second = uuid.uuid4(), uuid.uuid4()
-    taken = outbox.acquire(first, LIMITS, now)
-    assert len(taken) == 2
-    assert outbox.acquire(second, LIMITS, now + timedelta(minutes=1)) == []
-    again = outbox.acquire(second, LIMITS, now + timedelta(minutes=3))
+    taken = outbox.acquire(first, OUTSIDE, LIMITS, now)
+    assert len(taken) == 1
+    row = NotificationMessage.objects.get(method="smtp")
+    assert row.status_reason == f"Leased by notifier {first}"
+    assert row.leased_until == now + timedelta(minutes=2)
+    assert outbox.acquire(second, OUTSIDE, LIMITS, now + timedelta(minutes=1)) == []
+    again = outbox.acquire(second, OUTSIDE, LIMITS, now + timedelta(minutes=3))
     assert {m.id for m in again} == {m.id for m in taken}
-    outbox.record_sent(first, taken, now)
-    assert set(statuses().values()) == {"leased"}
-    outbox.record_sent(second, again, now)
-    assert set(statuses().values()) == {"sent"}
+    assert outbox.record_sent(first, taken, now) == 0
+    assert statuses()["smtp"] == "leased"
+    assert outbox.record_sent(second, again, now) == 1
+    assert statuses()["smtp"] == "sent"
+
+
+def test_a_message_that_ends_every_notifier_is_given_up(user: User, kind: Kind, settings: Any) -> None:
+    settings.NOTIFICATIONS_MAX_SEND_ATTEMPTS = 3
+    queue(kind, user)
+    now = timezone.now()
+    for _ in range(4):  # the first, and three whose lease ran out
+        assert len(outbox.acquire(uuid.uuid4(), OUTSIDE, LIMITS, now)) == 1
+        now += timedelta(minutes=3)
+    assert outbox.acquire(uuid.uuid4(), OUTSIDE, LIMITS, now) == []
+    assert outbox.give_up(now) == 1
+    row = NotificationMessage.objects.get(method="smtp")
+    assert (row.status, row.status_reason) == ("permanent_failure", outbox.UNCONFIRMED)
 
 
 def test_oldest_first_and_no_more_than_a_batch(kind: Kind, db: None) -> None:
     for number in range(3):
         queue(kind, person(f"user{number}"))
     limits = outbox.Limits(timedelta(minutes=1), 2, 5, timedelta(minutes=5))
-    taken = outbox.acquire(uuid.uuid4(), limits, timezone.now())
+    taken = outbox.acquire(uuid.uuid4(), OUTSIDE, limits, timezone.now())
     assert len(taken) == 2
-    oldest = list(NotificationMessage.objects.order_by("created_at", "id").values_list("id", flat=True)[:2])
-    assert [m.id for m in taken] == oldest
+    mails = NotificationMessage.objects.filter(method="smtp").order_by("created_at", "id")
+    assert [m.id for m in taken] == list(mails.values_list("id", flat=True)[:2])
 
 
 def test_old_messages_are_cleaned_up(user: User, kind: Kind) -> None:
@@ -183,6 +228,31 @@ def test_old_messages_are_cleaned_up(user: User, kind: Kind) -> None:
     NotificationMessage.objects.filter(method="smtp").update(updated_at=timezone.now() - timedelta(days=8))
     assert outbox.clean_up(timezone.now()) == 1
     assert list(statuses()) == ["inbox"]
+
+
+def test_the_metrics_of_the_reference(user: User, kind: Kind, settings: Any) -> None:
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 9
+
+    def sample(name: str, **labels: str) -> float:
+        return REGISTRY.get_sample_value(f"coderd_notifications_{name}", labels) or 0.0
+
+    id_ = str(kind.id)
+    queue(kind, user)
+    before = {method: sample("queued_seconds_count", method=method) for method in ("inbox", "smtp")}
+    sends = {method: sample("dispatcher_send_seconds_count", method=method) for method in ("inbox", "smtp")}
+    synced = sample("synced_updates_total")
+    Notifier().deliver_batch()
+    attempts = "dispatch_attempts_total"
+    assert sample(attempts, method="inbox", template_id=id_, result="success") == 1
+    assert sample(attempts, method="smtp", template_id=id_, result="temp_fail") == 1
+    assert sample("retry_count", method="smtp", template_id=id_) == 1
+    assert sample("inflight_dispatches", method="smtp", template_id=id_) == 0
+    for method in ("inbox", "smtp"):
+        assert sample("queued_seconds_count", method=method) == before[method] + 1
+        assert sample("dispatcher_send_seconds_count", method=method) == sends[method] + 1
+    assert sample("synced_updates_total") == synced + 1
+    assert sample("pending_updates") == 0
 
 
 @pytest.mark.django_db(transaction=True)
@@ -193,16 +263,16 @@ def test_the_running_notifier_delivers_at_once(kind: Kind) -> None:
     try:
         queue(kind, user)
         # The fetch interval is 15 s: sooner means that it was woken.
-        until(InboxNotification.objects.exists, "delivery")
-        until(lambda: set(statuses().values()) == {"sent"}, "both recorded")
+        until(InboxNotification.objects.exists, "delivery", within=10)
+        until(lambda: set(statuses().values()) == {"sent"}, "both recorded", within=10)
     finally:
         notifier.stop()
-    assert not [t for t in threading.enumerate() if t.name == "notifier"]
+    assert not [t for t in threading.enumerate() if t.name.startswith("notifier") and "send" not in t.name]
 
 
 @pytest.mark.django_db(transaction=True)
-def test_two_notifiers_send_each_message_once(kind: Kind, settings: object) -> None:
-    settings.NOTIFICATIONS_LEASE_COUNT = 5  # type: ignore[attr-defined]
+def test_two_notifiers_send_each_message_once(kind: Kind, settings: Any) -> None:
+    settings.NOTIFICATIONS_LEASE_COUNT = 5
     user = person("ada")
     for number in range(60):
         queue(kind, user, name=f"n{number}")
@@ -219,8 +289,8 @@ def test_two_notifiers_send_each_message_once(kind: Kind, settings: object) -> N
     assert len({m.subject for m in mail.outbox}) == 60
 
 
-def test_a_dispatch_longer_than_the_lease_is_refused_at_the_start(settings: object) -> None:
-    settings.NOTIFICATIONS_DISPATCH_TIMEOUT = 120.0  # type: ignore[attr-defined]
-    settings.NOTIFICATIONS_LEASE_PERIOD = 120.0  # type: ignore[attr-defined]
+def test_a_dispatch_longer_than_the_lease_is_refused_at_the_start(settings: Any) -> None:
+    settings.NOTIFICATIONS_DISPATCH_TIMEOUT = 120.0
+    settings.NOTIFICATIONS_LEASE_PERIOD = 120.0
     with pytest.raises(Invalid, match="LEASE_PERIOD"):
         Notifier()

@@ -16,6 +16,7 @@ from coder_admin.provisioning.choices import JobStatus
 from rbac.django import require
 from rbac.model import Action, RbacObject, ResourceType, Subject
 
+from .. import notices
 from ..auditing import TEMPLATE_FIELDS, VERSION_FIELDS
 from ..guards import blocking_workspaces, policy_changed
 from ..models import TEMPLATE_ACL, Template, TemplateVersion
@@ -147,6 +148,8 @@ def template_update(
         TEMPLATE_ACL.set_group(locked, locked.organization_id, None)
         changes["everyone_group_access"] = {"old": True, "new": False, "secret": False}
     _audit(actor, "write", locked, before, extra=changes)
+    if "deprecation_message" in changes and locked.deprecation_message:
+        notices.template_deprecated(locked)
     events.publish(f"template:{locked.id}", {"kind": "updated"})
     return locked, True
 
@@ -175,6 +178,7 @@ def template_delete(*, actor: Subject, template: Template) -> None:
     locked.deleted = True
     locked.save(update_fields=["deleted", "updated_at"])
     _audit(actor, "delete", locked, before)
+    notices.template_deleted(locked, actor)
     events.publish(f"template:{locked.id}", {"kind": "deleted"})
     events.publish("prebuilds:wake", {"template_id": str(locked.id)})
 

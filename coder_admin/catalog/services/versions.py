@@ -17,6 +17,7 @@ from coder_admin.provisioning.services import job_create
 from rbac.django import require
 from rbac.model import Action, RbacObject, ResourceType, Subject
 
+from .. import notices
 from ..auditing import TEMPLATE_FIELDS, VERSION_FIELDS
 from ..imports import ImportResult
 from ..models import Template, TemplateVersion
@@ -111,9 +112,12 @@ def version_import_complete(*, version_id: uuid.UUID, result: ImportResult) -> T
 
 
 def version_import_fail(*, version_id: uuid.UUID, error: str) -> None:
-    """Tell listeners that the import failed; the reason is the job's ``error``."""
-    version = TemplateVersion.objects.filter(pk=version_id).first()
+    """Tell listeners and, unless it was canceled, the author; the reason is the job's ``error``."""
+    versions = TemplateVersion.objects.select_related("template", "organization", "job")
+    version = versions.filter(pk=version_id).first()
     if version is not None:
+        if version.job.canceled_at is None:
+            notices.version_import_failed(version, error)
         _announce(version, "import_failed", error=error)
 
 

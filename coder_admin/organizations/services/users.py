@@ -16,6 +16,7 @@ from rbac.django import may, require
 from rbac.model import Action, RbacObject, ResourceType, Subject
 from rbac.roles import MEMBER, OWNER
 
+from ..announcements import AccountEvent, account_changed
 from ..choices import LoginType, UserStatus
 from ..dependents import user_dependents
 from ..idp.store import site_role_sync
@@ -68,9 +69,14 @@ def user_create(
     _audit(actor, action, user, _TRACKED.changes(None, _TRACKED.snapshot(user)))
     for organization in organizations:
         member_add(actor, organization=organization, user=user)
+    account_changed(AccountEvent.CREATED, user, actor)
     return user
 
 
+_ANNOUNCED = {
+    UserStatus.SUSPENDED: AccountEvent.SUSPENDED,
+    UserStatus.ACTIVE: AccountEvent.ACTIVATED,
+}
 _NO_PASSWORD = Validation("password", "Leave it out: this login type has no password.")
 
 
@@ -95,6 +101,7 @@ def user_delete(actor: Subject, *, user: User) -> None:
     user.save(update_fields=["deleted", "updated_at"])
     APIKey.objects.filter(user=user).delete()
     BrowserSession.objects.filter(user=user).delete()
+    account_changed(AccountEvent.DELETED, user, actor)
     _audit(actor, AuditedAction.DELETE, user, _TRACKED.changes(before, _TRACKED.snapshot(user)))
 
 
@@ -113,6 +120,8 @@ def user_status_set(actor: Subject, *, user: User, status: UserStatus) -> User:
     before = _TRACKED.snapshot(user)
     user.status = status
     user.save(update_fields=["status", "updated_at"])
+    if status != before["status"] and status in _ANNOUNCED:
+        account_changed(_ANNOUNCED[status], user, actor)
     _audit_change(actor, user, before)
     return user
 

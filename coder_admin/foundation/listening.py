@@ -1,0 +1,73 @@
+"""Hearing what other processes publish, outside of any websocket."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import structlog
+from channels.layers import get_channel_layer
+
+from .events import Callback, group_name
+
+log = structlog.get_logger(__name__)
+
+_RETRY_SECONDS = 5.0
+
+
+class LayerListener:
+    """Receives what other processes publish on one topic over the channel layer, in a thread of its own.
+
+    Does nothing with the in-memory layer: there, every publisher lives in this process. After each new
+    connection the callback is called once with an empty event: what was published before was missed.
+    """
+
+    def __init__(self, topic: str, callback: Callback) -> None:
+        self._topic = topic
+        self._callback = callback
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._thread: threading.Thread | None = None
+        self._stopping = False
+
+    def start(self) -> None:
+        layer = get_channel_layer()
+        if layer is None or type(layer).__name__ == "InMemoryChannelLayer":
+            return
+        self._thread = threading.Thread(target=self._run, name=f"listen-{self._topic}", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping = True
+        loop, task = self._loop, self._task
+        if loop is not None and task is not None and loop.is_running():
+            loop.call_soon_threadsafe(task.cancel)
+        if self._thread is not None:
+            self._thread.join(timeout=5)
+            self._thread = None
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._main())
+        except asyncio.CancelledError:
+            return
+
+    async def _main(self) -> None:
+        self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
+        while not self._stopping:
+            try:
+                await self._receive()
+            except OSError as error:
+                log.warning("events of other processes are not received", topic=self._topic, error=str(error))
+            except Exception:
+                log.exception("events of other processes are not received", topic=self._topic)
+            await asyncio.sleep(_RETRY_SECONDS)
+
+    async def _receive(self) -> None:
+        layer = get_channel_layer()
+        channel = await layer.new_channel()
+        await layer.group_add(group_name(self._topic), channel)
+        self._callback(self._topic, {})
+        while True:
+            message = await layer.receive(channel)
+            self._callback(self._topic, message.get("event", {}))

@@ -1,0 +1,124 @@
+"""Bursts: many incidents of one kind about one thing within a window become one message with a count.
+
+The first incident is told at once. Those that follow within the window are kept as rows, in the
+transactions of their facts, and told together when the window ends; then the next window begins. So
+however often something fails, people get one message per window about it, and none is lost.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+
+from .kinds import Kind
+from .models import NotificationBurst, NotificationIncident
+
+DIGEST = "digest"
+SHOWN = 10  # incidents that a digest names; it counts all
+MOST_TARGETS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """A fact that may be held back; ids are texts."""
+
+    recipients: tuple[str, ...]
+    labels: Mapping[str, str]
+    data: Mapping[str, Any]
+    targets: tuple[str, ...]
+    created_by: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One message about several incidents, for those who were to hear of exactly these."""
+
+    recipients: tuple[uuid.UUID, ...]
+    labels: Mapping[str, str]
+    data: Mapping[str, Any]
+    targets: tuple[str, ...]
+    created_by: str
+
+
+def window_of(kind: Kind) -> timedelta:
+    """How long further incidents of the kind are held back; zero means never."""
+    own = kind.digest.window if kind.digest is not None else None
+    return own if own is not None else timedelta(seconds=settings.NOTIFICATIONS_DIGEST_WINDOW)
+
+
+def is_digest(payload: Mapping[str, Any]) -> bool:
+    """Whether a payload tells of several incidents."""
+    data = payload.get("data")
+    return isinstance(data, Mapping) and isinstance(data.get(DIGEST), Mapping)
+
+
+def together(incidents: Sequence[Incident]) -> list[Told]:
+    """Messages about these incidents, in their order. Nobody hears of an incident that was not for them;
+    whoever has but one gets it as it would have come by itself."""
+    of_user: dict[str, list[int]] = defaultdict(list)
+    for number, incident in enumerate(incidents):
+        for user_id in incident.recipients:
+            of_user[user_id].append(number)
+    groups: dict[tuple[int, ...], list[str]] = defaultdict(list)
+    for user_id, numbers in of_user.items():
+        groups[tuple(numbers)].append(user_id)
+    return [
+        _told([incidents[number] for number in numbers], [uuid.UUID(user) for user in users])
+        for numbers, users in groups.items()
+    ]
+
+
+def _told(incidents: Sequence[Incident], recipients: Sequence[uuid.UUID]) -> Told:
+    last = incidents[-1]
+    if len(incidents) == 1:
+        return Told(tuple(recipients), last.labels, last.data, last.targets, last.created_by)
+    shared = {
+        key: value
+        for key, value in last.labels.items()
+        if all(incident.labels.get(key) == value for incident in incidents)
+    }
+    shown = [{**incident.labels, "at": incident.at.isoformat()} for incident in incidents[:SHOWN]]
+    digest = {
+        "count": len(incidents),
+        "since": incidents[0].at.isoformat(),
+        "until": last.at.isoformat(),
+        "incidents": shown,
+        "more": len(incidents) - len(shown),
+    }
+    targets = tuple(dict.fromkeys(target for incident in incidents for target in incident.targets))
+    return Told(tuple(recipients), shared, {DIGEST: digest}, targets[:MOST_TARGETS], last.created_by)
+
+
+def hold(kind: Kind, topic: uuid.UUID, incident: Incident) -> bool:
+    """Keep the incident for later if its like was told within the window; False: tell it now.
+
+    Runs in the fact's transaction. The burst's row is locked, so that of two at once only one is first.
+    """
+    window = window_of(kind)
+    if not window:
+        return False
+    # A new row's quiet time is over at once, so that its first incident is told.
+    fresh = NotificationBurst(notification_template_id=kind.id, topic=topic, quiet_until=incident.at)
+    NotificationBurst.objects.bulk_create([fresh], ignore_conflicts=True)
+    burst = NotificationBurst.objects.select_for_update().get(notification_template_id=kind.id, topic=topic)
+    if incident.at >= burst.quiet_until and not burst.incidents.exists():
+        burst.quiet_until = incident.at + window
+        burst.save(update_fields=["quiet_until"])
+        return False
+    NotificationIncident.objects.create(
+        burst=burst,
+        recipients=list(incident.recipients),
+        labels=dict(incident.labels),
+        data=dict(incident.data),
+        targets=list(incident.targets),
+        created_by=incident.created_by[:64],
+        created_at=incident.at,
+    )
+    return True

@@ -1,0 +1,66 @@
+"""Telling what bursts held back, once their windows have ended."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import structlog
+from django.db import connection, transaction
+from django.db.models import Exists, OuterRef
+
+from . import bursts, kinds
+from .enqueue import Fact, queue
+from .models import NotificationBurst, NotificationIncident
+
+log = structlog.get_logger(__name__)
+
+AT_A_TIME = 1_000  # incidents of one burst told in one message; the rest comes with the next
+FORGOTTEN_AFTER = timedelta(days=1)
+
+
+def tell_due(now: datetime) -> int:
+    """Queue one message per burst and set of recipients whose window has ended; returns how many bursts.
+
+    Any number of processes may do this at once: each burst is one transaction under its row's lock.
+    """
+    held = NotificationIncident.objects.filter(burst=OuterRef("pk"))
+    due = NotificationBurst.objects.filter(Exists(held), quiet_until__lte=now).order_by("quiet_until")
+    told = 0
+    for burst_id in due.values_list("pk", flat=True)[:100]:
+        try:
+            told += _tell(burst_id, now)
+        except Exception:  # one that cannot be told must not hold up the others
+            log.exception("burst not told", burst=burst_id)
+    return told
+
+
+@transaction.atomic
+def _tell(burst_id: int, now: datetime) -> bool:
+    rows = NotificationBurst.objects.filter(pk=burst_id, quiet_until__lte=now)
+    if connection.features.has_select_for_update_skip_locked:
+        rows = rows.select_for_update(skip_locked=True)
+    burst = rows.first()
+    if burst is None:
+        return False
+    incidents = list(burst.incidents.all()[:AT_A_TIME])
+    kind = kinds.find(burst.notification_template_id)
+    if incidents and kind is not None:
+        for told in bursts.together([_incident(row) for row in incidents]):
+            fact = Fact(kind, told.labels, told.data, told.targets, told.created_by, now)
+            queue(fact, told.recipients)
+        burst.quiet_until = now + bursts.window_of(kind)
+        burst.save(update_fields=["quiet_until"])
+    burst.incidents.filter(pk__in=[row.pk for row in incidents]).delete()
+    return bool(incidents)
+
+
+def _incident(row: NotificationIncident) -> bursts.Incident:
+    return bursts.Incident(
+        tuple(row.recipients), row.labels, row.data, tuple(row.targets), row.created_by, row.created_at
+    )
+
+
+def forget_old(now: datetime) -> None:
+    """Delete bursts that ended long ago and hold nothing back."""
+    held = NotificationIncident.objects.filter(burst=OuterRef("pk"))
+    NotificationBurst.objects.filter(~Exists(held), quiet_until__lt=now - FORGOTTEN_AFTER).delete()

@@ -1,0 +1,187 @@
+"""The two ways of delivery: into the inbox, and out of the house."""
+
+from __future__ import annotations
+
+import random
+import time
+import uuid
+from collections.abc import Iterable
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import replace
+
+import structlog
+from django.conf import settings
+from django.utils import timezone
+
+from . import config, delivery, mail, metrics, outbox, webhook
+from .delivery import DeliveryError, Letter
+from .models import Method, NotificationMessage
+from .outbox import Failure, Limits
+from .rendering import Composer
+
+log = structlog.get_logger(__name__)
+
+LOOK_AGAIN = 0.5  # seconds; while something is under way, new messages begin this late at most
+OUTSIDE = (Method.SMTP, Method.WEBHOOK)
+_SENDERS = {Method.SMTP: mail.send, Method.WEBHOOK: webhook.send}
+
+
+class InboxLane:
+    """Whole batches into the inbox, each in one transaction."""
+
+    def __init__(self, limits: Limits, *, batch: int) -> None:
+        self._limits = replace(limits, batch=batch)
+
+    def step(self) -> float:
+        """Deliver a batch; how long to rest after it."""
+        return 0.0 if self.deliver() else settings.NOTIFICATIONS_FETCH_INTERVAL
+
+    def deliver(self) -> int:
+        """Deliver one batch; 0 when nothing is due or sending is paused."""
+        if config.is_paused():
+            return 0
+        started = time.monotonic()
+        batch = delivery.deliver_inbox([Method.INBOX], self._limits, timezone.now())
+        if not len(batch):
+            return 0
+        each = (time.monotonic() - started) / len(batch)
+        for message in batch.sent:
+            metrics.observe_queued(message)
+            metrics.SEND_SECONDS.labels(Method.INBOX).observe(each)
+            metrics.count_attempt(message, metrics.SUCCESS)
+        for failure in batch.failed:
+            metrics.observe_queued(failure.message)
+            metrics.count_attempt(failure.message, metrics.PERMANENT)
+            log.warning("message not delivered", message=str(failure.message.id), reason=failure.reason)
+        return len(batch)
+
+
+class OutsideLane:
+    """Mails and webhooks, as many at a time as are leased: each begins at once and ends within its lease.
+
+    Results are recorded together, every STORE_SYNC_INTERVAL or when the buffer is full; nothing new is
+    leased meanwhile than there are free places.
+    """
+
+    def __init__(self, holder: uuid.UUID, limits: Limits) -> None:
+        self._holder = holder
+        self._limits = limits
+        self._pool = ThreadPoolExecutor(max_workers=limits.batch, thread_name_prefix="notifier-send")
+        self._running: dict[Future[DeliveryError | None], NotificationMessage] = {}
+        self._done: list[tuple[NotificationMessage, DeliveryError | None]] = []
+        self._recorded_at = time.monotonic()
+
+    def step(self) -> float:
+        """Begin what there is room for, record what has ended; how long to rest after it."""
+        began = self._begin()
+        self._gather(min(LOOK_AGAIN, settings.NOTIFICATIONS_STORE_SYNC_INTERVAL))
+        self._record_if_due()
+        if began or self._running:
+            return 0.0
+        self.record()
+        return float(settings.NOTIFICATIONS_FETCH_INTERVAL)
+
+    def deliver(self) -> int:
+        """Deliver one batch and wait for it; 0 when nothing is due or sending is paused."""
+        began = self._begin()
+        while self._running:
+            self._gather(None)
+        self.record()
+        return began
+
+    def close(self) -> None:
+        """Wait for what is under way and record it."""
+        if self._running:
+            self._gather(settings.NOTIFICATIONS_DISPATCH_TIMEOUT, everything=True)
+        self.record()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _begin(self) -> int:
+        room = self._limits.batch - len(self._running)
+        if room <= 0 or len(self._done) >= settings.NOTIFICATIONS_STORE_SYNC_BUFFER_SIZE:
+            return 0
+        if config.is_paused():
+            return 0
+        limits = replace(self._limits, batch=room)
+        messages = outbox.acquire(self._holder, OUTSIDE, limits, timezone.now())
+        if not messages:
+            return 0
+        unwanted = outbox.unwanted(messages)
+        outbox.record_inhibited(self._holder, [m for m in messages if m.id in unwanted], timezone.now())
+        composer = Composer()
+        for message in messages:
+            metrics.observe_queued(message)
+            if message.id in unwanted:
+                continue
+            letter = delivery.write_letter(message, composer)
+            if isinstance(letter, Failure):
+                self._done.append((message, DeliveryError(letter.reason, retryable=False)))
+            else:
+                self._running[self._pool.submit(_send, letter)] = message
+        return len(messages)
+
+    def _gather(self, seconds: float | None, *, everything: bool = False) -> None:
+        if self._running:
+            how = {} if everything else {"return_when": FIRST_COMPLETED}
+            ended, _ = wait(self._running, timeout=seconds, **how)  # type: ignore[arg-type]
+            self._done += [(self._running.pop(future), future.result()) for future in ended]
+        metrics.PENDING_UPDATES.set(len(self._done))
+
+    def _record_if_due(self) -> None:
+        late = time.monotonic() - self._recorded_at >= settings.NOTIFICATIONS_STORE_SYNC_INTERVAL
+        full = len(self._done) >= settings.NOTIFICATIONS_STORE_SYNC_BUFFER_SIZE
+        if self._done and (late or full):
+            self.record()
+
+    def record(self) -> None:
+        """Store every result that is not stored yet. What fails here stays and is tried again."""
+        self._recorded_at = time.monotonic()
+        if not self._done:
+            return
+        sent = [message for message, error in self._done if error is None]
+        outbox.record_sent(self._holder, sent, timezone.now())
+        self._count(sent)
+        self._done = [(message, error) for message, error in self._done if error is not None]
+        while self._done:
+            message, error = self._done[0]
+            if error is not None:
+                self._record_failure(message, error)
+            self._done.pop(0)
+        metrics.PENDING_UPDATES.set(0)
+
+    def _count(self, sent: Iterable[NotificationMessage]) -> None:
+        for message in sent:
+            metrics.SYNCED_UPDATES.inc()
+            metrics.count_attempt(message, metrics.SUCCESS)
+
+    def _record_failure(self, message: NotificationMessage, error: DeliveryError) -> None:
+        failure = Failure(message, error.reason, error.retryable)
+        again = outbox.record_failure(
+            self._holder,
+            failure,
+            self._limits,
+            timezone.now(),
+            jitter=random.random(),  # noqa: S311 - spreads retries, keeps no secret
+        )
+        metrics.SYNCED_UPDATES.inc()
+        metrics.count_attempt(message, metrics.TEMPORARY if again else metrics.PERMANENT)
+        if again:
+            metrics.RETRIES.labels(message.method, str(message.notification_template_id)).inc()
+        log.warning("message not delivered", message=str(message.id), reason=error.reason, again=again)
+
+
+def _send(letter: Letter) -> DeliveryError | None:
+    """Deliver outside; the error, if any, is a value so that one bad address does not stop the batch."""
+    method, kind = Method(letter.message.method), str(letter.message.notification_template_id)
+    started = time.monotonic()
+    with metrics.IN_FLIGHT.labels(method, kind).track_inprogress():
+        try:
+            _SENDERS[method](letter, timeout=settings.NOTIFICATIONS_DISPATCH_TIMEOUT)
+        except DeliveryError as error:
+            return error
+        except Exception as error:
+            log.exception("delivery failed unexpectedly", message=str(letter.message.id))
+            return DeliveryError(f"{type(error).__name__}: {error}", retryable=True)
+        finally:
+            metrics.SEND_SECONDS.labels(method).observe(time.monotonic() - started)
+    return None

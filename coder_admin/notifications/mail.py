@@ -1,0 +1,113 @@
+"""Delivery by e-mail: HTML and plain text, through Django's backend."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from email.utils import make_msgid
+from smtplib import SMTPException, SMTPRecipientsRefused, SMTPResponseException, SMTPSenderRefused
+from typing import Any
+
+from django.conf import settings
+from django.core.mail import EmailMultiAlternatives, get_connection
+from django.template.loader import render_to_string
+
+from .delivery import DeliveryError, Letter
+from .rendering import helpers, to_html, to_text
+
+
+def send(letter: Letter, *, timeout: float) -> None:
+    """Send one e-mail within `timeout` seconds. Raises DeliveryError."""
+    address = str(letter.message.payload.get("user_email", ""))
+    if not address or address.endswith("@system"):
+        raise DeliveryError("the user has no e-mail address", retryable=False)
+    try:
+        mail = _mail(letter, address)
+    except ValueError as error:  # an address or a header that no mail can have
+        raise DeliveryError(f"the e-mail cannot be written: {error}", retryable=False) from error
+    with _deadline(mail.connection, timeout) as expired:
+        try:
+            mail.send()
+        except SMTPRecipientsRefused as error:
+            raise _refused(address, error) from error
+        except (SMTPException, OSError) as error:
+            if expired.is_set():
+                raise DeliveryError(
+                    f"the mail server took longer than {timeout:g} s", retryable=True
+                ) from error
+            final = isinstance(error, SMTPSenderRefused | SMTPResponseException) and is_final(error.smtp_code)
+            raise DeliveryError(
+                f"the mail server could not be used: {_words(error)}", retryable=not final
+            ) from error
+
+
+def is_final(code: int) -> bool:
+    """Whether an answer of a mail server will be the same next time: 5xx, except to a wrong login, which
+    is the deployment's and can be corrected."""
+    return 500 <= code < 600 and code not in (530, 534, 535, 538)
+
+
+def _refused(address: str, error: SMTPRecipientsRefused) -> DeliveryError:
+    code, answer = next(iter(error.recipients.values()), (550, b""))
+    text = answer.decode(errors="replace") if isinstance(answer, bytes) else str(answer)
+    return DeliveryError(
+        f"the mail server refused {address}: {code} {text}".strip(), retryable=not is_final(code)
+    )
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, SMTPResponseException):
+        answer = error.smtp_error
+        text = answer.decode(errors="replace") if isinstance(answer, bytes) else str(answer)
+        return f"{error.smtp_code} {text}"
+    return str(error) or type(error).__name__
+
+
+def _mail(letter: Letter, address: str) -> EmailMultiAlternatives:
+    payload = letter.message.payload
+    context: dict[str, Any] = {
+        **helpers(),
+        "title": letter.text.title,
+        "html": to_html(letter.text.body),
+        "text": to_text(letter.text.body),
+        "actions": letter.actions,
+        "user_name": payload.get("user_name", ""),
+    }
+    domain = settings.DEFAULT_FROM_EMAIL.rpartition("@")[2].rstrip(">") or "localhost"
+    mail = EmailMultiAlternatives(
+        subject=letter.text.title,
+        body=render_to_string("notifications/message.txt", context),
+        from_email=settings.DEFAULT_FROM_EMAIL,
+        to=[address],
+        headers={
+            "Message-Id": make_msgid(str(letter.message.id), domain),
+            "Auto-Submitted": "auto-generated",
+        },
+        connection=get_connection(),
+    )
+    mail.attach_alternative(render_to_string("notifications/message.html", context), "text/html")
+    mail.message()  # writes every header, and so refuses bad ones before anything is opened
+    return mail
+
+
+@contextmanager
+def _deadline(connection: Any, seconds: float) -> Iterator[threading.Event]:
+    """Cut the connection after this time: a socket's own timeout bounds each answer, not the whole."""
+    expired = threading.Event()
+
+    def cut() -> None:
+        expired.set()
+        sock = getattr(getattr(connection, "connection", None), "sock", None)
+        if isinstance(sock, socket.socket):
+            with suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+
+    timer = threading.Timer(seconds, cut)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield expired
+    finally:
+        timer.cancel()

@@ -1,0 +1,168 @@
+"""Bursts: the first incident at once, its like together when the window ends."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.db import connections
+from hypothesis import given
+from hypothesis import strategies as st
+
+from coder_admin.notifications import bursts, digests
+from coder_admin.notifications.dispatcher import Notifier
+from coder_admin.notifications.kinds import Kind
+from coder_admin.notifications.models import (
+    InboxNotification,
+    NotificationBurst,
+    NotificationIncident,
+    NotificationMessage,
+    NotificationPreference,
+)
+from coder_admin.organizations.models import User
+from tests.notifications.kit import queue
+from tests.people import person
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+TOPIC = uuid.uuid4()
+
+
+def minutes(count: float) -> datetime:
+    return NOON + timedelta(minutes=count)
+
+
+def in_inbox() -> list[str]:
+    Notifier().deliver_batch()
+    return [row.title for row in InboxNotification.objects.order_by("created_at")]
+
+
+def test_many_incidents_become_two_messages(user: User, kind: Kind) -> None:
+    assert queue(kind, user, name="one", topic=TOPIC, now=NOON).ids
+    for number in range(30):
+        queued = queue(kind, user, name=f"n{number}", topic=TOPIC, now=minutes(1 + number))
+        assert queued.held == (user.id,)
+        assert not queued.ids
+    assert in_inbox() == ["Workspace one deleted"]
+    assert digests.tell_due(minutes(59)) == 0, "the window has not ended"
+    assert digests.tell_due(minutes(61)) == 1
+    assert in_inbox() == ["Workspace one deleted", "30 more deleted in coder"]
+    digest = InboxNotification.objects.get(title__startswith="30")
+    assert digest.content.count("**") == 20
+    assert "and 20 more" in digest.content
+    assert digest.actions[0]["label"] == "View all"
+    payload = NotificationMessage.objects.get(pk=digest.pk).payload
+    assert payload["labels"] == {"org": "coder"}, "what all of them share"
+    assert payload["data"]["digest"]["count"] == 30
+    assert not NotificationIncident.objects.exists()
+    assert digests.tell_due(minutes(200)) == 0
+
+
+def test_a_burst_that_goes_on_is_told_once_a_window(user: User, kind: Kind) -> None:
+    for minute in range(0, 300, 5):
+        digests.tell_due(minutes(minute))
+        queue(kind, user, name=f"n{minute}", topic=TOPIC, now=minutes(minute))
+    digests.tell_due(minutes(400))
+    assert NotificationMessage.objects.filter(method="inbox").count() == 6
+
+
+def test_after_a_quiet_window_the_next_is_told_at_once(user: User, kind: Kind) -> None:
+    queue(kind, user, name="one", topic=TOPIC, now=NOON)
+    assert queue(kind, user, name="two", topic=TOPIC, now=minutes(61)).ids
+
+
+def test_a_single_one_that_was_held_reads_as_it_would_have(user: User, kind: Kind) -> None:
+    queue(kind, user, name="one", topic=TOPIC, now=NOON)
+    queue(kind, user, name="two", topic=TOPIC, now=minutes(1))
+    digests.tell_due(minutes(61))
+    assert in_inbox() == ["Workspace one deleted", "Workspace two deleted"]
+
+
+def test_topics_and_kinds_do_not_hold_up_each_other(user: User, kind: Kind) -> None:
+    assert queue(kind, user, name="one", topic=TOPIC, now=NOON).ids
+    assert queue(kind, user, name="one", topic=uuid.uuid4(), now=NOON).refused, "a duplicate, not held"
+    assert queue(kind, user, name="two", topic=uuid.uuid4(), now=NOON).ids
+    assert queue(kind, user, name="three", now=NOON).ids, "no topic, no burst"
+
+
+def test_nobody_hears_of_what_was_not_for_them(user: User, kind: Kind) -> None:
+    other = person("bob")
+    queue(kind, user, name="one", topic=TOPIC, now=NOON)
+    queue(kind, user, name="two", topic=TOPIC, now=minutes(1))
+    queue(kind, user, other, name="three", topic=TOPIC, now=minutes(2))
+    digests.tell_due(minutes(61))
+    Notifier().deliver_batch()
+    assert [row.title for row in InboxNotification.objects.filter(user=other)] == ["Workspace three deleted"]
+    assert InboxNotification.objects.filter(user=user, title="2 more deleted in coder").exists()
+
+
+def test_a_window_of_zero_holds_nothing_back(user: User, kind: Kind, settings: Any) -> None:
+    settings.NOTIFICATIONS_DIGEST_WINDOW = 0.0
+    for name in ("one", "two"):
+        assert queue(kind, user, name=name, topic=TOPIC, now=NOON).ids
+
+
+def test_preferences_count_when_the_digest_is_told(user: User, kind: Kind) -> None:
+    for minute in range(3):
+        queue(kind, user, name=f"n{minute}", topic=TOPIC, now=minutes(minute))
+    NotificationPreference.objects.create(user=user, notification_template_id=kind.id, disabled=True)
+    digests.tell_due(minutes(61))
+    assert NotificationMessage.objects.filter(method="inbox").count() == 1
+    assert not NotificationIncident.objects.exists()
+
+
+def test_old_bursts_are_forgotten(user: User, kind: Kind) -> None:
+    queue(kind, user, topic=TOPIC, now=NOON)
+    digests.forget_old(minutes(61))
+    assert NotificationBurst.objects.exists()
+    digests.forget_old(NOON + timedelta(days=2))
+    assert not NotificationBurst.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_incidents_at_the_same_moment_one_is_first(kind: Kind) -> None:
+    user = person("ada")
+    barrier = threading.Barrier(4)
+    errors: list[BaseException] = []
+
+    def incident(number: int) -> None:
+        try:
+            barrier.wait(10)
+            queue(kind, user, name=f"n{number}", topic=TOPIC)
+        except BaseException as error:
+            errors.append(error)
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=incident, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert not errors
+    assert NotificationMessage.objects.filter(method="inbox").count() == 1
+    assert NotificationIncident.objects.count() == 3
+
+
+USERS = [str(uuid.uuid4()) for _ in range(4)]
+incidents = st.lists(
+    st.builds(
+        lambda users, name: bursts.Incident(tuple(sorted(users)), {"name": name}, {}, (name,), "t", NOON),
+        st.sets(st.sampled_from(USERS), min_size=1),
+        st.text(max_size=3),
+    ),
+    max_size=12,
+)
+
+
+@given(incidents)
+def test_everybody_is_told_of_each_of_their_incidents_once(held: list[bursts.Incident]) -> None:
+    counts = dict.fromkeys(USERS, 0)
+    for told in bursts.together(held):
+        number = told.data["digest"]["count"] if told.data else 1
+        for user in told.recipients:
+            assert counts[str(user)] == 0, "one message for each"
+            counts[str(user)] = number
+    assert counts == {user: sum(user in one.recipients for one in held) for user in USERS}

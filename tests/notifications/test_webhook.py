@@ -1,0 +1,185 @@
+"""Webhooks to a real receiver: what is sent, what counts as delivered, where redirects may lead."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import json
+import socket
+from typing import Any
+
+import pytest
+
+from coder_admin.notifications.delivery import DeliveryError
+from coder_admin.notifications.dispatcher import Notifier
+from coder_admin.notifications.kinds import Kind
+from coder_admin.notifications.models import NotificationMessage
+from coder_admin.notifications.webhook import checked_target, is_public
+from coder_admin.organizations.models import User
+from tests.notifications.kit import Receiver, queue, statuses
+
+
+def reason() -> str:
+    return NotificationMessage.objects.get(method="webhook").status_reason
+
+
+def test_the_body_of_the_reference_signed(user: User, kind: Kind, receiver: Receiver) -> None:
+    queue(kind, user, name="a*b")
+    Notifier().deliver_batch()
+    assert statuses() == {"webhook": "sent", "inbox": "sent"}
+    request = receiver.requests[0]
+    id_ = str(NotificationMessage.objects.get(method="webhook").id)
+    assert request.headers["content-type"] == "application/json"
+    assert request.headers["x-message-id"] == id_
+    body = json.loads(request.body)
+    assert set(body) == {
+        "_version",
+        "msg_id",
+        "payload",
+        "title",
+        "title_markdown",
+        "body",
+        "body_markdown",
+    }
+    assert (body["_version"], body["msg_id"]) == ("1.1", id_)
+    assert body["payload"]["labels"]["name"] == "a*b"
+    assert body["title"] == "Workspace a*b deleted"
+    assert body["title_markdown"] == r"Workspace a\*b deleted"
+    assert body["body"].startswith("a*b of ada")
+    assert body["body_markdown"].startswith(r"**a\*b** of ada")
+    stamp = request.headers["x-coder-timestamp"]
+    mac = hmac.new(b"shared", f"{stamp}.".encode() + request.body, hashlib.sha256).hexdigest()
+    assert request.headers["x-coder-signature"] == f"sha256={mac}"
+
+
+def test_without_a_secret_nothing_is_signed(
+    user: User, kind: Kind, receiver: Receiver, settings: Any
+) -> None:
+    settings.NOTIFICATIONS_WEBHOOK_SECRET = ""
+    queue(kind, user)
+    Notifier().deliver_batch()
+    assert "x-coder-signature" not in receiver.requests[0].headers
+
+
+@pytest.mark.parametrize("status", [300, 302, 400, 404, 429, 500])
+def test_any_other_answer_is_tried_again(user: User, kind: Kind, receiver: Receiver, status: int) -> None:
+    receiver.answers = [status]
+    queue(kind, user)
+    Notifier().deliver_batch()
+    assert statuses()["webhook"] == "temporary_failure"
+    assert f"answered {status}: seen <b>" in reason()
+
+
+def test_no_content_is_delivered(user: User, kind: Kind, receiver: Receiver) -> None:
+    receiver.answers = [204]
+    queue(kind, user)
+    Notifier().deliver_batch()
+    assert statuses()["webhook"] == "sent"
+
+
+def test_a_receiver_that_is_away_is_tried_again(
+    user: User, kind: Kind, receiver: Receiver, settings: Any
+) -> None:
+    settings.NOTIFICATIONS_WEBHOOK_ENDPOINT = "http://127.0.0.1:9/hook"
+    queue(kind, user)
+    Notifier().deliver_batch()
+    assert statuses()["webhook"] == "temporary_failure"
+    assert "could not be reached" in reason()
+
+
+def test_a_receiver_that_does_not_answer_in_time_is_left(
+    user: User, kind: Kind, receiver: Receiver, settings: Any
+) -> None:
+    settings.NOTIFICATIONS_DISPATCH_TIMEOUT = 0.3
+    receiver.hold = True
+    queue(kind, user)
+    Notifier().deliver_batch()
+    assert statuses()["webhook"] == "temporary_failure"
+    assert "longer than 0.3 s" in reason()
+
+
+def test_a_redirect_to_a_private_address_is_not_followed(user: User, kind: Kind, receiver: Receiver) -> None:
+    receiver.answers = [(307, f"{receiver.url}/inner")]
+    queue(kind, user)
+    Notifier().deliver_batch()
+    assert statuses()["webhook"] == "permanent_failure"
+    assert "127.0.0.1 is the private address 127.0.0.1" in reason()
+    assert "ALLOW_PRIVATE" in reason()
+    assert [request.path for request in receiver.requests] == ["/hook"]
+
+
+def test_an_operator_may_allow_it(user: User, kind: Kind, receiver: Receiver, settings: Any) -> None:
+    settings.NOTIFICATIONS_WEBHOOK_ALLOW_PRIVATE = True
+    receiver.answers = [(308, "/moved"), (307, "/there")]
+    queue(kind, user)
+    Notifier().deliver_batch()
+    assert statuses()["webhook"] == "sent"
+    assert [request.path for request in receiver.requests] == ["/hook", "/moved", "/there"]
+    assert len({request.body for request in receiver.requests}) == 1
+    assert len({request.headers["x-coder-signature"] for request in receiver.requests}) == 1
+
+
+def test_redirects_end(user: User, kind: Kind, receiver: Receiver, settings: Any) -> None:
+    settings.NOTIFICATIONS_WEBHOOK_ALLOW_PRIVATE = True
+    receiver.answers = [(307, "/again")] * 9
+    queue(kind, user)
+    Notifier().deliver_batch()
+    assert statuses()["webhook"] == "temporary_failure"
+    assert len(receiver.requests) == 4
+
+
+@pytest.mark.parametrize(
+    ("address", "public"),
+    [
+        ("8.8.8.8", True),
+        ("2001:4860:4860::8888", True),
+        ("127.0.0.1", False),
+        ("10.1.2.3", False),
+        ("172.16.0.1", False),
+        ("192.168.1.1", False),
+        ("169.254.169.254", False),
+        ("100.64.0.1", False),
+        ("0.0.0.0", False),
+        ("224.0.0.1", False),
+        ("::1", False),
+        ("fe80::1%eth0", False),
+        ("fc00::1", False),
+        ("::ffff:127.0.0.1", False),
+        ("::ffff:8.8.8.8", True),
+        ("64:ff9b::7f00:1", False),
+        ("2002:7f00:1::", False),
+    ],
+)
+def test_which_addresses_are_public(address: str, public: bool) -> None:
+    assert is_public(address) is public
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("ftp://example.com/x", "only http and https"),
+        ("http:///nowhere", "only http and https"),
+        ("http://example.com:99999/", "cannot be read"),
+        ("http://8.8.8.8/", "from https to http"),
+        ("https://169.254.169.254/latest", "private address 169.254.169.254"),
+        ("https://[::1]/", "private address ::1"),
+        ("https://0x7f000001/", "private address 127.0.0.1"),
+    ],
+)
+def test_redirects_that_are_refused(url: str, words: str) -> None:
+    with pytest.raises(DeliveryError, match=words) as caught:
+        asyncio.run(checked_target(url, came_from="https://example.com/hook"))
+    assert not caught.value.retryable
+
+
+def test_the_connection_goes_to_the_address_that_was_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name server that answers differently the second time (rebinding) is never asked again."""
+
+    def resolve(host: str, port: int, *args: Any, **options: Any) -> list[Any]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("93.184.216.34", port))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    target = asyncio.run(checked_target("https://hooks.example.com/a?b=c", came_from="https://x.example"))
+    assert target.url == "https://93.184.216.34:443/a?b=c"
+    assert (target.host, target.server_name) == ("hooks.example.com", "hooks.example.com")

@@ -1,0 +1,181 @@
+"""Which messages workspaces and their builds send, to whom, and when they send none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from coder_admin.catalog import services as catalog
+from coder_admin.notifications.kinds import Kind
+from coder_admin.notifications.models import NotificationIncident, NotificationMessage, NotificationPreference
+from coder_admin.notifications.rendering import render
+from coder_admin.organizations.models import User
+from coder_admin.provisioning.handlers import JobCanceled
+from coder_admin.workspaces import notices, services
+from coder_admin.workspaces.models import Workspace
+from tests.people import organization, person, subject
+
+from .world import World, fail, finish, orchestrator, settled
+
+
+def told(kind: Kind) -> dict[str, dict[str, Any]]:
+    """Username to payload of the inbox messages of a kind."""
+    rows = NotificationMessage.objects.filter(notification_template_id=kind.id, method="inbox")
+    return {row.user.username: row.payload for row in rows.select_related("user")}
+
+
+def wants(kind: Kind, *people: User) -> None:
+    for user in people:
+        NotificationPreference.objects.create(user=user, notification_template_id=kind.id, disabled=False)
+
+
+def admins(world: World) -> tuple[User, User]:
+    """A template admin of the organization, and one of another."""
+    return person("zoe", roles=["template-admin"]), person(
+        "away", roles=["template-admin"], memberships={organization("elsewhere"): []}
+    )
+
+
+def test_a_manual_build_that_failed_is_told_to_template_admins_of_the_organization(world: World) -> None:
+    admins(world)
+    workspace = world.create()
+    build = workspace.latest_build
+    assert build is not None
+    fail(build)
+    messages = told(notices.MANUAL_BUILD_FAILED)
+    assert set(messages) == {"zoe"}
+    payload = messages["zoe"]
+    assert payload["labels"] == {
+        "name": "dev",
+        "template_name": "web",
+        "template_version_name": build.template_version.name,
+        "initiator": "ada",
+        "workspace_owner_username": "ada",
+        "workspace_build_number": "1",
+    }
+    assert payload["actions"][0]["url"].endswith("/@ada/dev/builds/1")
+    assert str(workspace.id) in payload["targets"]
+    assert str(workspace.template_id) in payload["targets"]
+    assert render(notices.MANUAL_BUILD_FAILED, payload).title == 'Workspace "dev" manual build failed'
+    assert not told(notices.AUTOBUILD_FAILED)
+
+
+def test_where_nobody_is_template_admin_owners_hear_of_it(world: World) -> None:
+    fail(world.create().latest_build)  # type: ignore[arg-type]
+    assert set(told(notices.MANUAL_BUILD_FAILED)) == {"boss"}
+
+
+def test_many_failed_builds_of_one_template_become_one_message(world: World) -> None:
+    admins(world)
+    for number in range(4):
+        fail(world.create(f"dev{number}").latest_build)  # type: ignore[arg-type]
+    assert len(told(notices.MANUAL_BUILD_FAILED)) == 1
+    held = NotificationIncident.objects.values_list("labels__name", flat=True)
+    assert list(held) == ["dev1", "dev2", "dev3"]
+
+
+def test_an_automatic_build_that_failed_is_told_to_the_owner(world: World) -> None:
+    admins(world)
+    workspace = world.running()
+    build = services.workspace_stop(actor=subject(world.ada), workspace=workspace, reason="autostop")
+    fail(build)
+    messages = told(notices.AUTOBUILD_FAILED)
+    assert set(messages) == {"ada"}
+    assert messages["ada"]["labels"] == {"name": "dev", "reason": "autostop"}
+    assert not told(notices.MANUAL_BUILD_FAILED)
+
+
+def test_a_canceled_build_and_a_pools_build_are_no_news(world: World) -> None:
+    admins(world)
+    fail(world.create().latest_build, JobCanceled())  # type: ignore[arg-type]
+    fail(world.prebuild(settle=False).latest_build)  # type: ignore[arg-type]
+    assert not told(notices.MANUAL_BUILD_FAILED)
+    assert not told(notices.AUTOBUILD_FAILED)
+
+
+def test_a_new_workspace_is_told_to_its_owner_if_they_want(world: World) -> None:
+    world.create("first")
+    assert not told(notices.WORKSPACE_CREATED), "off by default"
+    wants(notices.WORKSPACE_CREATED, world.ada)
+    world.create("second")
+    payload = told(notices.WORKSPACE_CREATED)["ada"]
+    assert payload["labels"] == {"workspace": "second", "template": "web", "version": world.version.name}
+    assert payload["actions"][0]["url"].endswith("/@ada/second")
+
+
+def test_a_manual_update_is_told_to_admins_who_want_but_not_to_who_did_it(world: World) -> None:
+    zoe, _ = admins(world)
+    wants(notices.WORKSPACE_MANUALLY_UPDATED, zoe, world.boss)
+    workspace = world.running()
+    finish(services.workspace_update(actor=subject(world.boss), workspace=workspace))
+    assert not told(notices.WORKSPACE_MANUALLY_UPDATED), "the same version"
+    version = world.new_version()
+    world.activate(version)
+    workspace = Workspace.objects.get(pk=workspace.pk)
+    services.workspace_update(actor=subject(world.boss), workspace=workspace)
+    messages = told(notices.WORKSPACE_MANUALLY_UPDATED)
+    assert set(messages) == {"zoe"}
+    assert messages["zoe"]["labels"] == {
+        "organization": "coder",
+        "initiator": "boss",
+        "workspace": "dev",
+        "template": "web",
+        "version": version.name,
+        "workspace_owner_username": "ada",
+    }
+
+
+def test_an_automatic_update_is_told_to_the_owner(world: World) -> None:
+    workspace = world.running()
+    stopped = services.workspace_stop(actor=subject(world.ada), workspace=workspace)
+    finish(stopped)
+    Workspace.objects.filter(pk=workspace.pk).update(automatic_updates="always")
+    version = world.new_version()
+    world.activate(version)
+    services.workspace_start(actor=subject(world.ada), workspace=Workspace.objects.get(pk=workspace.pk))
+    messages = told(notices.WORKSPACE_UPDATED_AUTOMATICALLY)
+    assert set(messages) == {"ada"}
+    assert messages["ada"]["labels"]["template_version_name"] == version.name
+
+
+def test_a_deletion_is_told_to_the_owner_unless_they_did_it(world: World) -> None:
+    own = world.running("own")
+    finish(services.workspace_delete(actor=subject(world.ada), workspace=own))
+    assert not told(notices.WORKSPACE_DELETED)
+    other = world.running("other")
+    finish(services.workspace_delete(actor=subject(world.boss), workspace=other))
+    messages = told(notices.WORKSPACE_DELETED)
+    assert set(messages) == {"ada"}
+    assert messages["ada"]["labels"] == {
+        "name": "other",
+        "reason": "initiated by user",
+        "initiator": "boss",
+    }
+    with orchestrator() as actor:
+        prebuild = settled(world.prebuild(settle=False))
+        finish(services.workspace_delete(actor=actor, workspace=prebuild, stage="create"))
+    assert len(told(notices.WORKSPACE_DELETED)) == 1
+
+
+def test_a_deprecation_reaches_each_owner_of_a_workspace_once(world: World) -> None:
+    from coder_admin.catalog.notices import TEMPLATE_DEPRECATED
+
+    bob = person("bob")
+    world.running("one")
+    world.running("two")
+    world.running("three", user=bob)
+    world.prebuild()
+    catalog.template_deprecate(actor=subject(world.boss), template=world.template, message="Use *web2*.")
+    messages = told(TEMPLATE_DEPRECATED)
+    assert set(messages) == {"ada", "bob"}
+    assert messages["bob"]["labels"] == {
+        "template": "web",
+        "message": "Use *web2*.",
+        "organization": "coder",
+    }
+    assert [action["url"].partition("/workspaces")[2] for action in messages["bob"]["actions"][:1]] == [
+        "?filter=owner:me+template:web"
+    ]
+    assert "Use \\*web2\\*\\." in render(TEMPLATE_DEPRECATED, messages["bob"]).body
+    # Opening it again is no deprecation.
+    catalog.template_deprecate(actor=subject(world.boss), template=world.template, message="")
+    assert NotificationMessage.objects.filter(notification_template_id=TEMPLATE_DEPRECATED.id).count() == 4

@@ -1,0 +1,117 @@
+"""The weekly report of failed builds (notifications reference 1.2)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from coder_admin.notifications.models import NotificationMessage, NotificationReportLog
+from coder_admin.notifications.rendering import render, to_html, to_text
+from coder_admin.notifications.reports import make_when_due
+from coder_admin.workspaces.reports import BUILDS_FAILED, PERIOD, send
+from tests.people import organization
+from tests.people import person as member_of
+from tests.prebuilds import world
+
+pytestmark = pytest.mark.django_db
+
+NOW = datetime(2026, 3, 8, 12, tzinfo=UTC)
+
+
+def builds(name: str, failed: int, succeeded: int, *, age: timedelta = timedelta(days=1)) -> None:
+    """A template `name` with a workspace of `ann` that had these builds."""
+    from coder_admin.catalog.models import Template
+    from coder_admin.workspaces.models import Workspace
+
+    template = Template.objects.filter(name=name).first() or world.template(name, display_name="")
+    assert template.active_version is not None
+    ann = world.person("ann")
+    row = Workspace.objects.filter(template=template).first() or Workspace.objects.create(
+        owner=ann, organization=template.organization, template=template, name=f"{name}-ws"
+    )
+    for number in range(failed + succeeded):
+        status = "failed" if number < failed else "succeeded"
+        world.add_build(row, template.active_version, status=status, at=NOW - age, initiator=ann.id)
+
+
+def reported() -> dict[str, dict[str, object]]:
+    rows = NotificationMessage.objects.filter(notification_template_id=BUILDS_FAILED.id, method="inbox")
+    return {row.user.username: row.payload["data"] for row in rows.select_related("user")}
+
+
+def test_one_message_for_each_admin_with_all_templates() -> None:
+    member_of("zoe", roles=["template-admin"])
+    member_of("away", roles=["template-admin"], memberships={organization("elsewhere"): []})
+    builds("web", failed=12, succeeded=3)
+    builds("go", failed=1, succeeded=0)
+    builds("fine", failed=0, succeeded=4)
+    builds("old", failed=2, succeeded=0, age=timedelta(days=9))
+    send(NOW - PERIOD, NOW)
+    assert set(reported()) == {"zoe"}
+    data = reported()["zoe"]
+    assert data["report_frequency"] == "week"
+    web, go = data["templates"]  # type: ignore[misc]
+    assert (web["name"], web["display_name"]) == ("web", "")
+    assert (web["failed_builds"], web["total_builds"]) == (12, 15)
+    assert [version["template_version_name"] for version in web["versions"]] == ["v1"]
+    assert web["versions"][0]["failed_count"] == 12
+    assert len(web["versions"][0]["failed_builds"]) == 10
+    assert set(web["versions"][0]["failed_builds"][0]) == {
+        "workspace_owner_username",
+        "workspace_name",
+        "workspace_id",
+        "build_number",
+    }
+    assert (go["failed_builds"], go["total_builds"]) == (1, 1)
+    payload = NotificationMessage.objects.filter(method="inbox")[0].payload
+    text = render(BUILDS_FAILED, payload)
+    assert text.title == "Failed workspace builds report"
+    assert "web: 12 of 15 builds" in to_text(text.body)
+    assert "/@ann/web-ws/builds/12" in to_html(text.body)
+
+
+def test_nothing_failed_is_no_report() -> None:
+    member_of("zoe", roles=["template-admin"])
+    builds("fine", failed=0, succeeded=2)
+    send(NOW - PERIOD, NOW)
+    assert not reported()
+
+
+def test_statements_do_not_grow_with_templates() -> None:
+    member_of("zoe", roles=["template-admin"])
+    builds("one", failed=1, succeeded=1)
+    with CaptureQueriesContext(connection) as few:
+        send(NOW - PERIOD, NOW)
+    for number in range(5):
+        builds(f"t{number}", failed=2, succeeded=1)
+    NotificationMessage.objects.all().delete()
+    with CaptureQueriesContext(connection) as many:
+        send(NOW - PERIOD, NOW)
+    assert len(many) == len(few)
+
+
+def test_the_first_run_stores_the_time_and_the_next_waits_a_week() -> None:
+    member_of("zoe", roles=["template-admin"])
+    builds("web", failed=1, succeeded=0)
+    start = NOW - PERIOD
+    assert not make_when_due(BUILDS_FAILED.id, PERIOD, start, send)
+    assert not make_when_due(BUILDS_FAILED.id, PERIOD, NOW - timedelta(minutes=15), send)
+    assert not reported()
+    assert make_when_due(BUILDS_FAILED.id, PERIOD, NOW, send)
+    assert set(reported()) == {"zoe"}
+    assert not make_when_due(BUILDS_FAILED.id, PERIOD, NOW + timedelta(minutes=15), send)
+    assert NotificationReportLog.objects.get(pk=BUILDS_FAILED.id).last_generated_at == NOW
+
+
+def test_a_report_that_fails_is_made_again() -> None:
+    make_when_due(BUILDS_FAILED.id, PERIOD, NOW - PERIOD, send)
+
+    def broken(since: datetime, until: datetime) -> None:
+        raise RuntimeError("away")
+
+    with pytest.raises(RuntimeError):
+        make_when_due(BUILDS_FAILED.id, PERIOD, NOW, broken)
+    assert NotificationReportLog.objects.get(pk=BUILDS_FAILED.id).last_generated_at == NOW - PERIOD
