@@ -11,10 +11,10 @@ from rest_framework import serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from coder_admin.catalog.choices import PrebuildStatus
 from coder_admin.foundation.errors import Invalid, NotFound, Validation
 from prebuilds import selectors, services
 from prebuilds.settings import reconciliation_paused
-from prebuilds.snapshot import PrebuildStatus
 from rbac.rest import ApiView
 
 
@@ -70,8 +70,8 @@ class PoolSerializer(serializers.Serializer[Any]):
     preset_name = serializers.CharField()
     template_version_id = serializers.UUIDField()
     state = PoolStateSerializer()
-    prebuild_status = serializers.ChoiceField(choices=[status.value for status in PrebuildStatus])
-    condition = serializers.ChoiceField(choices=[status.value for status in PrebuildStatus])
+    prebuild_status = serializers.ChoiceField(choices=PrebuildStatus.choices)
+    condition = serializers.ChoiceField(choices=PrebuildStatus.choices)
     failed = serializers.IntegerField()
     claims = serializers.IntegerField()
     misses = serializers.IntegerField()

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from django.contrib.admin import AdminSite
+from collections.abc import Iterable
+from typing import Any
+
+from django.contrib.admin import AdminSite, ModelAdmin
+from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.http import urlencode
 
+from rbac.admin import PolicyAdmin
 from rbac.django import subject_for
 from rbac.roles import MEMBER
 
@@ -19,6 +24,16 @@ class PolicyAdminSite(AdminSite):
     index_title = "Administration"
     enable_nav_sidebar = False
     site_url = None
+
+    def register(
+        self,
+        model_or_iterable: type[Model] | Iterable[type[Model]],
+        admin_class: type[ModelAdmin[Any]] | None = None,
+        **options: Any,
+    ) -> None:
+        """Only admins that ask the policy row by row; those that libraries bring for their models do not."""
+        if admin_class is not None and issubclass(admin_class, PolicyAdmin):
+            super().register(model_or_iterable, admin_class, **options)
 
     def has_permission(self, request: HttpRequest) -> bool:
         """A site role beyond `member`; which models show is decided model by model."""

@@ -18,7 +18,6 @@ from coder_admin.parameters.render import Renderer, compile_template
 from coder_admin.parameters.resolver import changes_since
 from coder_admin.terraform import MemoryFileSystem
 
-
 WIDEST = 40
 """Columns of a table's cell; what is longer pushes the rest of its line."""
 

@@ -20,7 +20,6 @@ from coder_admin.terraform.graph import Graph, Node, build_graph
 from coder_admin.terraform.model import EvalContext, Provider
 from coder_admin.terraform.values import Value, normalized
 
-
 UNDECLARED = "undeclared"  # the code of a value for a variable that the root module does not declare
 
 

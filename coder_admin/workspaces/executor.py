@@ -122,7 +122,7 @@ def execute(workspace_id: uuid.UUID, now: datetime) -> Step | None:
     found = due(facts_of(row), now)
     if found is None:
         return None
-    with acting_as(SystemSubject.AUTOSTART, reason=found.why) as actor:
+    with acting_as(SystemSubject.AUTOSTART, reason=f"take the step that is due: {found.why}") as actor:
         if found.becomes_dormant:
             mark_dormant(actor=actor, row=row, why=found.why)
         if found.transition is not None:

@@ -10,15 +10,17 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.utils import timezone
 from rest_framework.test import APIClient
 
 from coder_admin.catalog.models import Template, TemplateVersion, TemplateVersionPreset
 from coder_admin.files.models import File
 from coder_admin.organizations import services
-from coder_admin.organizations.models import User
+from coder_admin.organizations.models import BrowserSession, CustomRole, User
 from coder_admin.provisioning.choices import JobType
 from coder_admin.provisioning.models import ProvisionerJob
 from coder_admin.workspaces.models import Workspace, WorkspaceAgent, WorkspaceBuild, WorkspaceResource
@@ -36,6 +38,10 @@ def world() -> dict[str, str]:
     ada = person("ada", memberships={acme: []})
     group = services.group_create(subject(boss), organization=acme, name="devs")
     key, _ = services.token_create(subject(ada), user=ada, name="robot")
+    role = CustomRole.objects.create(organization=acme, name="reviewer")
+    session = BrowserSession.objects.create(
+        session_key=uuid.uuid4().hex, user=ada, expire_date=timezone.now() + timedelta(days=1)
+    )
     file = File.objects.create(hash="h", data=b"", size=0, created_by=ada)
     template = Template.objects.create(organization=acme, name="docker", created_by=boss)
 
@@ -49,7 +55,8 @@ def world() -> dict[str, str]:
         created_by=boss,
         job=job(JobType.TEMPLATE_VERSION_IMPORT),
     )
-    preset = TemplateVersionPreset.objects.create(template_version=version, name="small")
+    Template.objects.filter(pk=template.pk).update(active_version=version)
+    preset = TemplateVersionPreset.objects.create(template_version=version, name="small", desired_instances=1)
     workspace = Workspace.objects.create(organization=acme, owner=ada, template=template, name="dev")
     build = WorkspaceBuild.objects.create(
         workspace=workspace,
@@ -59,6 +66,7 @@ def world() -> dict[str, str]:
         initiator=ada,
         job=job(JobType.WORKSPACE_BUILD),
     )
+    Workspace.objects.filter(pk=workspace.pk).update(latest_build=build)
     resource = WorkspaceResource.objects.create(
         workspace_build=build, transition="start", address="a.b", type="a", name="b"
     )
@@ -86,6 +94,10 @@ def world() -> dict[str, str]:
         "workspacebuilds/build_id": build.id,
         "workspaceagents/agent_id": agent.id,
         "inbox/notification_id": uuid.uuid4(),
+        "templates/template_id": uuid.uuid4(),
+        "workspace-quota/user": boss.username,
+        "roles/role": role.name,
+        "sessions/session": session.public_id,
     }
     return {name: str(value) for name, value in named.items()}
 

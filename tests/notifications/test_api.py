@@ -148,7 +148,7 @@ def test_settings_pause_and_resume(user: User) -> None:
     assert config.is_paused()
     assert client(boss).put(path, {"notifier_paused": True}).status_code == 304
     assert client(boss).put(path, {"notifier_paused": "x"}).status_code == 400
-    rows = AuditLog.objects.filter(resource_type="notifications_settings")
+    rows = AuditLog.objects.filter(resource_type="notifications_settings", status_code=200)
     assert [row.diff["notifier_paused"]["new"] for row in rows] == [True]
 
 

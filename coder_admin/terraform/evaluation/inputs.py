@@ -11,7 +11,6 @@ from coder_admin.terraform.syntax.source import SourceText
 from coder_admin.terraform.typeexpr import value_type
 from coder_admin.terraform.values import EPHEMERAL, NULL, SENSITIVE, Value, null, string, unknown
 
-
 VARIABLE = "variable"  # the code of what is wrong with a value that was given for a variable
 
 

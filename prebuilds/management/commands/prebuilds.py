@@ -44,18 +44,17 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         action = options["action"]
-        who = (
-            SystemSubject.SYSTEM_RESTRICTED if action in DEPLOYMENT else SystemSubject.PREBUILDS_ORCHESTRATOR
-        )
-        with acting_as(who, reason=f"an operator ran `manage.py prebuilds {action}` on the server") as actor:
-            try:
-                said = (
-                    _deployment(actor, action)
-                    if action in DEPLOYMENT
-                    else _preset(actor, action, _named(options["preset"]))
-                )
-            except ServiceError as error:
-                raise CommandError(str(error)) from error
+        reason = f"an operator ran `manage.py prebuilds {action}` on the server"
+        try:
+            if action in DEPLOYMENT:
+                with acting_as(SystemSubject.SYSTEM_RESTRICTED, reason=reason) as actor:
+                    said = _deployment(actor, action)
+            else:
+                preset = _named(options["preset"])
+                with acting_as(SystemSubject.PREBUILDS_ORCHESTRATOR, reason=reason) as actor:
+                    said = _preset(actor, action, preset)
+        except ServiceError as error:
+            raise CommandError(str(error)) from error
         self.stderr.write(said)
 
 
