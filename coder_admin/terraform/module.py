@@ -10,7 +10,7 @@ from coder_admin.terraform.config import loader
 from coder_admin.terraform.config.declarations import ModuleCall, Output, Resource, Variable
 from coder_admin.terraform.config.loader import CACHED_SOURCE_BYTES, Loader, ModuleNode
 from coder_admin.terraform.config.tfvars import read_tfvars
-from coder_admin.terraform.diagnostics import Diagnostic, DiagnosticError, error, has_errors, warning
+from coder_admin.terraform.diagnostics import Diagnostic, DiagnosticError, Range, error, has_errors, warning
 from coder_admin.terraform.evaluation.evaluator import Evaluator
 from coder_admin.terraform.evaluation.incremental import can_continue, run_again
 from coder_admin.terraform.evaluation.inputs import VARIABLE, parse_text
@@ -37,7 +37,8 @@ class Module:
         self.node = node
         self.graph = graph
         self.diagnostics = diagnostics
-        self.file_variables, self.file_problems = read_tfvars(files, node.config.directory)
+        # Values of variables from .tfvars files, and where they are written.
+        self.file_variables, self.file_ranges, self.file_problems = read_tfvars(files, node.config.directory)
         self.diagnostics = [*diagnostics, *self.file_problems]
 
     @property
@@ -99,8 +100,18 @@ def load_module(files: FileSystem, root: str = ".", *, preview: bool = False) ->
 
 
 def _call_problems(root: ModuleNode) -> list[Diagnostic]:
-    """Arguments of module calls that the called module does not know, or needs and does not get."""
+    """What is wrong between modules: arguments of module calls that the called module does not know, or needs
+    and does not get; outputs that the root module must not have."""
     found: list[Diagnostic] = []
+    for output in root.config.outputs.values():
+        if output.ephemeral:
+            found.append(
+                error(
+                    "Ephemeral output not allowed",
+                    "Outputs of the root module are kept, so none of them can be ephemeral.",
+                    output.range,
+                )
+            )
     for node in root.walk():
         call = node.call
         if call is None:
@@ -147,11 +158,12 @@ def evaluate(
     is evaluated, with the result that an evaluation from scratch has: on variables with another value, and on
     instances that the provider would answer otherwise (`Provider.same_answer`). It stays as it is.
     """
-    given, problems = _given(module, variables or {})
+    given, given_at, problems = _given(module, variables or {})
     diagnostics = [*module.diagnostics, *problems]
     evaluator = Evaluator(
         module,
         variables=given,
+        given_at=given_at,
         provider=provider,
         context=context or EvalContext(),
         broken_files=has_errors(diagnostics),
@@ -166,10 +178,16 @@ def evaluate(
     return Evaluation(evaluator, diagnostics)
 
 
-def _given(module: Module, variables: Mapping[str, Value | str]) -> tuple[dict[str, Value], list[Diagnostic]]:
-    """Values for the root module's variables: of its .tfvars files, and given ones above them."""
+def _given(
+    module: Module, variables: Mapping[str, Value | str]
+) -> tuple[dict[str, Value], dict[str, Range], list[Diagnostic]]:
+    """Values for the root module's variables: of its .tfvars files, and given ones above them.
+
+    Also where the former are written, and what is wrong with them all.
+    """
     diagnostics: list[Diagnostic] = []
     given: dict[str, Value] = {}
+    given_at = {name: where for name, where in module.file_ranges.items() if name not in variables}
     for name, value in module.file_variables.items():
         if name in module.variables:
             given[name] = value
@@ -198,7 +216,7 @@ def _given(module: Module, variables: Mapping[str, Value | str]) -> tuple[dict[s
             given[variable.name] = parse_text(variable, raw) if isinstance(raw, str) else raw
         except DiagnosticError as problem:
             diagnostics.append(replace(problem.diagnostic, code=VARIABLE))
-    return given, diagnostics
+    return given, given_at, diagnostics
 
 
 def _wanted(graph: Graph, targets: Iterable[str]) -> set[Node]:

@@ -36,12 +36,16 @@ from coder_admin.terraform.values import (
 
 
 class Refused(Exception):
-    """An operation that the language does not allow: the diagnostic's summary and detail."""
+    """An operation that the language does not allow: the diagnostic's summary and detail.
 
-    def __init__(self, summary: str, detail: str) -> None:
+    side: which operand of an operator is at fault, "left" or "right"; empty when it is both or neither.
+    """
+
+    def __init__(self, summary: str, detail: str, side: str = "") -> None:
         super().__init__(summary)
         self.summary = summary
         self.detail = detail
+        self.side = side
 
 
 UNKNOWN_NUMBER = unknown(NUMBER, NOT_NULL)
@@ -63,7 +67,7 @@ def operand(value: Value, of: Type, side: str) -> Value:
     try:
         return convert(value, of)
     except ConversionError as problem:
-        raise Refused("Invalid operand", f"Unsuitable value for {side} operand: {problem}.") from None
+        raise Refused("Invalid operand", f"Unsuitable value for {side} operand: {problem}.", side) from None
 
 
 def _not_null(*values: Value) -> None:

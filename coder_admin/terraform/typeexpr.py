@@ -114,13 +114,6 @@ class TypeParser:
             return self.keyword(node), NO_DEFAULTS
         if isinstance(node, tree.Call):
             return self.constructor(node)
-        if isinstance(node, tree.Literal | tree.Template) and self.source.text[node.start] == '"':
-            raise self.failure(
-                node,
-                "Terraform 0.11 and earlier required type constraints to be given in quotes, but that "
-                "form is now deprecated. Remove the quotes around the type.",
-                "Invalid quoted type constraints",
-            )
         raise self.failure(
             node,
             "A type specification is either a primitive type keyword (bool, number, string) or a complex "
@@ -136,6 +129,14 @@ class TypeParser:
         """As `parse`, for a variable's own type, where `list` and `map` alone still mean `list(any)`."""
         if isinstance(node, tree.Traversal) and not node.steps and node.root in ("list", "map"):
             return _COLLECTIONS[node.root](DYNAMIC), NO_DEFAULTS
+        if isinstance(node, tree.Literal) and isinstance(node.value, str):
+            old = node.value in ("string", "list", "map")
+            raise self.failure(
+                node,
+                "Terraform 0.11 and earlier required type constraints to be given in quotes, but that "
+                "form is no longer valid. Remove the quotes around the type.",
+                "Invalid quoted type constraints" if old else "Invalid legacy variable type hint",
+            )
         return self.parse(node)
 
     def keyword(self, node: tree.Traversal) -> Type:
@@ -169,7 +170,7 @@ class TypeParser:
             )
         if name not in (*_COLLECTIONS, "object", "tuple"):
             raise self.failure(node, f'Keyword "{name}" is not a valid type constructor.')
-        if len(node.arguments) != 1 or node.expand:
+        if len(node.arguments) != 1:
             detail = f"The {name} type constructor requires one argument specifying the element type."
             raise self.failure(node, detail)
         argument = node.arguments[0]
@@ -198,9 +199,13 @@ class TypeParser:
         values: dict[str, Value] = {}
         children: dict[str, Defaults] = {}
         for key, item in node.items:
-            if not isinstance(key, tree.Literal) or not isinstance(key.value, str):
+            # In JSON, every node stands at the quoted string that holds the whole type.
+            quoted = key.start > node.start and self.source.text[key.start] == '"'
+            if not isinstance(key, tree.Literal) or not isinstance(key.value, str) or quoted:
                 raise self.failure(key, "Object constructor map keys must be attribute names.")
             name = normalized(key.value)
+            if name in attributes:
+                raise self.failure(key, "Object constructor map keys must be unique.")
             if isinstance(item, tree.Call) and item.name == "optional":
                 of, defaults, default = self.optional(item)
                 optional.add(name)

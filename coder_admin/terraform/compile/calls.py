@@ -67,8 +67,7 @@ def compile_call(compiler: Compiler, node: tree.Call) -> Run:
         try:
             result = call_function(plain, values, env.functions)
         except FunctionError as problem:
-            at = problem.arg_index
-            site = call_site if at is None or not sites else sites[min(at, len(sites) - 1)]
+            site = _place(compiler, node, problem)
             if any(value.deep_marks & SENSITIVE for value in values):
                 # Functions quote what they refuse.
                 detail = f'Call to function "{plain}" failed; an argument is sensitive, so why is not shown.'
@@ -84,6 +83,18 @@ def compile_call(compiler: Compiler, node: tree.Call) -> Run:
         return result.with_marks(marks) if marks else result
 
     return run
+
+
+def _place(compiler: Compiler, node: tree.Call, problem: FunctionError) -> Site:
+    """What an error of a call points at: an argument, the arguments too many, where one is missing, or all."""
+    arguments, at, wanted = node.arguments, problem.arg_index, problem.arguments_wanted
+    if wanted is not None and wanted >= len(arguments):
+        return compiler.site(node.end - 1, node.end)
+    if wanted is not None:
+        return compiler.site(arguments[wanted].start, arguments[-1].end)
+    if at is None or not arguments:
+        return compiler.site_of(node)
+    return compiler.site_of(arguments[min(at, len(arguments) - 1)])
 
 
 def _plain_name(name: str) -> str:
@@ -160,10 +171,11 @@ def _compile_lazy(compiler: Compiler, node: tree.Call, name: str) -> Run:
         code = compiler.compile(argument)
         compiler.watching.pop()
         choices.append((code, [look for look, slot in watched if slot < bound]))
-    site = compiler.site_of(node)
     if name == "can":
-        return _can(choices, site)
-    return _try(choices, site)
+        wrong = FunctionError("")
+        wrong.arguments_wanted = 1
+        return _can(choices, _place(compiler, node, wrong))
+    return _try(choices, compiler.site_of(node))
 
 
 def _depends_on_unknown(looks: list[Run], env: Env) -> bool:

@@ -7,6 +7,7 @@ are a list index. Everything else that has a name is the Resolver's business.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from coder_admin.terraform import conditionals, operators
@@ -146,7 +147,7 @@ class Compiler:
                 return self.problem(node, found)
             if reference is not None:
                 self.references.append(reference)
-        code = self.steps(base, node.steps[used:], self.site_of(node))
+        code = self.steps(base, node.steps[used:])
         if slot is None:
             self.mentions.append(Mention(node.start, node.end, code))
         for watched in self.watching:
@@ -159,39 +160,40 @@ class Compiler:
 
         return run
 
-    def steps(self, base: Run, steps: list[tree.Step], site: Site) -> Run:
-        """The value at the end of attribute and index steps."""
+    def steps(self, base: Run, steps: list[tree.Step]) -> Run:
+        """The value at the end of attribute and index steps. Errors point at the step that fails."""
         if not steps:
             return base
-        path: list[tuple[str, Value | None]] = []
+        path: list[tuple[str, Value | None, tree.Step]] = []
         for step in steps:
             if isinstance(step, tree.AttributeStep):
-                path.append((string(step.name).data, None))
+                path.append((string(step.name).data, None, step))
             elif isinstance(step.key, str):
-                path.append(("", string(step.key)))
+                path.append(("", string(step.key), step))
             else:
-                path.append(("", Value(NUMBER, self.number_of(step.key))))
+                path.append(("", Value(NUMBER, self.number_of(step.key)), step))
+        source = self.source
 
         def run(env: Env) -> Value:
             value = base(env)
             try:
-                for name, key in path:
+                for name, key, step in path:  # noqa: B007 (the step at hand is where an error is)
                     if key is None:
                         value = operators.get_attribute(value, name)
                     else:
                         value = operators.index(value, key)
             except Refused as problem:
-                raise site.error(problem) from None
+                raise Site(source, step.start, step.end).error(problem) from None
             return value
 
         return run
 
     def relative(self, node: tree.RelativeTraversal) -> Run:
-        return self.steps(self.compile(node.source), node.steps, self.site_of(node))
+        return self.steps(self.compile(node.source), node.steps)
 
     def index(self, node: tree.Index) -> Run:
         collection, key = self.compile(node.collection), self.compile(node.key)
-        site = self.site_of(node)
+        site = self.site(node.collection.end, node.end)
 
         def run(env: Env) -> Value:
             try:
@@ -204,7 +206,7 @@ class Compiler:
     def unary(self, node: tree.Unary) -> Run:
         inner = self.compile(node.operand)
         operate = operators.negate if node.operator == t.MINUS else operators.invert
-        site = self.site_of(node)
+        site = self.site_of(node.operand)
         value = self.constants.get(inner)
         if value is not None and value.type is NUMBER and node.operator == t.MINUS:
             return self.constant(operators.negate(value))
@@ -220,9 +222,9 @@ class Compiler:
     def binary(self, node: tree.Binary) -> Run:
         first = self.compile(node.first)
         rest = [(operator, self.compile(operand)) for operator, operand in node.rest]
-        site = self.site_of(node)
+        places = _Places(self.source, node)
         if rest[0][0] in (t.AND, t.OR):
-            return self.logical(first, rest, site)
+            return self.logical(first, rest, places)
         chain: list[tuple[Callable[[int, Value, Value], Value], int, Run]] = []
         for operator, operand in rest:
             if operator in _EQUALITY:
@@ -234,23 +236,26 @@ class Compiler:
 
         def run(env: Env) -> Value:
             value = first(env)
+            at = 0
             try:
                 for operate, operator, operand in chain:
                     other = operand(env)
                     if operate is operators.equality:
                         env.meter.walk(value)
                     value = operate(operator, value, other)
+                    at += 1
             except Refused as problem:
-                raise site.error(problem) from None
+                raise places.error(problem, at) from None
             return value
 
         return run
 
-    def logical(self, first: Run, rest: list[tuple[int, Run]], site: Site) -> Run:
+    def logical(self, first: Run, rest: list[tuple[int, Run]], places: _Places) -> Run:
         """`&&` and `||`: an error on a side that does not matter for the result is forgotten."""
 
         def run(env: Env) -> Value:
             left, left_error = attempt(first, env)
+            at = 0
             try:
                 for operator, operand in rest:
                     right, right_error = attempt(operand, env)
@@ -265,8 +270,9 @@ class Compiler:
                     else:
                         result = operators.logical(operator, left, right)
                     left = result
+                    at += 1
             except Refused as problem:
-                raise site.error(problem) from None
+                raise places.error(problem, at) from None
             if left_error is not None:
                 raise left_error
             return left
@@ -275,17 +281,22 @@ class Compiler:
 
     def conditional(self, node: tree.Conditional) -> Run:
         branches = [
-            (self.compile(test), self.compile(value), _failed_value(value), self.site_of(test))
+            (
+                self.compile(test),
+                self.compile(value),
+                _failed_value(value),
+                self.site_of(test),
+                self.site(value.start, node.end),
+            )
             for test, value in node.branches
         ]
         branches.reverse()
         otherwise, failed_otherwise = self.compile(node.otherwise), _failed_value(node.otherwise)
-        site = self.site_of(node)
 
         def run(env: Env) -> Value:
             """Both sides are evaluated, as Terraform does: the result's type depends on both."""
             result, problem = attempt(otherwise, env, failed_otherwise)
-            for test_code, value_code, failed_value, test_site in branches:
+            for test_code, value_code, failed_value, test_site, site in branches:
                 value, value_problem = attempt(value_code, env, failed_value)
                 test, test_problem = attempt(test_code, env)
                 try:
@@ -321,6 +332,25 @@ class Compiler:
 
     def item(self, node: tree.SplatItem) -> Run:
         return self.slot(self.item_slots[id(node)])
+
+
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """Where in a chain of operators an error is: at one operand, or over both."""
+
+    source: SourceText
+    node: tree.Binary
+
+    def error(self, problem: Refused, at: int) -> DiagnosticError:
+        """The problem of the operator number `at`."""
+        first, rest = self.node.first, self.node.rest
+        right = rest[at][1]
+        start, end = first.start, right.end
+        if problem.side == "right":
+            start = right.start
+        elif problem.side == "left":
+            end = rest[at - 1][1].end if at else first.end
+        return Site(self.source, start, end).error(problem)
 
 
 def _failed_value(node: tree.Node) -> Value:

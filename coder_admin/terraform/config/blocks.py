@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _META = ("count", "for_each", "depends_on", "provider")
 _META_BLOCKS = ("lifecycle", "provisioner", "connection")
+_NEVER_REPLACED = ("var", "local", "module", "data", "path", "terraform", "each", "count", "self")
 _LIFECYCLE = ("create_before_destroy", "prevent_destroy", "ignore_changes", "replace_triggered_by")
 
 
@@ -54,8 +55,15 @@ class BodyCompiler:
         for attribute, located in section.attributes.items():
             if attribute not in _META:
                 found.body.attributes.append((attribute, self.compile(located, resolver), located.range))
+        lifecycles = [block for _, block in section.blocks if block.type == "lifecycle"]
         for source, block in section.blocks:
             if block.type == "lifecycle":
+                if block is not lifecycles[0] and source is section.source:
+                    decoder.report(
+                        "Duplicate lifecycle block",
+                        "This resource has a lifecycle block already.",
+                        source.range(block.start, block.header_end),
+                    )
                 self.lifecycle(found, source, block, resolver)
             elif block.type in ("provisioner", "connection"):
                 self.references_only(source, block.body, ModuleResolver(decoder.names, repeat, True))
@@ -81,7 +89,14 @@ class BodyCompiler:
                     located.range,
                 )
         for source, block in section.blocks:
-            if block.type not in (*_META_BLOCKS, "dynamic"):
+            if block.type == "dynamic" and block.labels:
+                label = block.labels[0]
+                self.decoder.report(
+                    "Unsupported block type",
+                    f'Blocks of type "{label.text}" are not expected here.',
+                    source.range(label.start, label.end),
+                )
+            elif block.type not in _META_BLOCKS:
                 self.decoder.sections.unsupported_block(source, block, known)
 
     def check_self(self, found: Resource, section: Section) -> None:
@@ -215,6 +230,16 @@ class BodyCompiler:
             for item in replace.attribute.expr.items:
                 piece = tree.Attribute("replace_triggered_by", item.start, item.end, item.end, item)
                 text = replace.source.text[item.start : item.end]
+                root = item
+                while isinstance(root, tree.Index | tree.RelativeTraversal):
+                    root = root.collection if isinstance(root, tree.Index) else root.source
+                if isinstance(root, tree.Traversal) and root.root in _NEVER_REPLACED:
+                    decoder.report(
+                        "Invalid reference in replace_triggered_by expression",
+                        "Only resources of this module can be named here, and count.index or each.key in "
+                        "their index.",
+                        replace.source.range(item.start, item.end),
+                    )
                 rules.replace_triggered_by.append(
                     (text, self.compile(Located(replace.source, piece), resolver))
                 )

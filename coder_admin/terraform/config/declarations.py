@@ -46,11 +46,15 @@ class Section:
 
 @dataclass(slots=True)
 class Rule:
-    """A condition with a message: of a validation, pre- or postcondition, or check."""
+    """A condition with a message: of a validation, pre- or postcondition, or check.
+
+    range: of the condition. block: of the header of the block that holds both.
+    """
 
     condition: Compiled
     message: Compiled | None
     range: Range
+    block: Range
 
 
 @dataclass(slots=True)

@@ -20,11 +20,13 @@ from coder_admin.terraform.config.names import ConstantResolver, ModuleResolver,
 from coder_admin.terraform.config.sections import Sections
 from coder_admin.terraform.config.sections import section as section_of
 from coder_admin.terraform.convert import ConversionError, convert
-from coder_admin.terraform.diagnostics import DiagnosticError, Range, error
+from coder_admin.terraform.diagnostics import DiagnosticError, Range, error, warning
 from coder_admin.terraform.environment import Env, Meter
 from coder_admin.terraform.functions.registry import FunctionContext
 from coder_admin.terraform.model import Budget
 from coder_admin.terraform.syntax import tree
+from coder_admin.terraform.syntax.json_body import move
+from coder_admin.terraform.syntax.parser import parse_expression
 from coder_admin.terraform.syntax.source import SourceText
 from coder_admin.terraform.typeexpr import TypeParser
 from coder_admin.terraform.types import DYNAMIC
@@ -204,7 +206,14 @@ class Decoder:
         return Local(name, located.range, self.compile(located))
 
     def output(self, name: str, section: Section) -> Output:
-        self.expect(section, _OUTPUT, ("precondition",))
+        for source, block in section.blocks:
+            if block.type == "postcondition":
+                self.report(
+                    "Postconditions are not allowed",
+                    "An output can have preconditions only.",
+                    source.range(block.start, block.header_end),
+                )
+        self.expect(section, _OUTPUT, ("precondition", "postcondition"))
         located = section.attributes.get("value")
         if located is None:
             self.missing_argument("value", section)
@@ -230,10 +239,15 @@ class Decoder:
         repeat = self.repetition(section, "module")
         resolver = ModuleResolver(self.names, repeat)
         for source, block in section.blocks:
-            if block.type not in ("provider", "lifecycle"):
+            if block.type in ("lifecycle", "locals", "provider"):
+                self.report(
+                    "Reserved block type name in module block",
+                    f'Blocks of type "{block.type}" have no meaning in a module block.',
+                    source.range(block.start, block.type_end),
+                )
+            else:
                 self.sections.unsupported_block(source, block, ())
-        if "source" not in section.attributes:
-            self.missing_argument("source", section)
+        self.check_source(section)
         found = ModuleCall(
             name,
             section.range,
@@ -253,6 +267,35 @@ class Decoder:
         if repeat == "for_each":
             found.count = None
         return found
+
+    def check_source(self, section: Section) -> None:
+        """A module's source is a text, and one on disk has no versions."""
+        located = section.attributes.get("source")
+        if located is None:
+            self.missing_argument("source", section)
+            return
+        if isinstance(located.attribute.expr, tree.Literal | tree.NumberLiteral | tree.TupleCons):
+            value = self.config_constant(located)
+            if not isinstance(value, str):
+                self.report(
+                    "Invalid module source address",
+                    'The source of a module is a text, such as "./tools" or "registry.example/team/tools/aws".',
+                    located.value_range,
+                )
+            elif value.startswith(("./", "../")) and "version" in section.attributes:
+                self.report(
+                    "Invalid registry module source address",
+                    f'A version belongs to a module of a registry, but "{value}" is a local directory. '
+                    "Remove the argument version.",
+                    located.value_range,
+                )
+
+    def config_constant(self, located: Located) -> object:
+        """The plain data of a literal argument; None for anything else."""
+        try:
+            return constant(located.source, located.attribute.expr).data
+        except DiagnosticError:
+            return None
 
     def repetition(self, section: Section, what: str = "resource") -> str:
         """How a block is repeated: "", "count" or "for_each"; both at once is reported."""
@@ -280,6 +323,8 @@ class Decoder:
             return ()
         found: list[Reference] = []
         for item in expr.items:
+            if isinstance(item, tree.Literal) and isinstance(item.value, str):
+                item = self.unquoted(located.source, item)
             if isinstance(item, tree.Traversal):
                 found += compile_expression(located.source, item, self.resolver).references
                 found += self._whole_resource(located.source, item)
@@ -292,6 +337,19 @@ class Decoder:
                     located.source.range(item.start, item.end),
                 )
         return tuple(dict.fromkeys(found))
+
+    def unquoted(self, source: SourceText, item: tree.Literal) -> tree.Node:
+        """A reference in quotes, as Terraform 0.11 wrote it: still read, with a warning."""
+        inner = SourceText(source.file, str(item.value))
+        parsed = parse_expression(inner)
+        if not isinstance(parsed.node, tree.Traversal):
+            return item
+        where = source.range(item.start, item.end)
+        if source.text[item.start : item.start + 1] == '"' and not source.file.endswith(".json"):
+            detail = "In this context a reference stands without quotes; remove them."
+            self.config.diagnostics.append(warning("Quoted references are deprecated", detail, where))
+        move(parsed.node, item.start, item.end)
+        return parsed.node
 
     def _whole_resource(self, source: SourceText, item: tree.Traversal) -> list[Reference]:
         """Report names in depends_on that mean nothing."""
@@ -315,9 +373,9 @@ class Decoder:
                     f'The argument "{name}" is required, but no definition was found.',
                     where,
                 )
-        if condition is None:
+        if condition is None or message is None:
             return None
-        text = None if message is None else self.compile(Located(source, message), resolver)
+        text = self.compile(Located(source, message), resolver)
         compiled = self.compile(Located(source, condition), resolver)
         if not compiled.references and not compiled.problems and not isinstance(condition.expr, tree.Broken):
             self.report(
@@ -327,13 +385,16 @@ class Decoder:
                 compiled.range,
             )
             return None
-        return Rule(compiled, text, compiled.range)
+        return Rule(compiled, text, compiled.range, where)
 
     def check(self, name: str, section: Section) -> Check:
         for source, block in section.blocks:
             if block.type not in ("assert", "data"):
                 self.sections.unsupported_block(source, block, ("assert", "data"))
-        return Check(name, section.range, self.rules(section, "assert", self.resolver))
+        rules = self.rules(section, "assert", self.resolver)
+        if not any(block.type == "assert" for _, block in section.blocks):
+            self.report("Zero assert blocks", "A check block needs at least one assert block.", section.range)
+        return Check(name, section.range, rules)
 
 
 def _names(sections: Sections, display: str) -> Names:

@@ -20,7 +20,8 @@ from coder_admin.terraform.diagnostics import Diagnostic, error, warning
 from coder_admin.terraform.filesystem import FileSystem, FileTooLargeError, OutsideModuleError, normalize
 from coder_admin.terraform.syntax.json_body import parse_json_config
 from coder_admin.terraform.syntax.parser import ParsedFile, parse_config
-from coder_admin.terraform.syntax.source import decode
+from coder_admin.terraform.syntax.scanner import only_in_comments
+from coder_admin.terraform.syntax.source import BAD_ENCODING, decode
 from coder_admin.terraform.syntax.tree import Body
 
 MAX_MODULE_DEPTH = 20
@@ -242,7 +243,7 @@ def parse_file(path: str, data: bytes, digest: str = "") -> ParsedFile:
 
 def _parse(path: str, data: bytes) -> ParsedFile:
     source, problems = decode(path, data)
-    if problems:
+    if problems and not (problems[0].summary == BAD_ENCODING and only_in_comments(source)):
         return ParsedFile(source, Body(0, 0), problems)
     return parse_json_config(source) if path.endswith(".json") else parse_config(source)
 

@@ -17,6 +17,7 @@ BUILTIN_ARGUMENTS: dict[str, tuple[str, ...]] = {"terraform_data": ("input", "tr
 BUILTIN_ATTRIBUTES: dict[str, frozenset[str]] = {
     "terraform_data": frozenset({"id", "input", "output", "triggers_replace"}),
 }
+_RESERVED = ("template", "lazy", "arg")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,12 @@ class ModuleResolver:
             return self._terraform(traversal)
         if root in ("count", "each", "self"):
             return self._repetition(traversal)
+        if root in _RESERVED:
+            raise StaticProblem(
+                "Reserved symbol name",
+                f'The name "{root}" is reserved. If a provider has a resource type of this name, write '
+                f'"resource.{root}" to mean that.',
+            )
         if not traversal.steps:
             raise StaticProblem(
                 "Invalid reference",
@@ -253,7 +260,9 @@ class ModuleResolver:
             )
         if self.repeat != "for_each":
             raise StaticProblem(
-                'Reference to "each" in context without for_each',
+                "each.value cannot be used in this context"
+                if name == "value"
+                else 'Reference to "each" in context without for_each',
                 'The "each" object can be used only in "module" or "resource" blocks, and only when the '
                 '"for_each" '
                 "argument is set.",

@@ -11,10 +11,14 @@ from coder_admin.terraform.config.declarations import Located, Section
 from coder_admin.terraform.diagnostics import Diagnostic, Range, error
 from coder_admin.terraform.syntax import tree
 from coder_admin.terraform.syntax.parser import ParsedFile
-from coder_admin.terraform.syntax.schema import STATE_BLOCKS, TOP_LEVEL, Contents
+from coder_admin.terraform.syntax.schema import STATE_BLOCKS, TERRAFORM_SETTINGS, TOP_LEVEL, Contents
 from coder_admin.terraform.syntax.source import SourceText
 
 _NAME = re.compile(r"[^\W\d][\w-]*")
+_CONSTRAINT = re.compile(
+    r"\s*(?:=|!=|>|>=|<|<=|~>)?\s*v?\d+(?:\.\d+)*(?:-[0-9A-Za-z.~-]+)?(?:\+[0-9A-Za-z.~-]+)?\s*"
+)
+_NO_REFERENCE = (tree.Template, tree.NumberLiteral, tree.Call, tree.TupleCons, tree.ObjectCons, tree.Binary)
 _AFTER_DOT = re.compile(r"\.([^\W\d][\w-]*)")
 # Nested blocks of which an override replaces single arguments; of others it replaces all of their type.
 _MERGED_BLOCKS = ("lifecycle",)
@@ -105,7 +109,10 @@ class Sections:
         if block.type in STATE_BLOCKS:
             self.check_contents(source, block, STATE_BLOCKS[block.type])
             return
-        if block.type in ("terraform", "provider", "action"):
+        if block.type == "terraform":
+            self.check_settings(source, block)
+            return
+        if block.type in ("provider", "action"):
             return
         name = ".".join(label.text for label in block.labels)
         before = self.named[block.type].get(name)
@@ -134,6 +141,37 @@ class Sections:
         for inner in block.body.blocks:
             if inner.type not in contents.blocks:
                 self.unsupported_block(source, inner, contents.blocks)
+        for name in ("from", "to"):
+            found = given.get(name)
+            if found is not None and isinstance(found.expr, _NO_REFERENCE):
+                self.report(
+                    "Invalid expression",
+                    "A single static reference is required here: names and constant indexes only.",
+                    source.range(found.expr.start, found.expr.end),
+                )
+
+    def check_settings(self, source: SourceText, block: tree.BlockNode) -> None:
+        """The terraform block: settings of another program, but a misspelt one is worth telling."""
+        for name, attribute in block.body.attributes.items():
+            where = source.range(attribute.start, attribute.name_end)
+            if name not in TERRAFORM_SETTINGS.optional:
+                close = difflib.get_close_matches(name, TERRAFORM_SETTINGS.optional, 1, 0.7)
+                hint = f' Did you mean "{close[0]}"?' if close else ""
+                self.report(
+                    "Unsupported argument", f'An argument named "{name}" is not expected here.{hint}', where
+                )
+        for inner in block.body.blocks:
+            if inner.type not in TERRAFORM_SETTINGS.blocks:
+                self.unsupported_block(source, inner, TERRAFORM_SETTINGS.blocks)
+        required = block.body.attributes.get("required_version")
+        if required is not None and isinstance(required.expr, tree.Literal):
+            text = required.expr.value
+            if not isinstance(text, str) or not all(map(_CONSTRAINT.fullmatch, text.split(","))):
+                self.report(
+                    "Invalid version constraint",
+                    'This is no version constraint; one looks like ">= 1.5, < 2.0".',
+                    source.range(required.expr.start, required.expr.end),
+                )
 
     def add_locals(self, source: SourceText, block: tree.BlockNode) -> None:
         for inner in block.body.blocks:
@@ -161,28 +199,45 @@ class Sections:
                 continue
             if block.type == "locals":
                 for name, attribute in block.body.attributes.items():
+                    if name not in self.locals:
+                        where = file.source.range(attribute.start, attribute.name_end)
+                        self.no_base("local value", "a local value", name, where)
                     self.locals[name] = Located(file.source, attribute)
                 continue
             name = ".".join(label.text for label in block.labels)
             base = self.named[block.type].get(name)
             if base is not None:
+                self.check_override(file.source, block)
                 merge(base, file.source, block)
             elif block.type in ("variable", "output", "resource", "data", "module"):
                 self.missing_base(file.source, block, name)
+
+    def check_override(self, source: SourceText, block: tree.BlockNode) -> None:
+        """Rules of a variable belong together with it, so that an override cannot replace them."""
+        for inner in block.body.blocks if block.type == "variable" else ():
+            if inner.type == "validation":
+                self.report(
+                    "Can't override validation blocks",
+                    "An override file cannot replace the validation rules of a variable.",
+                    source.range(inner.start, inner.header_end),
+                )
 
     def missing_base(self, source: SourceText, block: tree.BlockNode, name: str) -> None:
         what, noun = {
             "module": ("a module call", "definition"),
             "data": ("a data resource", "definition"),
-            "resource": ("a resource", "definition"),
+            "resource": ("a resource", ""),
             "output": ("an output", "definition"),
         }.get(block.type, ("a variable", "declaration"))
         kind = what.split(" ", 1)[1]
+        self.no_base(kind, what, name, source.range(block.start, block.header_end), noun)
+
+    def no_base(self, kind: str, what: str, name: str, where: Range, noun: str = "definition") -> None:
         self.report(
-            f"Missing base {kind} {noun} to override",
+            f"Missing base {kind} {noun} to override" if noun else f"Missing {kind} to override",
             f'There is no {kind} named "{name}". An override file can only override {what} that was already '
             "defined in a primary configuration file.",
-            source.range(block.start, block.header_end),
+            where,
         )
 
 
@@ -226,7 +281,7 @@ def _duplicate(block: tree.BlockNode, name: str, before: Range) -> tuple[str, st
         )
     if block.type == "check":
         return (
-            "Duplicate check block configuration",
+            f'Duplicate check "{name}" configuration',
             f'A check block named "{name}" was already declared at {before}. Check blocks must be unique '
             "within a module.",
         )

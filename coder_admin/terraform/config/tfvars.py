@@ -6,7 +6,7 @@ import posixpath
 
 from coder_admin.terraform.config.decode import constant
 from coder_admin.terraform.config.loader import parse_file
-from coder_admin.terraform.diagnostics import Diagnostic, DiagnosticError, error
+from coder_admin.terraform.diagnostics import Diagnostic, DiagnosticError, Range, error
 from coder_admin.terraform.filesystem import FileSystem
 from coder_admin.terraform.values import Value, normalized
 
@@ -19,9 +19,12 @@ def tfvars_names(files: FileSystem, directory: str) -> list[str]:
     return fixed + auto
 
 
-def read_tfvars(files: FileSystem, directory: str) -> tuple[dict[str, Value], list[Diagnostic]]:
-    """Values by variable name, and what was wrong with the files."""
+def read_tfvars(
+    files: FileSystem, directory: str
+) -> tuple[dict[str, Value], dict[str, Range], list[Diagnostic]]:
+    """Values by variable name, where they are written, and what was wrong with the files."""
     values: dict[str, Value] = {}
+    ranges: dict[str, Range] = {}
     diagnostics: list[Diagnostic] = []
     for name in tfvars_names(files, directory):
         path = posixpath.join(directory, name) if directory else name
@@ -35,15 +38,18 @@ def read_tfvars(files: FileSystem, directory: str) -> tuple[dict[str, Value], li
         for block in file.body.blocks:
             diagnostics.append(
                 error(
-                    "Unexpected block",
+                    f'Unexpected "{block.type}" block',
                     f'Blocks are not allowed here; to give the variable "{block.type}" an object, write '
                     f"{block.type} = {{ … }}.",
                     file.source.range(block.start, block.type_end),
                 )
             )
         for variable, attribute in file.body.attributes.items():
+            expr = attribute.expr
             try:
-                values[normalized(variable)] = constant(file.source, attribute.expr)
+                values[normalized(variable)] = constant(file.source, expr)
             except DiagnosticError as problem:
                 diagnostics.append(problem.diagnostic)
-    return values, diagnostics
+            else:
+                ranges[normalized(variable)] = file.source.range(expr.start, expr.end)
+    return values, ranges, diagnostics

@@ -9,14 +9,18 @@ from coder_admin.terraform.convert import ConversionError, convert
 from coder_admin.terraform.diagnostics import Diagnostic, error, warning
 from coder_admin.terraform.environment import Env
 from coder_admin.terraform.evaluation.content import run
-from coder_admin.terraform.types import BOOL
+from coder_admin.terraform.types import BOOL, STRING
 from coder_admin.terraform.values import to_text
 
 
-def broken(rule: Rule, env: Env, diagnostics: list[Diagnostic]) -> str | None:
-    """The message of a rule whose condition is false; None when it holds or is unknown."""
+def broken(
+    rule: Rule, env: Env, diagnostics: list[Diagnostic], summary: str = "Invalid condition result"
+) -> str | None:
+    """The message of a rule whose condition is false; None when it holds or is unknown.
+
+    summary: of the error when the condition's result is no bool.
+    """
     condition = run(rule.condition, env, diagnostics)
-    summary = "Invalid condition result"
     if condition.data is None:
         detail = "Condition expression must return either true or false, not null."
         diagnostics.append(error(summary, detail, rule.range))
@@ -47,7 +51,8 @@ def report_assertions(rules: Iterable[Rule], env: Env, diagnostics: list[Diagnos
         if problems:
             diagnostics += [warning(p.summary, p.detail, p.range, "check") for p in problems]
         elif condition.deeply_unmarked().data is False:
-            text = message(rule, env, diagnostics)
+            text = message(rule, env, problems)
+            diagnostics += [warning(p.summary, p.detail, p.range, "check") for p in problems]
             diagnostics.append(warning("Check block assertion failed", text, rule.range, "check"))
 
 
@@ -57,8 +62,20 @@ def message(rule: Rule, env: Env, diagnostics: list[Diagnostic]) -> str:
         return "The condition does not hold."
     value = run(rule.message, env, diagnostics)
     if value.is_sensitive:
+        diagnostics.append(
+            error(
+                "Error message refers to sensitive values",
+                "This message would show a sensitive value, so it is not shown. Take the value out of it, or "
+                "use nonsensitive() where the message does not reveal what is secret.",
+                rule.message.range,
+            )
+        )
         return "The error message included a sensitive value, so it will not be displayed."
     try:
-        return to_text(value).strip()
+        return to_text(convert(value, STRING)).strip()
+    except ConversionError as problem:
+        detail = f"Unsuitable value for error message: {problem}."
+        diagnostics.append(error("Invalid error message", detail, rule.message.range))
     except ValueError:
-        return "The condition does not hold, and its error message is not known."
+        pass
+    return "The condition does not hold, and its error message is not known."

@@ -44,7 +44,7 @@ class Record:
 class Evaluator:
     """One evaluation of one tree. Used once, by one thread; nothing in it changes afterwards.
 
-    given: values of the root module's variables. texts: what they were made from.
+    given: values of the root module's variables. given_at: where they are written, as far as in a file.
     """
 
     def __init__(
@@ -52,6 +52,7 @@ class Evaluator:
         module: Module,
         *,
         variables: Mapping[str, Value],
+        given_at: Mapping[str, Range],
         provider: Provider | None,
         context: EvalContext,
         broken_files: bool = False,
@@ -59,6 +60,7 @@ class Evaluator:
         self.module = module
         self.graph = module.graph
         self.given = variables
+        self.given_at = given_at
         self.provider = provider
         self.context = context
         self.broken_files = broken_files
@@ -156,6 +158,7 @@ class Evaluator:
         given: Value | None
         if scope.parent is None:
             given = self.given.get(variable.name)
+            where = self.given_at.get(variable.name)
             if given is None and variable.required and self.context.strict and not self.broken_files:
                 self.diagnostics.append(inputs.missing(variable))
         else:
@@ -178,13 +181,13 @@ class Evaluator:
     def validation(self, node: Node, scope: Scope) -> None:
         variable = node.module.config.variables[node.name]
         for rule in variable.validations:
-            message = broken(rule, self.env(scope), self.diagnostics)
+            message = broken(rule, self.env(scope), self.diagnostics, "Invalid variable validation result")
             if message is not None:
                 where = variable.range
                 call = node.module.call
                 if call is not None and variable.name in call.argument_ranges:
                     where = call.argument_ranges[variable.name]
-                detail = f"{message}\n\nThis was checked by the validation rule at {rule.range}."
+                detail = f"{message}\n\nThis was checked by the validation rule at {rule.block}."
                 self.diagnostics.append(error("Invalid value for variable", detail, where, "validation"))
 
     def local(self, node: Node, scope: Scope) -> None:

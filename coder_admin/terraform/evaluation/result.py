@@ -79,7 +79,8 @@ class Evaluation:
         scope = next((found for found in self._scopes() if found.address == module), None)
         if scope is None:
             raise DiagnosticError(error("No such module", f"There is no module instance {module}."))
-        source = SourceText("<expression>", expression)
+        # A heredoc's last line must end, as the line of an argument does.
+        source = SourceText("<expression>", f"{expression}\n")
         parsed = parse_expression(source)
         if parsed.node is None:
             raise DiagnosticError(parsed.diagnostics[0])

@@ -5,8 +5,9 @@ from __future__ import annotations
 import base64
 import binascii
 import codecs
-import gzip
 import json
+import struct
+import zlib
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote_plus
@@ -67,8 +68,13 @@ def _short(text: str) -> str:
 
 @function("base64gzip", _STR, returns=STRING)
 def _base64gzip(args: Sequence[Value], context: FunctionContext) -> Value:
-    """The bytes differ from Terraform's, as deflate is free to; what they unpack to is the same."""
-    packed = gzip.compress(args[0].data.encode(), mtime=0)
+    """The frame is that of Terraform's writer, which flushes before it closes. Deflate itself is free in how it
+    packs, so that longer texts may differ in their bytes; what they unpack to is the same."""
+    data = args[0].data.encode()
+    deflate = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    body = deflate.compress(data) + deflate.flush(zlib.Z_SYNC_FLUSH)
+    end = b"\x01\x00\x00\xff\xff" + struct.pack("<II", zlib.crc32(data), len(data) & 0xFFFFFFFF)
+    packed = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff" + body + end
     return string(base64.b64encode(packed).decode())
 
 

@@ -73,7 +73,11 @@ def _fileexists(args: Sequence[Value], context: FunctionContext) -> Value:
 def _file_hash(name: str, digest: Callable[[bytes], str]) -> None:
     @function(name, _PATH, returns=STRING)
     def _call(args: Sequence[Value], context: FunctionContext) -> Value:
-        return string(digest(read_file(args[0].data, context)))
+        try:
+            data = read_file(args[0].data, context)
+        except FunctionError as error:
+            raise FunctionError(error.message) from None  # the call fails, as in Terraform
+        return string(digest(data))
 
 
 for _name, _digest in TEXT_HASHES.items():

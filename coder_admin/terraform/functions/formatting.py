@@ -298,8 +298,6 @@ def _formatlist(args: Sequence[Value], context: FunctionContext) -> Value:
         try:
             line = format_text(text, row, context)
         except FunctionError as error:
-            if error.arg_index is not None:
-                raise
             raise FunctionError(f"error on format iteration {step}: {error.message}") from None
         size += len(line)
         context.budget.check_size(size)

@@ -25,7 +25,7 @@ def matcher(pattern: str) -> Callable[[str], bool]:
 
 
 def _invalid(pattern: str) -> FunctionError:
-    return FunctionError(f'the pattern "{pattern}" has a syntax error', 1)
+    return FunctionError(f'the pattern "{pattern}" has a syntax error')
 
 
 def _translated(pattern: str) -> str:

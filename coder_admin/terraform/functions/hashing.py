@@ -117,5 +117,5 @@ def _uuidv5(args: Sequence[Value], context: FunctionContext) -> Value:
         try:
             namespace = uuid.UUID(text)
         except ValueError:
-            raise FunctionError(f'"{text}" is neither a UUID nor one of dns, url, oid and x500', 0) from None
+            raise FunctionError(f'"{text}" is neither a UUID nor one of dns, url, oid and x500') from None
     return string(str(uuid.uuid5(namespace, args[1].data)))

@@ -231,7 +231,7 @@ def _zipmap_type(args: Sequence[Value]) -> Type:
         return object_type(dict(pairs))
     if values.type.kind == "list":
         return map_type(values.type.element)  # type: ignore[attr-defined]
-    raise FunctionError("values argument must be a list or tuple value", 1)
+    raise FunctionError("values argument must be a list or tuple value")
 
 
 def _unequal(keys: int, values: int) -> FunctionError:
@@ -247,12 +247,12 @@ def _unequal(keys: int, values: int) -> FunctionError:
 def _zipmap(args: Sequence[Value], context: FunctionContext) -> Value:
     keys, values = args
     marks = keys.marks | values.marks
+    if values.type.kind not in ("list", "tuple"):
+        raise FunctionError("values argument must be a list or tuple value")
     for position, key in enumerate(keys.data):
         marks |= key.marks
         if key.data is None:
-            raise FunctionError(f"the key at position {position} is null", 0)
-    if values.type.kind not in ("list", "tuple"):
-        raise FunctionError("values argument must be a list or tuple value", 1)
+            raise FunctionError(f"the key at position {position} is null")
     if len(keys.data) != len(values.data):
         raise _unequal(len(keys.data), len(values.data))
     if not keys.is_wholly_known:

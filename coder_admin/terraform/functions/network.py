@@ -37,7 +37,7 @@ def address_text(address: int, bits: int) -> str:
     return str(ipaddress.IPv6Address(address))
 
 
-def parse_network(text: str) -> Network:
+def parse_network(text: str, arg_index: int | None = None) -> Network:
     """`10.0.0.0/8` or `fd00::/56`; leading zeros in IPv4 are allowed and mean nothing."""
     head, slash, tail = text.partition("/")
     digits = tail.isascii() and tail.isdecimal() and len(tail) <= 9
@@ -48,7 +48,7 @@ def parse_network(text: str) -> Network:
         if address is not None and length <= bits:
             host = bits - length
             return Network(address >> host << host, length, bits)
-    raise FunctionError(f"invalid CIDR expression: invalid CIDR address: {text}")
+    raise FunctionError(f"invalid CIDR expression: invalid CIDR address: {text}", arg_index)
 
 
 def _parse_address(text: str, bits: int) -> int | None:
@@ -64,11 +64,11 @@ def _parse_address(text: str, bits: int) -> int | None:
     return int.from_bytes(bytes(numbers)) if max(numbers) < 256 else None
 
 
-def _whole(value: Value) -> int:
+def _whole(value: Value, arg_index: int | None = None) -> int:
     try:
         return to_int(value.data)
     except ValueError:
-        raise FunctionError("value must be a whole number") from None
+        raise FunctionError("value must be a whole number", arg_index) from None
 
 
 @function("cidrhost", _PREFIX, Parameter("hostnum", NUMBER), returns=STRING)
@@ -114,14 +114,14 @@ def _check_newbits(newbits: int, index: int) -> None:
 
 @function("cidrsubnets", _PREFIX, variadic=Parameter("newbits", NUMBER), returns=list_type(STRING))
 def _cidrsubnets(args: Sequence[Value], context: FunctionContext) -> Value:
-    network = parse_network(args[0].data)
+    network = parse_network(args[0].data, 0)
     if network.length == 0 and len(args) > 1:
         raise FunctionError("a network that is the whole address space cannot be divided", 0)
     found: list[Value] = []
     end = network.address + (1 << network.host_bits)
     at = network.address
     for index, arg in enumerate(args[1:], 1):
-        newbits = _whole(arg)
+        newbits = _whole(arg, index)
         _check_newbits(newbits, index)
         length = network.length + newbits
         if length > network.bits:

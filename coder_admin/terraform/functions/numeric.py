@@ -46,14 +46,20 @@ def _signum(args: Sequence[Value], context: FunctionContext) -> Value:
     return number(numbers.compare(int_argument(args, 0), 0))
 
 
-def int_argument(args: Sequence[Value], index: int, low: int = -(2**63), high: int = 2**63 - 1) -> int:
-    """The whole number that the function requires here; FunctionError otherwise."""
+def int_argument(args: Sequence[Value], index: int, *, blame: bool = False) -> int:
+    """The whole number that the function requires here; FunctionError otherwise.
+
+    blame: the error points at the argument and not at the call; Terraform's functions differ in this.
+    """
+    low, high = -(2**63), 2**63 - 1
     try:
         x = numbers.to_int(args[index].data)
     except ValueError:
         x = low - 1
     if not low <= x <= high:
-        raise FunctionError(f"value must be a whole number, between {low} and {high} inclusive", index)
+        raise FunctionError(
+            f"value must be a whole number, between {low} and {high}", index if blame else None
+        )
     return x
 
 
@@ -159,7 +165,7 @@ def _extreme(args: Sequence[Value], sign: int) -> Value:
 def _parseint(args: Sequence[Value], context: FunctionContext) -> Value:
     if args[0].type is not STRING:
         raise FunctionError(f"first argument must be a string, not {args[0].type}", 0)
-    base = int_argument(args, 1)
+    base = int_argument(args, 1, blame=True)
     if not 2 <= base <= 62:
         raise FunctionError("base must be a whole number between 2 and 62 inclusive", 1)
     text: str = args[0].data

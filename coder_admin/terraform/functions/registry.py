@@ -14,6 +14,7 @@ from typing import Protocol
 
 from ..convert import ConversionError, convert
 from ..filesystem import FileSystem
+from ..numbers import NumberError
 from ..types import DYNAMIC, Type
 from ..values import DYNAMIC_UNKNOWN, NOT_NULL, UNREFINED, Refinement, Value, unknown
 
@@ -21,13 +22,15 @@ from ..values import DYNAMIC_UNKNOWN, NOT_NULL, UNREFINED, Refinement, Value, un
 class FunctionError(Exception):
     """A call that fails. `arg_index` is the argument at fault, or None for the call as a whole.
 
-    `summary` and `detail` are the diagnostic's two texts, filled in by `call_function`.
+    `summary` and `detail` are the diagnostic's two texts, filled in by `call_function`. `arguments_wanted` is
+    set when there are too few or too many arguments: how many the function takes at least or at most.
     """
 
     def __init__(self, message: str, arg_index: int | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.arg_index = arg_index
+        self.arguments_wanted: int | None = None
         self.summary = "Error in function call"
         self.detail = message
 
@@ -155,6 +158,10 @@ def call_function(name: str, args: Sequence[Value], context: FunctionContext) ->
     except FunctionError as error:
         _describe(error, name, function)
         raise
+    except NumberError as problem:  # a number that is read or computed is beyond all bounds
+        error = FunctionError(str(problem))
+        _describe(error, name, function)
+        raise error from None
 
 
 def _describe(error: FunctionError, name: str, function: Function) -> None:
@@ -183,6 +190,7 @@ def check_arity(function: Function, name: str, count: int) -> None:
     else:
         error = FunctionError(f'Function "{name}" expects only {len(params)} argument(s).')
         error.summary = "Too many function arguments"
+    error.arguments_wanted = len(params)
     error.detail = error.message
     raise error
 
@@ -194,6 +202,7 @@ def call(function: Function, args: Sequence[Value], context: FunctionContext) ->
     fixed = len(params)
     marks = 0
     open_type = open_value = False
+    null_at: int | None = None
     ready: list[Value] = []
     for index, given in enumerate(args):
         parameter = params[index] if index < fixed else function.variadic
@@ -202,6 +211,8 @@ def call(function: Function, args: Sequence[Value], context: FunctionContext) ->
         if given.size > MAX_NODES or given.depth > MAX_DEPTH:
             raise FunctionError(_too_large(given), index)
         value = _fitted(given, parameter, index)
+        if value.data is None and not parameter.null and null_at is None:
+            null_at = index
         if not parameter.marked and value.deep_marks:
             marks |= value.deep_marks
             value = value.deeply_unmarked()
@@ -209,6 +220,8 @@ def call(function: Function, args: Sequence[Value], context: FunctionContext) ->
             open_type = open_type or (value.type is DYNAMIC and not parameter.dynamic)
             open_value = open_value or not parameter.unknown
         ready.append(value)
+    if null_at is not None:  # a type that does not fit is reported first
+        raise FunctionError("argument must not be null", null_at)
     if open_type:
         result = DYNAMIC_UNKNOWN
     elif open_value:
@@ -230,6 +243,4 @@ def _fitted(value: Value, parameter: Parameter, index: int) -> Value:
             value = convert(value, parameter.type)
         except ConversionError as error:
             raise FunctionError(str(error), index) from None
-    if value.data is None and not parameter.null:
-        raise FunctionError("argument must not be null", index)
     return value

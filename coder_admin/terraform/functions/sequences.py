@@ -303,7 +303,7 @@ def _reverse(args: Sequence[Value], context: FunctionContext) -> Value:
 
 
 def _slice_bounds(args: Sequence[Value], length: int | None) -> tuple[int, int]:
-    start, end = int_argument(args, 1), int_argument(args, 2)
+    start, end = int_argument(args, 1, blame=True), int_argument(args, 2, blame=True)
     if start < 0:
         raise FunctionError("start index must not be less than zero", 1)
     if length is not None and start > length:

@@ -354,7 +354,7 @@ class ExpressionParser(TemplateParser):
     def parse_for(self, start: int, close: int) -> tree.Node:
         """A for-expression; the word `for` is at hand."""
         self.pos += 1
-        key_name, value_name = self.parse_for_names()
+        key_name, value_name = self.parse_for_names("expression")
         collection = self.parse_expression()
         if self.peek() != t.COLON:
             self.fail(

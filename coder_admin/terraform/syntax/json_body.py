@@ -17,7 +17,7 @@ from coder_admin.terraform.syntax import tokens as t
 from coder_admin.terraform.syntax import tree
 from coder_admin.terraform.syntax.parser import ParsedFile, parse_expression, parse_template
 from coder_admin.terraform.syntax.reader import MAX_DEPTH
-from coder_admin.terraform.syntax.schema import TOP_LEVEL
+from coder_admin.terraform.syntax.schema import PLAIN_RESOURCES, TOP_LEVEL
 from coder_admin.terraform.syntax.source import SourceText
 
 _TOKEN = re.compile(
@@ -51,6 +51,10 @@ _EXPRESSIONS: Final[dict[str, tuple[str, ...]]] = {
     "lifecycle": ("ignore_changes", "replace_triggered_by"),
     "dynamic": ("iterator",),
 }
+
+
+# Properties of a resource's body that are blocks whatever its type.
+_BLOCKS: Final = ("lifecycle", "content", "provisioner", "connection")
 
 
 @dataclass(slots=True)
@@ -124,6 +128,8 @@ class _JsonReader:
             text, at, end = self.token()
             if text == ",":
                 text, at, end = self.token()
+                if text == "}":
+                    raise _JsonError("JSON does not permit a comma after the last property.", at)
             elif text != "}":
                 raise _JsonError("Expected a comma or closing brace after the property.", at)
         return _Json("object", pairs, start, self.at)
@@ -145,10 +151,11 @@ class _JsonReader:
 
 
 class _BodyMaker:
-    """JSON values to bodies and expressions."""
+    """JSON values to bodies and expressions. plain: a string is that string, and no template."""
 
-    def __init__(self, source: SourceText) -> None:
+    def __init__(self, source: SourceText, *, plain: bool = False) -> None:
         self.source = source
+        self.plain = plain
         self.diagnostics: list[Diagnostic] = []
 
     def pairs(self, value: _Json) -> list[tuple[_Json, _Json]]:
@@ -163,6 +170,14 @@ class _BodyMaker:
     def report(self, summary: str, detail: str, value: _Json) -> None:
         where = self.source.range(value.start, value.end)
         self.diagnostics.append(error(summary, detail, where, "syntax"))
+
+    def root(self, value: _Json) -> tree.Body:
+        """The whole file: an object, or a list of objects."""
+        if value.kind not in ("object", "array"):
+            detail = "A configuration in JSON is a JSON object or an array of JSON objects."
+            self.report("Root value must be object", detail, value)
+            return tree.Body(value.start, value.end)
+        return self.top(value)
 
     def top(self, value: _Json) -> tree.Body:
         body = tree.Body(value.start, value.end)
@@ -191,13 +206,15 @@ class _BodyMaker:
             items = value.data if value.kind == "array" and isinstance(value.data, list) else [value]
             for item in items:
                 if item.kind != "null":
-                    inner_body = self.body(item, kind)
+                    plain = kind == "resource" and given[0].text in PLAIN_RESOURCES
+                    inner_body = self.body(item, kind, plain=plain)
                     block = tree.BlockNode(
                         kind, given, inner_body, title.start, title.end, title.end, item.end
                     )
                     body.blocks.append(block)
 
-    def body(self, value: _Json, kind: str) -> tree.Body:
+    def body(self, value: _Json, kind: str, *, plain: bool = False) -> tree.Body:
+        """plain: a resource whose type has arguments only, and no blocks of its own."""
         body = tree.Body(value.start, value.end)
         for name, content in self.pairs(value):
             key = str(name.data)
@@ -210,23 +227,40 @@ class _BodyMaker:
             if own is None and key == "dynamic":
                 self.blocks(body, key, name, content, 1)
                 continue
-            if own is None and (key in ("lifecycle", "content") or _like_blocks(content)):
+            if own is None and (key in _BLOCKS or (_like_blocks(content) and not plain)):
                 self.blocks(body, key, name, content, 1 if key == "provisioner" else 0)
-                if key in ("lifecycle", "content", "provisioner", "connection"):
+                if key in _BLOCKS:
                     continue
-            self.attribute(body, key, name, content, as_code=key in _EXPRESSIONS.get(kind, ()))
+            as_code = key in _EXPRESSIONS.get(kind, ())
+            self.attribute(
+                body, key, name, content, as_code=as_code, literal=kind == "variable" and not as_code
+            )
         return body
 
-    def attribute(self, body: tree.Body, key: str, name: _Json, content: _Json, *, as_code: bool) -> None:
+    def attribute(
+        self,
+        body: tree.Body,
+        key: str,
+        name: _Json,
+        content: _Json,
+        *,
+        as_code: bool = False,
+        literal: bool = False,
+    ) -> None:
+        """as_code: strings are expressions. literal: they are no templates, as nothing can be evaluated there."""
         if key in body.attributes:
             self.report("Attribute redefined", f'The argument "{key}" was already set.', name)
             return
+        before, self.plain = self.plain, self.plain or literal
         expr = self.expression(content, as_code)
+        self.plain = before
         body.attributes[key] = tree.Attribute(key, name.start, name.end, content.end, expr)
 
     def expression(self, value: _Json, as_code: bool) -> tree.Node:
         start, end, data = value.start, value.end, value.data
         if value.kind == "string":
+            if self.plain:
+                return tree.Literal(start, end, str(data))
             return self.text(str(data), start, end, as_code)
         if value.kind == "number":
             text = str(data)
@@ -235,9 +269,19 @@ class _BodyMaker:
         if value.kind == "array" and isinstance(data, list):
             return tree.TupleCons(start, end, [self.expression(item, as_code) for item in data])
         if value.kind == "object" and isinstance(data, list):
+            self.check_names(data)
             items = [(self.expression(key, False), self.expression(item, as_code)) for key, item in data]
             return tree.ObjectCons(start, end, items)
         return tree.Literal(start, end, data if isinstance(data, bool) else None)
+
+    def check_names(self, pairs: list[tuple[_Json, _Json]]) -> None:
+        """An object in an expression has each name once."""
+        seen: set[object] = set()
+        for key, _ in pairs:
+            if key.data in seen:
+                detail = f'An attribute named "{key.data}" was already defined in this object.'
+                self.report("Duplicate object attribute", detail, key)
+            seen.add(key.data)
 
     def text(self, text: str, start: int, end: int, as_code: bool) -> tree.Node:
         """A string: a template, or code where Terraform takes a name."""
@@ -248,7 +292,7 @@ class _BodyMaker:
                 where = self.source.range(start, end)
                 self.diagnostics.append(error(problem.summary, problem.detail, where, "syntax"))
             return tree.Literal(start, end, None)
-        _move(parsed.node, start, end)
+        move(parsed.node, start, end)
         return parsed.node
 
 
@@ -263,8 +307,8 @@ def _like_blocks(value: _Json) -> bool:
     )
 
 
-def _move(node: Any, start: int, end: int) -> None:
-    """Give every node of a tree the place of the JSON string that it was read from."""
+def move(node: Any, start: int, end: int) -> None:
+    """Give every node of a tree the place of the string that it was read from."""
     stack: list[Any] = [node]
     while stack:
         item = stack.pop()
@@ -283,7 +327,8 @@ def _move(node: Any, start: int, end: int) -> None:
 def parse_json_config(source: SourceText) -> ParsedFile:
     """A `.tf.json` or `.tfvars.json` file. Never raises on bad text: see the diagnostics."""
     reader = _JsonReader(source.text)
-    maker = _BodyMaker(source)
+    values_only = source.file.endswith(".tfvars.json")
+    maker = _BodyMaker(source, plain=values_only)
     try:
         value = reader.value()
         if reader.text[reader.at :].strip(" \t\r\n"):
@@ -292,10 +337,10 @@ def parse_json_config(source: SourceText) -> ParsedFile:
         where = source.range(problem.at, problem.at + 1)
         found = error("Invalid JSON syntax", problem.detail, where, "syntax")
         return ParsedFile(source, tree.Body(0, 0), [found])
-    if source.file.endswith(".tfvars.json"):
+    if values_only:
         body = tree.Body(value.start, value.end)
         for name, content in maker.pairs(value):
-            maker.attribute(body, str(name.data), name, content, as_code=False)
+            maker.attribute(body, str(name.data), name, content)
     else:
-        body = maker.top(value)
+        body = maker.root(value)
     return ParsedFile(source, body, maker.diagnostics)

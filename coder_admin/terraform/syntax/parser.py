@@ -38,6 +38,8 @@ class _GiveUp(Exception):
 class BodyParser(ExpressionParser):
     """The whole parser."""
 
+    recovering = False
+
     def parse_body(self, opened: int | None) -> tree.Body:
         """Items up to the closing brace (which is read) or the end of the file.
 
@@ -73,11 +75,16 @@ class BodyParser(ExpressionParser):
         try:
             self.read_item(body)
         except (SyntaxProblem, RecursionError) as problem:
-            self.diagnostics.append(self.diagnosed(problem))
+            # After a mistake, a line that starts like no item is most likely the rest of the one before.
+            if not (self.recovering and self.kinds[first] != t.IDENT):
+                self.diagnostics.append(self.diagnosed(problem))
+            self.recovering = True
             self.depth = depth
             self.newlines = True
             self.keep_name(body, first)
             self.recover(first)
+        else:
+            self.recovering = False
         if len(self.diagnostics) >= MAX_DIAGNOSTICS:
             raise _GiveUp
 
@@ -159,6 +166,10 @@ class BodyParser(ExpressionParser):
                     "Unexpected comma after argument",
                     f"Argument definitions must be separated by newlines, not commas. {rule}",
                 )
+            if self.cut_string():
+                while self.kinds[self.pos] != t.QUOTED_NEWLINE:
+                    self.pos += 1
+                self.multi_line_string()
             self.fail(f"Missing newline after {what}", rule)
 
     def read_block(self, name: str, start: int) -> tree.BlockNode:

@@ -68,6 +68,17 @@ class TokenReader:
     def at_keyword(self, word: str) -> bool:
         return self.peek() == t.IDENT and self.token_text() == word
 
+    def cut_string(self) -> bool:
+        """Whether a quote opens at hand whose string is not closed on its line."""
+        at = self.pos
+        if self.kinds[at] not in (t.OQUOTE, t.CQUOTE):
+            return False
+        while self.kinds[at] not in (t.NEWLINE, t.EOF):
+            if self.kinds[at] == t.QUOTED_NEWLINE:
+                return True
+            at += 1
+        return False
+
     def enter(self) -> None:
         """Go one level deeper; the caller must leave again by `self.depth -= 1`."""
         self.depth += 1

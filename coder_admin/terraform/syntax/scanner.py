@@ -28,7 +28,7 @@ _NORMAL = re.compile(
   | (/\*(?s:.*?)\*/)
   | (\.\.\. | => | == | != | <= | >= | && | \|\| | :: | [\[\]().,:?=<>+\-*%!] | /(?!\*))
   | (")
-  | ([0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)
+  | ([0-9]++(?:\.*+(?:[0-9]++|[eE][+-]?[0-9]++))*+)
   | (~?\}} | \{{)
     """,
     re.VERBOSE,
@@ -310,3 +310,10 @@ def scan(source: SourceText) -> Tokens:
 def scan_template(source: SourceText) -> Tokens:
     """Tokens of a text that is a template as a whole, such as templatefile() reads."""
     return _Scanner(source, _BARE).run()
+
+
+def only_in_comments(source: SourceText) -> bool:
+    """Whether replacement characters, which stand for invalid bytes, are in comments alone."""
+    tokens = scan(source)
+    spans = zip(tokens.kinds, tokens.starts, tokens.ends, strict=True)
+    return not any("\ufffd" in source.text[start:end] for kind, start, end in spans if kind != t.NEWLINE)

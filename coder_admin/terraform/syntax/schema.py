@@ -39,3 +39,13 @@ STATE_BLOCKS: Final[dict[str, Contents]] = {
     "import": Contents(("to",), ("id", "identity", "for_each", "provider")),
     "removed": Contents(("from",), (), ("lifecycle", "connection", "provisioner")),
 }
+
+# The block that configures Terraform itself.
+TERRAFORM_SETTINGS: Final = Contents(
+    (),
+    ("required_version", "experiments", "language"),
+    ("required_providers", "backend", "cloud", "provider_meta", "state_store"),
+)
+
+# Resource types of the language itself: they have arguments only.
+PLAIN_RESOURCES: Final = ("terraform_data",)

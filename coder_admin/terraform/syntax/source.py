@@ -8,6 +8,7 @@ from bisect import bisect_right
 from coder_admin.terraform.diagnostics import Diagnostic, Position, Range, error
 
 MAX_SOURCE_CHARACTERS = 1024 * 1024
+BAD_ENCODING = "Invalid character encoding"
 _ZERO_WIDTH_JOINER = "\u200d"
 
 
@@ -77,7 +78,7 @@ def decode(file: str, data: bytes) -> tuple[SourceText, list[Diagnostic]]:
         at = len(raw[: problem.start].decode())
         return source, [
             error(
-                "Invalid character encoding",
+                BAD_ENCODING,
                 "All input files must be UTF-8 encoded. Ensure that UTF-8 encoding is selected in your "
                 "editor.",
                 source.range(at, at + 1),

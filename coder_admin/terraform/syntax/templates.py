@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import NoReturn
 
 from coder_admin.terraform.syntax import tokens as t
 from coder_admin.terraform.syntax import tree
@@ -92,8 +93,11 @@ class TemplateParser(TokenReader, ABC):
                 return simple
             if len(found) in (6, 10):
                 code = int(found[2:], 16)
-                if code <= 0x10FFFF:
-                    return chr(code) if not 0xD800 <= code < 0xE000 else "\ufffd"
+                if code < 0xD800 or 0xE000 <= code <= 0x10FFFF:
+                    return chr(code)
+                at = start + match.start()
+                detail = f"There is no character U+{code:04X}; half a surrogate pair is none either."
+                self.fail("Invalid escape sequence", detail, at, at + len(found))
             at = start + match.start()
             if found[1:2] in ("u", "U") or len(found) > 2:
                 digits = "4 hexadecimal digits after \\u, or 8 after \\U"
@@ -130,13 +134,7 @@ class TemplateParser(TokenReader, ABC):
                 part, trim_next = self.parse_sequence(kind, end_kind)
                 parts.append(part)
             elif kind == t.QUOTED_NEWLINE:
-                self.fail(
-                    "Invalid multi-line string",
-                    "Quoted strings may not be split over multiple lines. To produce a multi-line string, "
-                    "either "
-                    'use the \\n escape to represent a newline character or use the "heredoc" multi-line '
-                    "template syntax.",
-                )
+                self.multi_line_string()
             else:
                 self.fail(
                     "Unterminated template string",
@@ -144,6 +142,15 @@ class TemplateParser(TokenReader, ABC):
                     opened,
                     opened + 1,
                 )
+
+    def multi_line_string(self) -> NoReturn:
+        """Refuse a string that is not closed on its line; the line's end is at hand."""
+        self.fail(
+            "Invalid multi-line string",
+            "Quoted strings may not be split over multiple lines. To produce a multi-line string, either "
+            'use the \\n escape to represent a newline character or use the "heredoc" multi-line template '
+            "syntax.",
+        )
 
     def parse_sequence(self, kind: int, end_kind: int) -> tuple[_Part, bool]:
         """One ${…} or %{…}, and whether it strips the space after it."""
@@ -156,7 +163,7 @@ class TemplateParser(TokenReader, ABC):
         else:
             part = self.parse_directive(start)
         if self.peek() != t.SEQ_END:
-            self.unclosed_sequence(kind, start, end_kind)
+            self.unclosed_sequence(part, end_kind)
         strips = self.text[self.start] == "~"
         self.pos += 1
         self.depth -= 1
@@ -164,14 +171,17 @@ class TemplateParser(TokenReader, ABC):
         part.end = self.previous_end
         return part, strips
 
-    def unclosed_sequence(self, kind: int, start: int, end_kind: int) -> None:
+    def unclosed_sequence(self, part: _Part, end_kind: int) -> None:
         here = self.peek()
-        if kind == t.CONTROL:
+        start = part.start
+        if end_kind == t.CQUOTE and (here == t.QUOTED_NEWLINE or self.cut_string()):
+            self.multi_line_string()
+        if part.kind != "interp":
             self.fail(
-                "Extra characters in template directive",
+                f"Extra characters in {part.kind} marker",
                 "Expected a closing brace to end the sequence, but found extra characters.",
             )
-        if here in (t.EOF, t.QUOTED_NEWLINE) or (here in (t.CQUOTE, t.OQUOTE) and end_kind == t.CQUOTE):
+        if here == t.EOF or (here in (t.CQUOTE, t.OQUOTE) and end_kind == t.CQUOTE):
             self.fail(
                 "Unclosed template interpolation sequence",
                 "There is no closing brace for this interpolation sequence before the end of the "
@@ -211,29 +221,29 @@ class TemplateParser(TokenReader, ABC):
         if word == "if":
             part.expr = self.parse_expression()
         elif word == "for":
-            part.key_name, part.value_name = self.parse_for_names()
+            part.key_name, part.value_name = self.parse_for_names("directive")
             part.expr = self.parse_expression()
         return part
 
-    def parse_for_names(self) -> tuple[str | None, str]:
-        """`k, v in` or `v in`, after the word `for`."""
+    def parse_for_names(self, what: str) -> tuple[str | None, str]:
+        """`k, v in` or `v in`, after the word `for` of an expression or a directive."""
         key: str | None = None
-        value = self.for_name()
+        value = self.for_name(what)
         if self.peek() == t.COMMA:
             self.pos += 1
-            key, value = value, self.for_name()
+            key, value = value, self.for_name(what)
         if not self.at_keyword("in"):
             self.fail(
-                "Invalid 'for' expression",
-                "For expression requires the 'in' keyword after its name declarations.",
+                f"Invalid 'for' {what}",
+                f"For {what} requires the 'in' keyword after its name declarations.",
             )
         self.pos += 1
         return key, value
 
-    def for_name(self) -> str:
+    def for_name(self, what: str) -> str:
         if self.peek() != t.IDENT:
             self.fail(
-                "Invalid 'for' expression", "For expression requires a variable name after its 'for' keyword."
+                f"Invalid 'for' {what}", f"For {what} requires a variable name after its 'for' keyword."
             )
         name = self.token_text()
         self.pos += 1
