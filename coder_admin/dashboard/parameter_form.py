@@ -16,6 +16,7 @@ PREFIX = "param."
 TRUE = frozenset({"true", "1", "t", "T", "TRUE", "True"})
 UNSENT_WHEN_DISABLED = frozenset({"radio", "multi-select", "dropdown", "checkbox", "switch"})
 SOURCES = {"preset": "from the preset", "url": "from the link", "last": "from your last workspace"}
+FOR_AUTHORS = "Invalid parameter value according to"
 MAX_INPUTS = 1000
 LONGEST_INPUTS = 1_000_000
 
@@ -65,6 +66,11 @@ class Field:
     def checked(self) -> bool:
         """Whether a checkbox or switch is on."""
         return self.value in TRUE
+
+    @property
+    def lines(self) -> str:
+        """The items of a list, one on each line."""
+        return "\n".join(self.items)
 
     @property
     def offered(self) -> bool:
@@ -173,6 +179,16 @@ def text_of(value: Any) -> str:
     return str(value["value"]) if isinstance(value, Mapping) and value.get("valid") else ""
 
 
+def words_of(note: Mapping[str, Any]) -> str:
+    """A diagnostic for the person who fills the form in: what is told to template authors stays away."""
+    summary, detail = str(note.get("summary") or ""), str(note.get("detail") or "")
+    if (note.get("extra") or {}).get("code") == "required":
+        return "A value is required."
+    if summary.startswith(FOR_AUTHORS) and detail:
+        return detail[0].upper() + detail[1:]
+    return ": ".join(filter(None, (summary, detail)))
+
+
 def _marks(parameter: Mapping[str, Any], *, fixed: bool) -> tuple[str, ...]:
     marks = (
         ("required", parameter.get("required")),
@@ -185,7 +201,7 @@ def _marks(parameter: Mapping[str, Any], *, fixed: bool) -> tuple[str, ...]:
 
 def _problems(parameter: Mapping[str, Any], *, show: bool, refused: str) -> tuple[Problem, ...]:
     found = [
-        Problem(str(note["severity"]), ": ".join(filter(None, (note.get("summary"), note.get("detail")))))
+        Problem(str(note["severity"]), words_of(note))
         for note in parameter.get("diagnostics") or ()
         if show or note["severity"] != "error"
     ]

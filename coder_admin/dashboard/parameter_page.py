@@ -113,14 +113,16 @@ def form_context(
 def _answer(
     viewer: Subject, version: TemplateVersion, owner_id: uuid.UUID, filled: Filled
 ) -> Mapping[str, Any]:
-    """The template's answer; a last value that it refuses by now gives way to the template's own."""
+    """The template's answer; a last value that it refuses by now, or that held for one start only, gives way
+    to the template's own."""
     answer = evaluate(viewer, version, owner_id, {name: one.value for name, one in filled.given.items()})
-    refused = {
+    outdated = {
         str(parameter["name"])
         for parameter in answer.get("parameters") or ()
-        if any(note["severity"] == "error" for note in parameter.get("diagnostics") or ())
+        if parameter.get("ephemeral")
+        or any(note["severity"] == "error" for note in parameter.get("diagnostics") or ())
     }
-    outdated = {name for name in refused if name in filled.given and filled.given[name].source == "last"}
+    outdated = {name for name in outdated if name in filled.given and filled.given[name].source == "last"}
     if not outdated:
         return answer
     for name in outdated:

@@ -2,8 +2,9 @@
 
 from django.urls import path
 
-from .api import EvaluateView
+from .api import EvaluateView, SocketView
 
 urlpatterns = [
+    path("templateversions/<str:version>/dynamic-parameters", SocketView.as_view()),
     path("templateversions/<str:version>/dynamic-parameters/evaluate", EvaluateView.as_view()),
 ]

@@ -11,14 +11,13 @@ import contextlib
 import json
 from typing import Any
 from urllib.parse import parse_qs
-from uuid import UUID
 
 import structlog
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 
 from coder_admin.catalog.selectors import version_get
-from coder_admin.foundation.errors import Invalid, NotAuthenticated, ServiceError
+from coder_admin.foundation.errors import NotAuthenticated, ServiceError
 from coder_admin.parameters.form import FormSession
 from coder_admin.parameters.model import Wire
 from coder_admin.parameters.protocol import (
@@ -28,6 +27,7 @@ from coder_admin.parameters.protocol import (
     TOO_BIG,
     FormRequest,
     FrameError,
+    owner_of_query,
     parse_frame,
 )
 from coder_admin.parameters.renderer import prepare
@@ -63,7 +63,8 @@ class ParametersConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # chann
         if user is None or not user.is_authenticated:
             raise NotAuthenticated("You are signed out or your session has expired. Please sign in again.")
         viewer = subject_for(user)
-        owner_id = _owner_id(self.scope, default=user.id)
+        query = parse_qs(self.scope.get("query_string", b"").decode("utf-8", "replace"))
+        owner_id = owner_of_query(query.get("user_id", [""])[0], default=user.id)
         version = version_get(viewer=viewer, version_id=self.scope["url_route"]["kwargs"]["version"])
         return FormSession(renderer=prepare(version), viewer=viewer, owner_id=owner_id)
 
@@ -129,15 +130,3 @@ class ParametersConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # chann
         start = {"type": "websocket.http.response.start", "status": refusal.status, "headers": headers}
         await self.base_send(start)
         await self.base_send({"type": "websocket.http.response.body", "body": json.dumps(body).encode()})
-
-
-def _owner_id(scope: Any, *, default: UUID) -> UUID:
-    """``user_id`` of the address; absent, empty and ``me`` are the caller. Raises Invalid."""
-    query = parse_qs(scope.get("query_string", b"").decode("utf-8", "replace"))
-    text = query.get("user_id", [""])[0]
-    if text in ("", "me"):
-        return default
-    try:
-        return UUID(text)
-    except ValueError as problem:
-        raise Invalid("Invalid user_id query parameter", detail=str(problem)) from None

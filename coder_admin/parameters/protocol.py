@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+from coder_admin.foundation.errors import Invalid
+
 FIRST_ID = -1
 MAX_FRAME_BYTES = 32_768
 IDLE_SECONDS = 30 * 60
@@ -81,3 +83,13 @@ def _owner(text: Any) -> UUID | None:
 def response_id(last: int, requested: int) -> int:
     """The id of the next response: the request's if it moves forward, else the next number."""
     return requested if requested > last else last + 1
+
+
+def owner_of_query(text: str, *, default: UUID) -> UUID:
+    """``user_id`` of the socket's address; absent, empty and ``me`` are the caller. Raises Invalid."""
+    if text in ("", "me"):
+        return default
+    try:
+        return UUID(text)
+    except ValueError as problem:
+        raise Invalid("Invalid user_id query parameter", detail=str(problem)) from None

@@ -27,6 +27,7 @@ urlpatterns = [
         "organizations/<str:organization>/members/<str:user>/workspaces",
         workspaces.CreateForMemberView.as_view(),
     ),
+    path("users/<str:user>/autofill-parameters", workspaces.AutofillView.as_view()),
     path("users/<str:user>/workspaces", workspaces.CreateForUserView.as_view()),
     path("users/<str:user>/workspace/<str:name>", workspaces.OwnedWorkspaceView.as_view()),
     path("users/<str:user>/workspace/<str:name>/builds/<int:number>", workspaces.OwnedBuildView.as_view()),

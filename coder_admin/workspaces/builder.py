@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.conf import settings
@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from coder_admin.catalog.models import TemplateVersion, TemplateVersionPreset
 from coder_admin.foundation.errors import Conflict, Forbidden, Invalid, NotAcceptable, NotFound, Validation
-from coder_admin.parameters.resolving import resolve
+from coder_admin.parameters.resolving import matching_preset, resolve
 from coder_admin.provisioning.choices import ACTIVE_STATUSES, JobStatus, JobType
 from coder_admin.provisioning.selectors import can_be_taken
 from coder_admin.provisioning.services import job_complete_without_worker, job_create
@@ -287,13 +287,22 @@ def _insert(request: _Request, parameters: Mapping[str, str], state: bytes | Non
         _check_awake(request)
         try:
             with transaction.atomic():
-                return _insert_rows(request, inputs)
+                return _insert_rows(_with_preset(request, inputs.values, last), inputs)
         except IntegrityError:
             continue
     raise Conflict(
         "Another build of this workspace was begun at the same moment.",
         detail="Look at its state and try again.",
     )
+
+
+def _with_preset(request: _Request, values: Mapping[str, str], last: WorkspaceBuild | None) -> _Request:
+    """Without a chosen preset, the one that the final values amount to (dynamic-parameters 7.3). That of the
+    last build goes on while it fits: presets with equal values are pools of their own."""
+    if request.preset is not None:
+        return request
+    before = last.template_version_preset_id if last is not None else None
+    return replace(request, preset=matching_preset(request.version, values, before=before))
 
 
 def _inputs(

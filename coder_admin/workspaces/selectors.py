@@ -345,14 +345,16 @@ def agent_logs(
     return rows.filter(id__lt=before) if before is not None else rows
 
 
-def last_values(*, viewer: Subject, template: Template) -> dict[str, str]:
-    """The viewer's newest value of each parameter in their own starts of a template, by name.
+def last_values(
+    *, viewer: Subject, template: Template, owner_id: uuid.UUID | None = None
+) -> dict[str, str]:
+    """The newest value of each parameter in the starts of a template by ``owner_id`` (the viewer), by name.
 
-    Ephemeral parameters are left out, and those that the build's version does not declare
-    (dynamic-parameters.md 11).
+    Parameters known as ephemeral are left out; one that only shows on some condition may still be one, and
+    whoever fills in a form leaves it out there (dynamic-parameters.md 11).
     """
     rows = WorkspaceBuildParameter.objects.filter(
-        workspace_build__workspace__owner_id=uuid.UUID(viewer.id),
+        workspace_build__workspace__owner_id=owner_id or uuid.UUID(viewer.id),
         workspace_build__workspace__template=template,
         workspace_build__transition=Transition.START,
     ).order_by("-workspace_build__created_at", "name")
@@ -360,13 +362,10 @@ def last_values(*, viewer: Subject, template: Template) -> dict[str, str]:
     for row in rows.select_related("workspace_build")[:MAXIMUM_LAST_VALUES]:
         newest.setdefault(row.name, row)
     versions = {row.workspace_build.template_version_id for row in newest.values()}
-    lasting = set(
-        TemplateVersionParameter.objects.filter(template_version__in=versions, ephemeral=False).values_list(
-            "template_version_id", "name"
-        )
-    )
+    ephemeral = TemplateVersionParameter.objects.filter(template_version__in=versions, ephemeral=True)
+    fleeting = set(ephemeral.values_list("template_version_id", "name"))
     return {
         name: row.value
         for name, row in newest.items()
-        if (row.workspace_build.template_version_id, name) in lasting
+        if (row.workspace_build.template_version_id, name) not in fleeting
     }

@@ -96,6 +96,23 @@ def test_refusals(version: TemplateVersion) -> None:
     assert client.post(url, b"{", content_type="application/json").status_code == 400
 
 
+def test_the_sockets_address_without_an_upgrade(version: TemplateVersion) -> None:
+    def ask(user: User | None, found: TemplateVersion = version, query: str = "") -> Any:
+        client = APIClient()
+        if user is not None:
+            client.force_login(User.objects.get(pk=user.pk))
+        return client.get(f"/api/v2/templateversions/{found.id}/dynamic-parameters{query}")
+
+    admin = version.created_by
+    answer = ask(admin)
+    assert (answer.status_code, answer.json()["message"]) == (426, "Failed to accept WebSocket.")
+    assert ask(None).status_code == 401
+    assert ask(make_user(make_organization())).status_code == 404
+    assert ask(admin, query="?user_id=nobody").json()["message"] == "Invalid user_id query parameter"
+    assert ask(admin, make_version(admin, version.organization, done=False)).status_code == 425
+    assert (file_cache.open_files, file_cache.references) == (0, 0)
+
+
 def test_sensitive_values_are_never_sent(version: TemplateVersion) -> None:
     user = version.created_by
     answer = evaluate(version, user, {"owner_id": str(user.id)})

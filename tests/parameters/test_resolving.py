@@ -17,7 +17,7 @@ from coder_admin.parameters.importing import import_folder
 from coder_admin.parameters.owners import load_owner
 from coder_admin.parameters.renderer import RecentlyUsed, is_dynamic, prepare
 from coder_admin.parameters.resolver import Resolution
-from coder_admin.parameters.resolving import resolve
+from coder_admin.parameters.resolving import matching_preset, resolve
 from tests.catalog.factories import actor_of, make_group, make_organization, make_user, make_version
 
 pytestmark = pytest.mark.django_db
@@ -78,8 +78,8 @@ def build(
 def test_owner_decides_and_tags_follow_the_values(version: TemplateVersion) -> None:
     owner = make_user(version.organization)
     assert build(version, owner).values == {"size": "small"}
-    assert build(version, owner).tags == {"size": "small"}
-    assert build(version, owner, request={"size": "large"}).tags == {"size": "large"}
+    assert build(version, owner).tags == {"scope": "organization", "size": "small"}
+    assert build(version, owner, request={"size": "large"}).tags["size"] == "large"
     make_group(version.organization, "big", owner)
     assert build(version, owner).values == {"size": "large"}
     GroupMember.objects.filter(user=owner).delete()
@@ -104,7 +104,7 @@ def test_stop_survives_an_owner_or_files_that_are_gone(
     with pytest.raises(Invalid):
         build(version, owner)
     kept = build(version, owner, transition="delete", previous={"size": "large"})
-    assert (kept.values, kept.tags) == ({"size": "large"}, {"size": "small"})
+    assert (kept.values, kept.tags["size"]) == ({"size": "large"}, "small")
     User.objects.filter(pk=owner.pk).update(deleted=False)
     monkeypatch.setattr(file_cache, "_fetch", lambda file_id: (_ for _ in ()).throw(ConnectionError("away")))
     with pytest.raises(ServiceError):
@@ -126,6 +126,47 @@ def test_classic_flow_uses_the_list_of_the_import(version: TemplateVersion) -> N
         build(version, owner, request={"size": "huge"})
     assert refused.value.message == 'Unable to validate parameter "size"'
     assert build(version, owner, transition="stop", previous={"size": "huge"}).values == {"size": "huge"}
+    assert build(version, owner, request={"size": "large"}).tags["size"] == "large"
+
+
+def test_a_tag_that_the_values_leave_out_is_not_that_of_the_import(tmp_path: Any) -> None:
+    organization = make_organization()
+    admin = make_user(organization, org_roles=["organization-template-admin"])
+    choice = 'data.coder_parameter.size.value == "small" ? "yes" : null'
+    (tmp_path / "main.tf").write_text(FORM.replace("size = data.coder_parameter.size.value", f"spot = {choice}"))
+    imported = import_folder(actor=actor_of(admin), organization=organization, folder=tmp_path, name="t")
+    found = reread(imported.version)
+    assert build(found, admin).tags["spot"] == "yes"
+    assert "spot" not in build(found, admin, request={"size": "large"}).tags
+
+
+def test_builds_carry_the_tags_of_the_imports_job(version: TemplateVersion) -> None:
+    owner = make_user(version.organization)
+    version.job.tags = {"scope": "organization", "owner": "", "region": "eu", "size": "none"}
+    assert build(version, owner).tags == {"scope": "organization", "region": "eu", "size": "small"}
+
+
+def preset(version: TemplateVersion, name: str, *, default: bool = False, **values: str) -> Any:
+    made = version.presets.create(name=name, is_default=default)
+    for key, value in values.items():
+        made.parameters.create(name=key, value=value)
+    return made
+
+
+def test_the_preset_of_the_final_values(version: TemplateVersion) -> None:
+    any_values = preset(version, "anything")
+    assert matching_preset(version, {"size": "small"}) == any_values
+    later = preset(version, "z small", size="small")
+    preset(version, "both", size="small", other="x")
+    assert matching_preset(version, {"size": "small"}) == later
+    first = preset(version, "a small", size="small")
+    assert matching_preset(version, {"size": "small"}) == first
+    default = preset(version, "m small", default=True, size="small")
+    assert matching_preset(version, {"size": "small"}) == default
+    assert matching_preset(version, {"size": "small"}, before=later.pk) == later
+    assert matching_preset(version, {"size": "large"}, before=later.pk) == any_values
+    any_values.delete()
+    assert matching_preset(version, {"size": "large"}) is None
 
 
 def test_unfinished_import_is_too_early(version: TemplateVersion) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from django.db import transaction
 from django.utils import timezone
+from prometheus_client import REGISTRY
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
@@ -115,8 +116,16 @@ def values(body: dict[str, Any]) -> dict[str, str]:
     return {p["name"]: p["value"]["value"] for p in body["parameters"]}
 
 
+GAUGES = ("open_files_current", "open_file_refs_current", "open_files_size_bytes_current")
+
+
+def gauges() -> list[float | None]:
+    return [REGISTRY.get_sample_value(f"coderd_file_cache_{name}") for name in GAUGES]
+
+
 def files_are_released() -> None:
     eventually(lambda: (file_cache.open_files, file_cache.references) == (0, 0), what="releasing the files")
+    eventually(lambda: gauges() == [0, 0, 0], what="the gauges of open files")
 
 
 def test_first_answer_then_one_for_each_request(world: World) -> None:
@@ -225,6 +234,28 @@ def test_refusals_before_the_upgrade(world: World) -> None:
     files_are_released()
 
 
+def test_a_template_beyond_its_budget_is_told_and_the_socket_stays(world: World) -> None:
+    loops = "[for i in range(1000) : [for j in range(1000) : [for k in range(1000) : i + j + k]]]"
+    wide = FORM + f'locals {{\n  wide = {loops}\n}}\n'
+    wide += 'data "coder_parameter" "wide" {\n  name = "wide"\n  default = length(local.wide)\n}\n'
+    version = world.make(file=make_file(world.admin, {"main.tf": wide}))
+    with world.open(world.admin, version=version) as socket:
+        assert "budget" in receive(socket)["diagnostics"][0]["summary"]
+        again = ask(socket, 7, inputs={"size": "large"})
+        assert (again["id"], "budget" in again["diagnostics"][0]["summary"]) == (7, True)
+    files_are_released()
+
+
+def test_a_version_that_cannot_be_prepared_is_a_500_and_holds_no_file(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(file_cache, "_fetch", lambda file_id: (_ for _ in ()).throw(ConnectionError("away")))
+    status, body = status_of(world, world.member)
+    assert (status, body["message"]) == (500, "Internal error fetching template version data.")
+    assert body["detail"] == "away"
+    files_are_released()
+
+
 def test_user_without_rights_is_refused_while_others_have_the_form_open(world: World) -> None:
     with world.open(world.member) as socket:
         receive(socket)
@@ -239,6 +270,7 @@ def test_fifty_forms_share_one_open_file(world: World) -> None:
         for socket in sockets:
             assert receive(socket)["id"] == -1
         assert (file_cache.open_files, file_cache.references) == (1, 50)
+        assert gauges()[:2] == [1, 50]
         for number, socket in enumerate(sockets):
             socket.send(json.dumps({"id": 1, "inputs": {"who": f"n{number}"}}))
         for number, socket in enumerate(sockets):

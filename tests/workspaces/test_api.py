@@ -13,6 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from rest_framework.test import APIClient
 
+from coder_admin.catalog.models import TemplateVersionParameter
 from coder_admin.provisioning.models import ProvisionerJobLog
 from coder_admin.workspaces.models import Workspace, WorkspaceAgent
 from coder_admin.workspaces.selectors import agent_connection
@@ -52,6 +53,20 @@ def test_one_workspace_in_full(world: World) -> None:
     assert agent["apps"][0]["health"] == "initializing"
     assert "auth_token" not in str(found)
     assert str(agent_of(workspace).auth_token) not in str(found)
+
+
+def test_what_somebody_last_chose_begins_their_next_form(world: World) -> None:
+    TemplateVersionParameter.objects.filter(template_version=world.version, name="region").update(ephemeral=True)
+    world.running("old", parameters={"size": "3"})
+    world.running("new", parameters={"size": "4"})
+    url = f"{API}/users/%s/autofill-parameters?template_id={world.template.id}"
+    assert client(world.ada).get(url % "me").json() == [{"name": "size", "value": "4"}]
+    assert client(world.boss).get(url % "ada").json() == [{"name": "size", "value": "4"}]
+    assert client(world.boss).get(url % "me").json() == []
+    assert client(world.ada).get(url % world.boss.username).status_code == 400
+    for query, status in (("", 400), ("?template_id=x", 400), (f"?template_id={uuid.uuid4()}", 404)):
+        answer = client(world.ada).get(f"{API}/users/me/autofill-parameters{query}")
+        assert (answer.status_code, bool(answer.json()["message"])) == (status, True)
 
 
 def test_who_sees_what(world: World) -> None:

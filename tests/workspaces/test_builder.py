@@ -216,6 +216,16 @@ def test_parameters_are_judged_by_the_form(world: World) -> None:
     assert parameters_of(reread(workspace)) == {"region": "eu", "size": "4"}
 
 
+def test_the_preset_that_the_final_values_amount_to_is_noted(world: World) -> None:
+    workspace = world.running(parameters={"size": "3"})
+    assert workspace.latest_build.template_version_preset is None  # type: ignore[union-attr]
+    begun = build(subject(world.ada), workspace, "start", parameters={"size": "8"})
+    settled(workspace)
+    assert begun.template_version_preset_id == world.version.presets.get(name="big").id
+    again = build(subject(world.ada), workspace, "stop")
+    assert again.template_version_preset_id == begun.template_version_preset_id
+
+
 def test_a_preset_beats_the_request(world: World) -> None:
     preset = world.version.presets.get(name="big")
     workspace = world.running()
@@ -292,7 +302,9 @@ def test_the_orchestrator_deletes_what_it_made(world: World) -> None:
     prebuild = world.prebuild()
     with orchestrator() as actor:
         begun = build(actor, prebuild, "delete", stage="create")
-    assert (begun.prebuild_stage, begun.template_version_preset_id) == ("create", None)
+    made_with = prebuild.builds.get(build_number=1).template_version_preset_id
+    assert made_with is not None
+    assert (begun.prebuild_stage, begun.template_version_preset_id) == ("create", made_with)
     assert str(begun.initiator_id) == actor.id
 
 

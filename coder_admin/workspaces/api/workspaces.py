@@ -12,6 +12,8 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from coder_admin.catalog.selectors import template_get
+from coder_admin.foundation.errors import Invalid, Validation
 from coder_admin.organizations.models import User
 from coder_admin.organizations.resolution import (
     resolve_member,
@@ -19,6 +21,8 @@ from coder_admin.organizations.resolution import (
     resolve_organization,
     resolve_user,
 )
+from rbac.django import require
+from rbac.model import Action
 from rbac.rest import ApiView
 
 from .. import selectors, services, sharing
@@ -144,6 +148,29 @@ class CreateForUserView(ApiView):
     @extend_schema(request=CreateWorkspace, responses={201: OpenApiTypes.OBJECT})
     def post(self, request: Request, user: str) -> Response:
         return _create(self, resolve_user(self.actor, user, me=_me(request)), organization_id=None)
+
+
+class AutofillView(ApiView):
+    """`/users/{user}/autofill-parameters`: what the user last chose for a template, to begin a form with."""
+
+    @extend_schema(
+        operation_id="list_autofill_parameters",
+        parameters=[OpenApiParameter("template_id", OpenApiTypes.UUID, required=True)],
+        responses=OpenApiTypes.OBJECT,
+    )
+    def get(self, request: Request, user: str) -> Response:
+        found = resolve_user(self.actor, user, me=_me(request))
+        require(self.actor, Action.READ_PERSONAL, found)
+        try:
+            template_id = uuid.UUID(request.query_params.get("template_id", ""))
+        except ValueError:
+            raise Invalid(
+                "The template is not named.",
+                validations=[Validation("template_id", "Give the id of a template.")],
+            ) from None
+        template = template_get(viewer=self.actor, template_id=template_id)
+        values = selectors.last_values(viewer=self.actor, template=template, owner_id=found.pk)
+        return Response([{"name": name, "value": value} for name, value in sorted(values.items())])
 
 
 class QuotaView(ApiView):

@@ -6,6 +6,8 @@ import { CONTROLS } from "./controls.js";
 import { element, icon, plain, setAttribute, setText } from "./elements.js";
 import { SOURCES } from "./state.js";
 
+const FOR_AUTHORS = "Invalid parameter value according to";
+
 let counter = 0;
 
 function marksOf(parameter) {
@@ -16,8 +18,15 @@ function marksOf(parameter) {
   ].filter(Boolean);
 }
 
+/** A diagnostic for the reader, as coder_admin/dashboard/parameter_form.py says it. */
+function wordsOf({ summary, detail, extra }) {
+  if (extra?.code === "required") return "A value is required.";
+  if (detail && summary.startsWith(FOR_AUTHORS)) return detail[0].toUpperCase() + detail.slice(1);
+  return [summary, detail].filter(Boolean).join(": ");
+}
+
 function problem(diagnostic) {
-  const words = [diagnostic.summary, diagnostic.detail].filter(Boolean).join(": ");
+  const words = wordsOf(diagnostic);
   return diagnostic.severity === "error"
     ? element("p", { class: "field-error" }, icon("error"), element("span", {}, words))
     : element("p", { class: "field-warning" }, words);

@@ -139,8 +139,9 @@ export class FormState {
     this.diagnostics = message.diagnostics ?? [];
     for (const parameter of this.parameters) {
       const field = this.fields.get(parameter.name);
-      // What the last workspace had may be refused by now: the template's own value is better.
-      const outdated = field?.source === "last" && hasErrors(parameter);
+      // What the last workspace had may be refused by now, or was for that start only: the template's own
+      // value is better.
+      const outdated = field?.source === "last" && (parameter.ephemeral || hasErrors(parameter));
       if (!field || field.source === "server" || outdated) {
         this.fields.set(parameter.name, { value: serverValue(parameter), source: "server", touched: field?.touched ?? false });
       }
