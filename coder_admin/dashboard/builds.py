@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from coder_admin.dashboard.templatetags.ui import short_duration
 from coder_admin.provisioning.models import ProvisionerJob
 
 
@@ -25,6 +26,11 @@ class TimingRow:
     seconds: float
     start: float
     width: float
+
+    @property
+    def took(self) -> str:
+        """Short stretches in milliseconds, all others as durations are shown everywhere."""
+        return f"{self.seconds * 1000:.0f} ms" if self.seconds < 1 else short_duration(self.seconds)
 
 
 def timing_rows(spans: Sequence[tuple[str, str, datetime, datetime]]) -> list[TimingRow]:
