@@ -72,6 +72,11 @@ LOOKS: Mapping[str, Mapping[str, Look]] = MappingProxyType(
             disconnected=("Disconnected", BAD),
             timeout=("Not connected in time", WARN),
         ),
+        "app": _table(
+            initializing=("Starting", BUSY),
+            healthy=("Healthy", OK),
+            unhealthy=("Unhealthy", BAD),
+        ),
         "pool": _table(
             ready=("Ready", OK),
             filling=("Filling", BUSY),

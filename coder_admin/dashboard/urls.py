@@ -8,6 +8,8 @@ from django.views.decorators.csrf import ensure_csrf_cookie
 from .converters import UserNameConverter
 from .views import (
     builds,
+    bulk,
+    clock,
     create,
     inbox,
     jobs,
@@ -52,7 +54,13 @@ urlpatterns = [
     path("prebuilds", prebuilds.settings, name="prebuilds"),
     path("prebuilds/paused", prebuilds.pause, name="prebuilds-pause"),
     path("workspaces", workspaces.workspaces, name="workspaces"),
+    path("workspaces/bulk", bulk.bulk, name="workspaces-bulk"),
     path(_W, workspaces.detail, name="workspace"),
+    path(f"{_W}/schedule", clock.schedule, name="workspace-schedule"),
+    path(f"{_W}/extend", clock.extend, name="workspace-extend"),
+    path(f"{_W}/sleep", clock.sleep, name="workspace-sleep"),
+    path(f"{_W}/favorite", clock.favorite, name="workspace-favorite"),
+    path(f"{_W}/version", clock.version, name="workspace-version"),
     path(f"{_W}/parameters", parameters.settings, name="workspace-parameters"),
     path(f"{_W}/builds", workspaces.history, name="workspace-builds"),
     path(f"{_W}/builds/<int:number>", builds.detail, name="build"),

@@ -11,13 +11,21 @@ from django.urls import reverse
 
 from coder_admin.catalog.models import Template
 from coder_admin.organizations.models import Organization, User
-from coder_admin.workspaces.models import Workspace, WorkspaceAgent, WorkspaceApp, WorkspaceBuild
+from coder_admin.workspaces.choices import AgentLifecycle, AppHealth
+from coder_admin.workspaces.models import (
+    Workspace,
+    WorkspaceAgent,
+    WorkspaceAgentMetadatum,
+    WorkspaceApp,
+    WorkspaceBuild,
+)
 from coder_admin.workspaces.selectors import agent_connection
 from coder_admin.workspaces.statuses import WorkspaceStatus, workspace_status
 from rbac.django import may
 from rbac.model import Action, Subject
 
 from .logs import Excerpt
+from .templatetags.ui import joined, relative_text
 
 SETTLED = frozenset(
     {WorkspaceStatus.RUNNING, WorkspaceStatus.STOPPED, WorkspaceStatus.FAILED, WorkspaceStatus.CANCELED}
@@ -27,6 +35,8 @@ LINK_SCHEMES = frozenset(
     | {"jetbrains-gateway"}
 )
 """Schemes that an external app may open; a template must not put a script into the page."""
+WEB_SCHEMES = frozenset({"http", "https"})
+LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1", "0.0.0.0"})  # noqa: S104 - compared, not bound
 
 
 @dataclass(frozen=True)
@@ -40,6 +50,7 @@ class Offer:
     tone: str = ""
     title: str = ""
     confirm: str = ""
+    field: tuple[str, str] | None = None  # a field sent along: name and value
 
 
 @dataclass(frozen=True)
@@ -146,15 +157,28 @@ def _offers(viewer: Subject, row: Workspace, status: WorkspaceStatus, *, outdate
         )
     if status is WorkspaceStatus.RUNNING and may(viewer, Action.STOP, row):
         yield Offer("stop", "Stop", "stop", url("stop"))
-    if status is not WorkspaceStatus.RUNNING and may(viewer, Action.START, row):
+    if row.dormant_at is not None:
+        if may(viewer, Action.UPDATE, row) and not row.is_prebuild:
+            yield Offer(
+                "wake",
+                "Wake",
+                "sun",
+                reverse("dashboard:workspace-sleep", args=(row.owner.username, row.name)),
+                tone="primary",
+                field=("dormant", "false"),
+            )
+        return
+    # A start on an old version would be refused where the template wants its active one.
+    stuck = outdated and row.template.require_active_version
+    if status is not WorkspaceStatus.RUNNING and may(viewer, Action.START, row) and not stuck:
         yield Offer("start", "Start", "play", url("start"), tone="primary")
     if outdated and may(viewer, Action.UPDATE, row) and may(viewer, Action.START, row):
         yield Offer(
             "update",
-            "Update",
+            "Update and start" if stuck else "Update",
             "refresh",
             url("update"),
-            tone="" if status is WorkspaceStatus.STOPPED else "primary",
+            tone="" if status is WorkspaceStatus.STOPPED and not stuck else "primary",
         )
 
 
@@ -163,10 +187,15 @@ def sentence(view: WorkspaceView, now: datetime) -> str:
     build = view.row.latest_build
     if view.status == WorkspaceStatus.DELETED:
         return "Deleted. Its builds and their logs are kept."
+    if view.row.dormant_at is not None:
+        end = f" It is deleted {relative_text(view.row.deleting_at, now)}." if view.row.deleting_at else ""
+        return f"Dormant {relative_text(view.row.dormant_at, now)}: it does not run until you wake it.{end}"
     if view.status == WorkspaceStatus.RUNNING:
         waiting = "waiting to be claimed" if view.is_prebuild else "in use"
         newer = " A newer template version is active: update to get it." if view.outdated else ""
-        return f"Running, {waiting}.{newer}"
+        end = build.deadline if build and not view.is_prebuild else None
+        stops = f" It stops {relative_text(end, now)}." if end else ""
+        return f"Running, {waiting}.{stops}{newer}"
     texts = {
         WorkspaceStatus.PENDING: "Waits for a worker to take the build.",
         WorkspaceStatus.STARTING: "Starting. The build log shows each step.",
@@ -204,6 +233,8 @@ class AppView:
     href: str
     command: str
     external: bool
+    health: str = ""  # of its health check; empty when it has none
+    hint: str = ""
 
     def __str__(self) -> str:
         return self.name
@@ -216,29 +247,59 @@ class AgentView:
     row: WorkspaceAgent
     connection: str
     visible_apps: tuple[AppView, ...] = ()
+    held_back_by: tuple[str, ...] = ()
+    facts: tuple[WorkspaceAgentMetadatum, ...] = ()
     log: Excerpt | None = field(default=None)
 
     def __getattr__(self, name: str) -> object:
         return getattr(self.row, name)
 
+    @property
+    def held_back_text(self) -> str:
+        """Why to wait, in a sentence."""
+        if not self.held_back_by:
+            return ""
+        verb = "has" if len(self.held_back_by) == 1 else "have"
+        return f"{joined(self.held_back_by)} {verb} to end first."
 
-def app_view(app: WorkspaceApp) -> AppView:
-    """Only external addresses of known schemes become links; workspaces are not proxied."""
-    scheme = urlsplit(app.url).scheme.lower() if app.external else ""
+
+def app_view(app: WorkspaceApp, *, ready: bool = True) -> AppView:
+    """An address of a known scheme becomes a link; one of the workspace's own machine says so.
+
+    Workspaces are not proxied: a link to `localhost` reaches the machine that the browser runs on, which is
+    the right one where the agents run beside it.
+    """
+    parts = urlsplit(app.url) if app.url else None
+    scheme = parts.scheme.lower() if parts else ""
+    allowed = LINK_SCHEMES if app.external else WEB_SCHEMES
+    local = parts is not None and not app.external and parts.hostname in LOCAL_HOSTS
     return AppView(
         name=app.display_name or app.slug,
-        href=app.url if scheme in LINK_SCHEMES else "",
+        href=app.url if scheme in allowed else "",
         command=app.command,
         external=app.external,
+        health="" if app.health == AppHealth.DISABLED else app.health,
+        hint="on the workspace's machine" if local else "" if ready else "its start scripts still run",
     )
 
 
 def agent_view(agent: WorkspaceAgent, now: datetime, log: Excerpt | None = None) -> AgentView:
-    """Needs the agent's apps prefetched."""
-    apps = (app_view(app) for app in agent.apps.all() if not app.hidden)
+    """Needs the agent's apps, metadata, scripts with timings and stats loaded."""
+    held = held_back(agent)
+    apps = (app_view(app, ready=not held) for app in agent.apps.all() if not app.hidden)
     return AgentView(
         row=agent,
         connection=agent_connection(agent, now),
         visible_apps=tuple(app for app in apps if app.href or app.command),
+        held_back_by=held,
+        facts=tuple(agent.metadata.all()),
         log=log,
     )
+
+
+def held_back(agent: WorkspaceAgent) -> tuple[str, ...]:
+    """The scripts that people should wait for before they sign in, while the agent still starts."""
+    if agent.lifecycle_state not in (AgentLifecycle.CREATED, AgentLifecycle.STARTING):
+        return ()
+    scripts = agent.scripts.all()
+    return tuple(s.display_name for s in scripts if s.run_on_start and s.start_blocks_login)

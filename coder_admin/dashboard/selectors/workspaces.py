@@ -8,10 +8,12 @@ from datetime import datetime
 
 from django.db.models import Count, QuerySet
 
-from coder_admin.catalog.models import Template, TemplateVersionParameter
+from coder_admin.catalog.models import Template, TemplateVersion, TemplateVersionParameter
 from coder_admin.foundation.errors import NotFound
 from coder_admin.organizations.models import PREBUILDS_USER_ID
+from coder_admin.provisioning.choices import JobStatus
 from coder_admin.workspaces import selectors as rooms
+from coder_admin.workspaces.choices import PrebuildStage
 from coder_admin.workspaces.models import (
     Workspace,
     WorkspaceAgent,
@@ -24,6 +26,7 @@ from rbac.model import Subject
 
 MAX_CHOICES = 50
 MAX_PREBUILDS = 50
+MAX_CLAIMS = 50
 
 
 def workspace_list(viewer: Subject, text: str, organization: str, now: datetime) -> QuerySet[Workspace]:
@@ -32,6 +35,20 @@ def workspace_list(viewer: Subject, text: str, organization: str, now: datetime)
     if organization:
         rows = rows.filter(organization__name=organization)
     return rows.with_latest_build()
+
+
+def workspaces_by_id(viewer: Subject, ids: list[uuid.UUID]) -> list[Workspace]:
+    """Those of the workspaces that the viewer may see, by name."""
+    rows = Workspace.objects.visible_to(viewer).live().filter(pk__in=ids)
+    return list(rows.with_latest_build().order_by("name", "pk"))
+
+
+def usable_versions(workspace: Workspace) -> list[TemplateVersion]:
+    """Versions of the workspace's template that a build could use, newest first."""
+    rows = TemplateVersion.objects.filter(
+        template=workspace.template_id, archived=False, job__job_status=JobStatus.SUCCEEDED
+    )
+    return list(rows.select_related("created_by").order_by("-created_at")[:MAX_CHOICES])
 
 
 def template_choices(viewer: Subject) -> list[tuple[str, str]]:
@@ -102,7 +119,11 @@ def agents(build: WorkspaceBuild | None) -> list[WorkspaceAgent]:
     if build is None:
         return []
     rows = WorkspaceAgent.objects.filter(resource__workspace_build=build, deleted=False)
-    return list(rows.prefetch_related("apps").order_by("display_order", "name"))
+    return list(
+        rows.select_related("stats")
+        .prefetch_related("apps", "metadata", "scripts__timings")
+        .order_by("display_order", "name")
+    )
 
 
 def agent_of(workspace: Workspace, agent_id: uuid.UUID) -> WorkspaceAgent:
@@ -162,6 +183,14 @@ def ephemeral_names(build: WorkspaceBuild | None) -> set[str]:
         return set()
     rows = TemplateVersionParameter.objects.filter(template_version=build.template_version_id, ephemeral=True)
     return set(rows.values_list("name", flat=True))
+
+
+def replacements_by_claims(preset_id: uuid.UUID) -> list[dict[str, list[str]]]:
+    """What the last claims of a preset replaced, newest first; claims without replacements are left out."""
+    rows = WorkspaceBuild.objects.filter(
+        template_version_preset=preset_id, prebuild_stage=PrebuildStage.CLAIM
+    ).exclude(resource_replacements={})
+    return list(rows.order_by("-created_at").values_list("resource_replacements", flat=True)[:MAX_CLAIMS])
 
 
 def prebuilds_of(viewer: Subject, preset_id: uuid.UUID) -> list[Workspace]:

@@ -153,6 +153,12 @@ def index(values: dict[str, object], key: str) -> object:
 
 
 @register.filter
+def unlocalized(value: float) -> str:
+    """A number as SVG takes it, whatever the language."""
+    return f"{value:g}"
+
+
+@register.filter
 def message_html(text: str) -> SafeString:
     """A notification's markdown as sanitised HTML, by the renderer that mails use too."""
     return to_html(text)

@@ -8,7 +8,7 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 
-from coder_admin.dashboard.builds import took_seconds
+from coder_admin.dashboard.builds import TimingRow, timing_rows, took_seconds
 from coder_admin.dashboard.http import ViewerRequest, command, draw, page
 from coder_admin.dashboard.logs import Log, excerpt
 from coder_admin.dashboard.selectors import workspaces as selectors
@@ -20,9 +20,11 @@ from coder_admin.provisioning.choices import JobStatus
 from coder_admin.workspaces import selectors as rooms
 from coder_admin.workspaces import services
 from coder_admin.workspaces.models import WorkspaceBuild
+from coder_admin.workspaces.replacements import replaced
 from rbac.django import may
 from rbac.model import Action
 
+MAX_TIMINGS = 100
 PARTS = {"actions": "workspaces/_build_actions.html", "error": "workspaces/_build_error.html"}
 
 
@@ -52,8 +54,21 @@ def detail(request: ViewerRequest, owner: str, name: str, number: int) -> HttpRe
         download=reverse("dashboard:job-download", args=(build.job_id,)),
         done=build.job.completed_at is not None,
     )
+    context |= {
+        "replaced": replaced(build.resource_replacements),
+        "timings": _timings(build),
+    }
     context |= {"log": excerpt(request, rooms.build_logs(build), log), "sentence": _sentence(build)}
     return draw(request, "workspaces/build.html", context)
+
+
+def _timings(build: WorkspaceBuild) -> list[TimingRow]:
+    stages = [(t.stage, t.resource, t.started_at, t.ended_at) for t in build.job.timings.all()[:MAX_TIMINGS]]
+    scripts = [
+        (f"script, {t.stage}", f"{t.script.agent.name}: {t.script.display_name}", t.started_at, t.ended_at)
+        for t in rooms.script_timings(build)[:MAX_TIMINGS]
+    ]
+    return timing_rows([*stages, *scripts])
 
 
 def _sentence(build: WorkspaceBuild) -> str:

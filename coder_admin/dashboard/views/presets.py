@@ -20,6 +20,7 @@ from coder_admin.dashboard.selectors.templates import template_of
 from coder_admin.dashboard.workspace_view import workspace_view
 from coder_admin.foundation.errors import NotFound
 from coder_admin.workspaces.models import Workspace
+from coder_admin.workspaces.replacements import summed
 from prebuilds import services
 from prebuilds.selectors import preset_week
 
@@ -57,6 +58,8 @@ def detail(request: ViewerRequest, organization: str, template: str, preset: uui
     context |= {
         "preset": found,
         "is_active": row.active_version_id == version.pk,
+        "replaced": summed(replacements := workspaces.replacements_by_claims(found.pk)),
+        "replacing_claims": len(replacements),
         "version_url": reverse("dashboard:version", args=(organization, template, version.name)),
         "values": list(found.parameters.all()),
         "schedules": list(found.schedules.all()),

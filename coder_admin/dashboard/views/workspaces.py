@@ -12,12 +12,14 @@ from django.urls import reverse
 from django.utils import timezone
 
 from coder_admin.dashboard.builds import took_seconds
+from coder_admin.dashboard.clock_view import clock_view
 from coder_admin.dashboard.filters import FilterBar, Option, Picker, address, filter_bar, merged
 from coder_admin.dashboard.http import ViewerRequest, back, command, draw, page
 from coder_admin.dashboard.live import topics_of_lists
 from coder_admin.dashboard.logs import Log, excerpt, further, whole
 from coder_admin.dashboard.selectors import workspaces as selectors
 from coder_admin.dashboard.statuses import LOOKS
+from coder_admin.dashboard.views import bulk
 from coder_admin.dashboard.workspace_view import (
     AgentView,
     WorkspaceView,
@@ -31,6 +33,8 @@ from coder_admin.workspaces import selectors as rooms
 from coder_admin.workspaces import services
 from coder_admin.workspaces.models import Workspace, WorkspaceAgent, WorkspaceBuild
 from coder_admin.workspaces.search import KEYS
+from rbac.django import may
+from rbac.model import Action
 
 PICKERS = ("owner", "status", "template")
 PLACEHOLDER = "owner:me status:running template:…"
@@ -57,6 +61,8 @@ def workspaces(request: ViewerRequest) -> HttpResponse:
         "page": Page(items=items, count=found.count, limit=found.limit, offset=found.offset),
         "filters": _filters(request, text, kept, errors),
         "topics": topics_of_lists(request.viewer, "workspaces"),
+        "bulk_limit": bulk.LIMIT,
+        "bulk_actions": tuple(bulk.ACTIONS.values()),
     }
     return draw(request, "workspaces/list.html", context)
 
@@ -84,6 +90,7 @@ PARTS = {
     "badge": "workspaces/_badge.html",
     "actions": "workspaces/_actions.html",
     "body": "workspaces/_body.html",
+    "clock": "workspaces/_clock.html",
 }
 
 
@@ -95,6 +102,11 @@ def detail(request: ViewerRequest, owner: str, name: str) -> HttpResponse:
     part = request.GET.get("part", "")
     now = timezone.now()
     context: dict[str, object] = {"workspace": view, "actions": view.offers}
+    if part in ("", "clock"):
+        context["clock"] = clock_view(
+            workspace, view.status, now, may_edit=may(request.viewer, Action.UPDATE, workspace)
+        )
+        context["is_owner"] = str(workspace.owner_id) == request.viewer.id
     if part == "sentence":
         return HttpResponse(sentence(view, now))
     if part in ("", "body"):
