@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from coder_admin.organizations.models import Group, User
-from coder_admin.provisioning.presenting import job_json
+from coder_admin.provisioning.presenting import job_json, matched_json
 from coder_admin.provisioning.selectors import QueuePosition, job_queue_positions
 
 from .models import (
@@ -108,6 +108,7 @@ def _version_body(version: TemplateVersion, position: QueuePosition) -> Body:
         "archived": version.archived,
         "created_by": user_body(version.created_by),
         "job": job_json(version.job, position=position),
+        "matched_provisioners": matched_json(position),
         "warnings": version.diagnostics,
     }
 

@@ -66,6 +66,7 @@ class TerraformPlan:
     prior: tuple[StateResource, ...] = ()
     outputs: Mapping[str, Any] = field(default_factory=dict)
     variables: Mapping[str, Any] = field(default_factory=dict)
+    configuration: Mapping[str, Any] = field(default_factory=dict)
     errored: bool = False
     terraform_version: str = ""
 
@@ -88,6 +89,7 @@ def read_plan(document: str | bytes | Mapping[str, Any]) -> TerraformPlan:
         prior=tuple(_walk(_mapping(prior.get("root_module")))),
         outputs={name: _mapping(o).get("value") for name, o in _mapping(planned.get("outputs")).items()},
         variables={name: _mapping(v).get("value") for name, v in _mapping(plan.get("variables")).items()},
+        configuration=_mapping(plan.get("configuration")),
         errored=plan.get("errored") is True,
         terraform_version=str(plan.get("terraform_version") or ""),
     )

@@ -39,6 +39,7 @@ def job_json(
         "tags": job.tags,
         "queue_position": position.position,
         "queue_size": position.size,
+        "waiting_reason": position.reason,
         "organization_id": str(job.organization_id),
         "initiator_id": str(job.initiator_id),
         "input": {name: job.input[name] for name in _INPUT_FIELDS if job.input.get(name)},
@@ -46,6 +47,18 @@ def job_json(
         "available_workers": list(available),
         "metadata": dict(metadata or {}),
         "logs_overflowed": job.logs_overflowed,
+    }
+
+
+def matched_json(position: QueuePosition) -> dict[str, Any] | None:
+    """Who could take a waiting job; None for one that does not wait. Builds and versions show it."""
+    workers = position.matched
+    if workers is None:
+        return None
+    return {
+        "count": workers.count,
+        "available": workers.available,
+        "most_recently_seen": _time(workers.most_recently_seen),
     }
 
 
@@ -59,7 +72,11 @@ def jobs_json(jobs: Sequence[ProvisionerJob]) -> list[dict[str, Any]]:
             job,
             position=positions[job.id],
             metadata=purposes.get(job.id),
-            available=[str(d.id) for d in alive if tag_rules.matches(job.tags, d.tags)],
+            available=[
+                str(d.id)
+                for d in alive
+                if job.provisioner in d.provisioners and tag_rules.matches(job.tags, d.tags)
+            ],
         )
         for job in jobs
     ]

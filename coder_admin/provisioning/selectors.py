@@ -24,14 +24,17 @@ from rbac import Action, RbacObject, ResourceType, Subject
 from rbac.django import may
 from rbac.filters import FieldMap, visible_q
 
-from . import queue
+from . import handlers, queue
 from . import tags as tag_rules
 from .choices import JobStatus, JobType
 from .daemons import STALE_AFTER
 from .models import ProvisionerDaemon, ProvisionerJob, ProvisionerJobLog
+from .waiting import MatchedWorkers, WaitingJob, WorkerFacts, fits, matched, reason
 
 JOB_FIELDS = FieldMap(type=ResourceType.PROVISIONER_JOBS, org="organization_id")
 MAX_LOG_LINES = 10_000  # of one answer; the rest is asked for by id
+
+MAX_WORKERS = 1_000  # looked at when it is told why a job waits
 
 Tags = Mapping[str, str]
 Describer = Callable[[Sequence[ProvisionerJob]], Mapping[uuid.UUID, Mapping[str, Any]]]
@@ -117,10 +120,16 @@ def _parts(text: str) -> list[str]:
 
 @dataclass(frozen=True)
 class QueuePosition:
-    """1 is next; (0, 0) for a job that does not wait."""
+    """Where a job stands: 1 is next; (0, 0) for one that does not wait.
+
+    ``reason``: why nothing can take it, "" while it waits its turn. ``matched``: who could; None for a job
+    that does not wait.
+    """
 
     position: int
     size: int
+    reason: str = ""
+    matched: MatchedWorkers | None = None
 
 
 def job_queue_positions(jobs: Collection[ProvisionerJob]) -> dict[uuid.UUID, QueuePosition]:
@@ -133,22 +142,51 @@ def job_queue_positions(jobs: Collection[ProvisionerJob]) -> dict[uuid.UUID, Que
     wanted = {job.id: job for job in jobs if job.job_status == JobStatus.PENDING}
     if not wanted:
         return found
-    line = [(job_id, tag_key(tags)) for job_id, tags in queue.waiting().values_list("id", "tags")]
-    alive = [daemon.tags for daemon in alive_daemons()]
+    now = timezone.now()
+    workers = worker_facts(now=now)
+    line = [
+        (job_id, (tag_key(tags), provisioner))
+        for job_id, tags, provisioner in queue.waiting().values_list("id", "tags", "provisioner")
+    ]
     takers = {
-        key: frozenset(n for n, tags in enumerate(alive) if tag_rules.matches(dict(key), tags))
+        key: frozenset(
+            n
+            for n, worker in enumerate(workers)
+            if worker.alive and fits(WaitingJob(dict(key[0]), key[1]), worker)
+        )
         for key in {key for _, key in line}
     }
-    for key in {tag_key(job.tags) for job in wanted.values()}:
+    for key in {(tag_key(job.tags), job.provisioner) for job in wanted.values()}:
         rivals = [
             job_id
             for job_id, other in line
             if other == key or takers.get(key, frozenset()) & takers.get(other, frozenset())
         ]
         for position, job_id in enumerate(rivals, start=1):
-            if job_id in wanted and tag_key(wanted[job_id].tags) == key:
-                found[job_id] = QueuePosition(position, len(rivals))
+            job = wanted.get(job_id)
+            if job is not None and (tag_key(job.tags), job.provisioner) == key:
+                facts = _waiting(job)
+                found[job_id] = QueuePosition(
+                    position, len(rivals), reason(facts, workers, now=now), matched(facts, workers)
+                )
     return found
+
+
+def _waiting(job: ProvisionerJob) -> WaitingJob:
+    bound = job.updated_at + queue.ELSEWHERE_AFTER if job.host and job.type in handlers.local() else None
+    return WaitingJob(job.tags, job.provisioner, job.host, bound)
+
+
+def worker_facts(*, now: datetime) -> list[WorkerFacts]:
+    """The workers of the last week."""
+    since = now - STALE_AFTER
+    rows = ProvisionerDaemon.objects.order_by("-created_at").values_list(
+        "tags", "provisioners", "host", "last_seen_at"
+    )
+    return [
+        WorkerFacts(tags, provisioners, host, seen, seen is not None and seen > since)
+        for tags, provisioners, host, seen in rows[:MAX_WORKERS]
+    ]
 
 
 def tag_key(tags: Tags) -> tuple[tuple[str, str], ...]:
@@ -156,15 +194,8 @@ def tag_key(tags: Tags) -> tuple[tuple[str, str], ...]:
 
 
 def waiting_reason(job: ProvisionerJob) -> str:
-    """Why nothing takes a waiting job, for a person; "" while it simply waits its turn."""
-    if job.job_status != JobStatus.PENDING:
-        return ""
-    alive = list(alive_daemons())
-    if not alive:
-        return "No provisioner is running. Start one with: manage.py provisioner"
-    if not any(tag_rules.matches(job.tags, daemon.tags) for daemon in alive):
-        return f"No provisioner has these tags: {tag_rules.to_text(job.tags)}."
-    return ""
+    """Why nothing takes a waiting job, for a person; "" while it simply waits its turn, or does not wait."""
+    return job_queue_positions([job])[job.id].reason
 
 
 def alive_daemons(*, now: datetime | None = None) -> QuerySet[ProvisionerDaemon]:

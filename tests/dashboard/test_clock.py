@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, time, timedelta
+from datetime import time, timedelta
 from typing import Any
 
 import pytest
@@ -14,7 +14,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coder_admin.catalog.models import Template
-from coder_admin.dashboard.builds import timing_rows
 from coder_admin.dashboard.clock_view import SimpleSchedule, schedule_words, simple_schedule
 from coder_admin.organizations.models import User
 from coder_admin.workspaces.models import (
@@ -349,18 +348,3 @@ def test_replaced_resources_on_the_build_and_the_preset(here: World, client_of: 
     assert "Claims of this preset replace what its pool prepared." in preset
     assert "1 claim of this version did so." in preset
     assert "docker_container.dev" in preset
-
-
-def test_the_axis_of_timings() -> None:
-    start = datetime(2026, 1, 1, tzinfo=UTC)
-    rows = timing_rows(
-        [
-            ("apply", "", start + timedelta(seconds=2), start + timedelta(seconds=8)),
-            ("plan", "", start, start + timedelta(milliseconds=40)),
-        ]
-    )
-    assert [(r.what, r.took, r.start, r.width) for r in rows] == [
-        ("plan", "40 ms", 0.0, 0.5),
-        ("apply", "6 s", 25.0, 75.0),
-    ]
-    assert timing_rows([]) == []

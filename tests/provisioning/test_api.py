@@ -183,7 +183,7 @@ def test_a_waiting_job_says_why_nothing_takes_it(make_job: MakeJob) -> None:
     job.refresh_from_db()
     assert "No provisioner is running" in selectors.waiting_reason(job)
     worker()
-    assert selectors.waiting_reason(job) == "No provisioner has these tags: region=eu."
+    assert selectors.waiting_reason(job).startswith("No provisioner has tags region=eu.")
     assert not selectors.can_be_taken(job.tags)
     worker({"region": "eu"}, "eu")
     assert selectors.waiting_reason(job) == ""

@@ -26,13 +26,15 @@ MAX_DAEMONS = 50
 
 @dataclass(frozen=True)
 class JobRow:
-    """One job of the list: what it is for, and where it stands in the queue (0: not waiting)."""
+    """One job of the list: what it is for, where it stands in the queue (0: not waiting), and why nothing
+    can take it ("": it waits its turn)."""
 
     job: ProvisionerJob
     subject: str
     url: str
     position: int
     queue: int
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,12 @@ def job_rows(jobs: Sequence[ProvisionerJob]) -> list[JobRow]:
         place = positions.get(job.pk)
         rows.append(
             JobRow(
-                job, subject, url, position=place.position if place else 0, queue=place.size if place else 0
+                job,
+                subject,
+                url,
+                position=place.position if place else 0,
+                queue=place.size if place else 0,
+                reason=place.reason if place else "",
             )
         )
     return rows

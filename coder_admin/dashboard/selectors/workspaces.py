@@ -9,6 +9,7 @@ from datetime import datetime
 from django.db.models import Count, QuerySet
 
 from coder_admin.catalog.models import Template, TemplateVersion, TemplateVersionParameter
+from coder_admin.dashboard.timeline import STAGES, Span
 from coder_admin.foundation.errors import NotFound
 from coder_admin.organizations.models import PREBUILDS_USER_ID
 from coder_admin.provisioning.choices import JobStatus
@@ -27,6 +28,7 @@ from rbac.model import Subject
 MAX_CHOICES = 50
 MAX_PREBUILDS = 50
 MAX_CLAIMS = 50
+MAX_TIMINGS = 5_000
 
 
 def workspace_list(viewer: Subject, text: str, organization: str, now: datetime) -> QuerySet[Workspace]:
@@ -198,3 +200,28 @@ def prebuilds_of(viewer: Subject, preset_id: uuid.UUID) -> list[Workspace]:
     rows = Workspace.objects.visible_to(viewer).live().filter(owner_id=PREBUILDS_USER_ID)
     rows = rows.filter(latest_build__template_version_preset=preset_id)
     return list(rows.with_agents().order_by("-created_at")[:MAX_PREBUILDS])
+
+
+def build_spans(build: WorkspaceBuild) -> list[Span]:
+    """Where the time of a build went: its queue, the stages with their resources, its agents' scripts.
+
+    A running build has no timings yet; its run so far is one span.
+    """
+    job = build.job
+    spans = [Span("Waiting for a worker", "queue", job.created_at, job.started_at or job.completed_at)]
+    timings = list(job.timings.order_by("started_at", "id")[:MAX_TIMINGS])
+    for stage in (timing for timing in timings if not timing.resource):
+        label = STAGES.get(stage.stage, stage.stage)
+        spans.append(Span(label, "stage", stage.started_at, stage.ended_at))
+        spans += [
+            Span(f"{t.resource} {t.action}", "resource", t.started_at, t.ended_at, inner=True)
+            for t in timings
+            if t.resource and t.stage == stage.stage
+        ]
+    if job.started_at is not None and job.completed_at is None:
+        spans.append(Span("Running", "stage", job.started_at, None))
+    spans += [
+        Span(f"{t.script.agent.name}: {t.script.display_name}", "script", t.started_at, t.ended_at)
+        for t in rooms.script_timings(build)[:MAX_TIMINGS]
+    ]
+    return spans

@@ -8,15 +8,17 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 
-from coder_admin.dashboard.builds import TimingRow, timing_rows, took_seconds
+from coder_admin.dashboard.builds import took_seconds
 from coder_admin.dashboard.http import ViewerRequest, command, draw, page
 from coder_admin.dashboard.logs import Log, excerpt
 from coder_admin.dashboard.selectors import workspaces as selectors
 from coder_admin.dashboard.statuses import look_of
 from coder_admin.dashboard.templatetags.ui import draw_badge, short_duration
+from coder_admin.dashboard.timeline import timeline
 from coder_admin.dashboard.workspace_view import build_sentence, workspace_view
 from coder_admin.foundation.errors import NotFound
 from coder_admin.provisioning.choices import JobStatus
+from coder_admin.provisioning.selectors import job_queue_positions
 from coder_admin.workspaces import selectors as rooms
 from coder_admin.workspaces import services
 from coder_admin.workspaces.models import WorkspaceBuild
@@ -24,8 +26,11 @@ from coder_admin.workspaces.replacements import replaced
 from rbac.django import may
 from rbac.model import Action
 
-MAX_TIMINGS = 100
-PARTS = {"actions": "workspaces/_build_actions.html", "error": "workspaces/_build_error.html"}
+PARTS = {
+    "actions": "workspaces/_build_actions.html",
+    "error": "workspaces/_build_error.html",
+    "timings": "workspaces/_build_timings.html",
+}
 
 
 @page
@@ -38,11 +43,15 @@ def detail(request: ViewerRequest, owner: str, name: str, number: int) -> HttpRe
         return HttpResponse(draw_badge(look_of("job", build.job.job_status)))
     if part == "sentence":
         return HttpResponse(_sentence(build))
+    now = timezone.now()
     context: dict[str, object] = {
         "workspace": workspace_view(request.viewer, workspace),
         "build": build,
         "may_cancel": _may_cancel(request, build),
+        "waiting": job_queue_positions([build.job])[build.job_id],
     }
+    if part in ("", "timings"):
+        context["timeline"] = timeline(selectors.build_spans(build), now=now)
     if part:
         if part not in PARTS:
             raise NotFound
@@ -54,26 +63,16 @@ def detail(request: ViewerRequest, owner: str, name: str, number: int) -> HttpRe
         download=reverse("dashboard:job-download", args=(build.job_id,)),
         done=build.job.completed_at is not None,
     )
-    context |= {
-        "replaced": replaced(build.resource_replacements),
-        "timings": _timings(build),
-    }
+    context["replaced"] = replaced(build.resource_replacements)
     context |= {"log": excerpt(request, rooms.build_logs(build), log), "sentence": _sentence(build)}
     return draw(request, "workspaces/build.html", context)
 
 
-def _timings(build: WorkspaceBuild) -> list[TimingRow]:
-    stages = [(t.stage, t.resource, t.started_at, t.ended_at) for t in build.job.timings.all()[:MAX_TIMINGS]]
-    scripts = [
-        (f"script, {t.stage}", f"{t.script.agent.name}: {t.script.display_name}", t.started_at, t.ended_at)
-        for t in rooms.script_timings(build)[:MAX_TIMINGS]
-    ]
-    return timing_rows([*stages, *scripts])
-
-
 def _sentence(build: WorkspaceBuild) -> str:
     now = timezone.now()
-    return build_sentence(build, now, short_duration(took_seconds(build.job, now) or 0))
+    text = build_sentence(build, now, short_duration(took_seconds(build.job, now) or 0))
+    place = job_queue_positions([build.job])[build.job_id]
+    return f"{text} It is number {place.position} of {place.size} in the queue." if place.position else text
 
 
 def _may_cancel(request: ViewerRequest, build: WorkspaceBuild) -> bool:

@@ -47,6 +47,7 @@ def jobs(request: ViewerRequest) -> HttpResponse:
             "subject": row.subject,
             "position": row.position,
             "queue": row.queue,
+            "reason": row.reason,
             "took": took_seconds(row.job, now),
         }
         for row in selectors.job_rows(found.items)

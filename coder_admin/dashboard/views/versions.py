@@ -20,6 +20,7 @@ from coder_admin.dashboard.template_view import VersionView, version_sentence, v
 from coder_admin.files.services import file_store
 from coder_admin.foundation.errors import NotFound, ServiceError
 from coder_admin.foundation.pagination import Page, page_of
+from coder_admin.provisioning.selectors import job_queue_positions
 from rbac.django import may, require
 from rbac.model import Action
 
@@ -59,6 +60,7 @@ def detail(request: ViewerRequest, organization: str, template: str, version: st
             "presets": _presets(row, found),
             "parameters": selectors.parameters(found),
             "variables": selectors.variables(found),
+            "waiting": job_queue_positions([found.job])[found.job_id],
         }
     if part:
         if part not in PARTS:

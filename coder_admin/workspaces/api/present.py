@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from coder_admin.organizations.models import PREBUILDS_USER_ID
-from coder_admin.provisioning.presenting import NOT_WAITING, job_json
+from coder_admin.provisioning.presenting import NOT_WAITING, job_json, matched_json
 from coder_admin.provisioning.selectors import QueuePosition, job_queue_positions
 
 from ..choices import AgentConnection, AgentLifecycle
@@ -123,6 +123,7 @@ def _build(build: WorkspaceBuild, workspace: Workspace, now: datetime, place: Qu
         "initiator_id": str(build.initiator_id),
         "initiator_name": build.initiator.username,
         "job": job_json(build.job, position=place),
+        "matched_provisioners": matched_json(place),
         "reason": build.reason,
         "resources": [resource_json(resource, build, now) for resource in build.resources.all()],
         "resource_replacements": build.resource_replacements,

@@ -205,6 +205,28 @@ class Parameter(_Facts):
         return {**config, "id": config["name"], "value": value}
 
 
+class Preset(_Facts):
+    name = "workspace_preset"
+
+    @classmethod
+    def get_schema(cls) -> Schema:
+        return Schema(
+            [
+                *_texts("name", required=True),
+                *_texts("description", optional=True),
+                Attribute("default", Bool(), optional=True),
+                Attribute("parameters", Map(String()), optional=True),
+                *_texts("id", computed=True),
+            ],
+            block_types=[
+                SetNestedBlock("prebuilds", Block([Attribute("instances", Number(), required=True)]))
+            ],
+        )
+
+    def read(self, ctx: Any, config: dict[str, Any]) -> dict[str, Any]:
+        return {**config, "id": config["name"]}
+
+
 class CoderProvider(Provider):
     def get_model_prefix(self) -> str:
         return "coder_"
@@ -222,7 +244,7 @@ class CoderProvider(Provider):
         return None
 
     def get_data_sources(self) -> list[Any]:
-        return [Workspace, Owner, Parameter]
+        return [Workspace, Owner, Parameter, Preset]
 
     def get_resources(self) -> list[Any]:
         return [Agent, Script, App, Env, Metadata]

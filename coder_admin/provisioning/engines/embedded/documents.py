@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from coder_admin.terraform.values import Value
 
-from .changes import Action, Change
+from .changes import Action, Change, change_of
 from .codec import plan_sensitive, plan_unknown, plan_value
 from .planner import Planned
 from .state import State
@@ -38,7 +38,7 @@ def plan_document(planned: Planned) -> dict[str, Any]:
         "output_changes": {name: _output_change(value) for name, value in planned.outputs.items()},
         "prior_state": {
             "format_version": "1.0",
-            "values": {"root_module": _modules(_prior(planned.state))},
+            "values": {"root_module": _modules([*_prior(planned.state), *_read(planned)])},
         },
         "applyable": any(c.action is not Action.NO_OP for c in changes),
         "complete": True,
@@ -95,6 +95,11 @@ def _prior(state: State) -> list[tuple[Change, Value]]:
             )
             found.append((identity, value))
     return found
+
+
+def _read(planned: Planned) -> list[tuple[Change, Value]]:
+    """Data sources that were read for the plan: Terraform shows them among what was there before."""
+    return [(change_of(instance, Action.READ), value) for instance, value in planned.read.values()]
 
 
 def _modules(resources: Iterable[tuple[Change, Value]]) -> dict[str, Any]:

@@ -30,6 +30,7 @@ class Planned:
     outputs: Mapping[str, Value] = field(default_factory=dict)
     warnings: list[Diagnostic] = field(default_factory=list)
     state: State = field(default_factory=State)
+    read: Mapping[str, tuple[Instance, Value]] = field(default_factory=dict)  # data sources, by address
 
 
 class Planner:
@@ -41,6 +42,7 @@ class Planner:
         self._mask = mask
         self._now = now
         self.changes: dict[str, Change] = {}
+        self.read: dict[str, tuple[Instance, Value]] = {}
         self._closures: dict[str, frozenset[str]] = {}  # instance to all that it depends on
         self._managed: set[str] = set()
 
@@ -56,7 +58,9 @@ class Planner:
         if self._must_wait(instance, config):
             self.changes[instance.address] = change_of(instance, Action.READ)
             return deferred(source.schema, config)
-        return read_source(source, self._request, instance, config)
+        value = read_source(source, self._request, instance, config)
+        self.read[instance.address] = (instance, value)
+        return value
 
     def _must_wait(self, instance: Instance, config: Values) -> bool:
         """Whether the source can only be read during the apply, as Terraform decides it."""
@@ -150,7 +154,7 @@ def plan_module(
     changes.update(deletions(state, keep=changes, mask=mask, declared=declared(module)))
     warnings = [d for d in evaluation.diagnostics if not d.is_error]
     mask.learn(evaluation.outputs.values())
-    return Planned(changes, evaluation.outputs, warnings, state)
+    return Planned(changes, evaluation.outputs, warnings, state, planner.read)
 
 
 def load(request: EngineRequest) -> Module:
