@@ -1,8 +1,9 @@
 """Prometheus series of the pools (reference section 6).
 
-A scrape reads a cache and nothing else; a thread refreshes it at once and then every minute. Everything is
-derived from the database, so every replica says the same, and what is deleted vanishes at the next refresh.
-A refresh that fails keeps the old state, which `metrics_last_updated` betrays.
+A scrape sends a text that is ready and nothing else; a thread makes it at once and then every minute, since
+to write down the series of thousands of pools takes longer than a scrape may. Everything is derived from the
+database, so every replica says the same, and what is deleted vanishes at the next refresh. A refresh that
+fails keeps the old state, which `metrics_last_updated` betrays.
 """
 
 from __future__ import annotations
@@ -13,7 +14,13 @@ from collections.abc import Iterator, Mapping
 import structlog
 from django.db import connections
 from django.utils import timezone
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
@@ -25,6 +32,9 @@ log = structlog.get_logger("coderd.prebuilds")
 REFRESH_SECONDS = 60.0
 LABELS = Pool._fields
 _P = "coderd_prebuilt_workspaces_"
+
+# The names are a contract; the client would add a `…_created` series to each of its own.
+disable_created_metrics()
 
 # Filled by the reconciler of this process.
 RECONCILIATION_DURATION = Histogram(
@@ -48,39 +58,57 @@ PASS_RESULTS = Counter(
 
 
 class MetricsCache:
-    """The state that scrapes show; replaced as a whole."""
+    """The state that scrapes show, and its text; replaced as a whole."""
 
     def __init__(self) -> None:
         self.state: MetricsState | None = None
+        self._text: bytes | None = None
 
     def refresh(self) -> None:
-        """Read the state anew from the database."""
-        self.state = load_metrics(timezone.now())
+        """Read the state anew from the database and write it down."""
+        state = load_metrics(timezone.now())
+        text = _written(state)
+        self.state, self._text = state, text
+
+    def clear(self) -> None:
+        """Forget everything, as before the first refresh."""
+        self.state = self._text = None
+
+    def text(self) -> bytes:
+        """The series of all pools in Prometheus's text format."""
+        if self._text is None:
+            log.warning("no pool metrics yet: the cache was never filled")
+            return _written(None)
+        return self._text
 
 
 CACHE = MetricsCache()
 
 
-class PoolsCollector(Collector):
-    """Turns the cached state into series."""
+def _written(state: MetricsState | None) -> bytes:
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_PoolsCollector(state))
+    return generate_latest(registry)
 
-    def __init__(self, cache: MetricsCache) -> None:
-        self._cache = cache
+
+class _PoolsCollector(Collector):
+    """Turns a state into series."""
+
+    def __init__(self, state: MetricsState | None) -> None:
+        self._state = state
 
     def collect(self) -> Iterator[Metric]:
-        state = self._cache.state
-        yield from _deployment(state)
-        if state is None:
-            log.warning("no pool metrics yet: the cache was never filled")
+        yield from _deployment(self._state)
+        if self._state is None:
             return
-        yield from _gauges(state)
-        yield from _counters(state)
-        yield from _histograms(state)
+        yield from _gauges(self._state)
+        yield from _counters(self._state)
+        yield from _histograms(self._state)
+        yield _outcomes(self._state)
 
 
 def register_collectors(registry: CollectorRegistry) -> None:
-    """Add all series of the pools to a registry."""
-    registry.register(PoolsCollector(CACHE))
+    """Add the series of this process's reconciler to a registry; those of the pools are `CACHE.text()`."""
     for metric in (RECONCILIATION_DURATION, WAKE_UPS, PASS_RESULTS):
         registry.register(metric)
 
@@ -204,6 +232,17 @@ def _histograms(state: MetricsState) -> Iterator[Metric]:
     for (pool, kind), durations in state.creation.items():
         family.add_metric((*pool, kind), buckets=_buckets(durations), sum_value=durations.seconds)
     yield family
+
+
+def _outcomes(state: MetricsState) -> Metric:
+    family = CounterMetricFamily(
+        "coderd_provisionerd_workspace_creation_outcomes",
+        "First builds of ordinary workspaces by status: success or failure.",
+        labels=("organization_name", "template_name", "preset_name", "status"),
+    )
+    for (pool, status), count in state.outcomes.items():
+        family.add_metric((pool.organization_name, pool.template_name, pool.preset_name, status), count)
+    return family
 
 
 def _buckets(durations: Durations) -> list[tuple[str, float]]:

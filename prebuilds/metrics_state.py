@@ -22,7 +22,6 @@ from coder_admin.organizations.models import PREBUILDS_USER_ID
 from coder_admin.provisioning.choices import JobStatus
 from coder_admin.workspaces.choices import PrebuildStage, Transition
 from coder_admin.workspaces.models import WorkspaceBuild
-from prebuilds.actions import live_condition
 from prebuilds.loader import configured, load_snapshot
 from prebuilds.models import PrebuildEvent, PrebuildEventKind
 from prebuilds.settings import reconciliation_paused
@@ -31,6 +30,8 @@ from prebuilds.state import State, calculate_state
 
 CLAIM_BUCKETS = (1, 5, 10, 20, 30, 60, 120, 180, 240, 300)
 CREATION_BUCKETS = (1, 10, 30, 60, 300, 600, 1800, 3600)
+# Ours, finer than the build's: a good claim takes a second, and that is what people feel.
+WAIT_BUCKETS = (0.25, 0.5, 1, 2, 5, 10, 30, 60, 120, 300)
 
 
 class Pool(NamedTuple):
@@ -63,7 +64,7 @@ class Counters:
 class Durations:
     """A cumulative histogram: how many took at most each bound, how many in all, seconds together."""
 
-    bounds: tuple[int, ...]
+    bounds: tuple[float, ...]
     counts: tuple[int, ...]
     total: int
     seconds: float
@@ -82,6 +83,7 @@ class MetricsState:
     claim_build: Mapping[Pool, Durations]
     claim_wait: Mapping[Pool, Durations]
     creation: Mapping[tuple[Pool, str], Durations]
+    outcomes: Mapping[tuple[Pool, str], int]
 
 
 def load_metrics(now: datetime) -> MetricsState:
@@ -95,8 +97,9 @@ def load_metrics(now: datetime) -> MetricsState:
         misses=_events(PrebuildEventKind.MISS),
         replacements=_events(PrebuildEventKind.REPLACEMENT),
         claim_build=dict(_histograms(_claims(), "job__started_at", CLAIM_BUCKETS)),
-        claim_wait=dict(_histograms(_claims(), "created_at", CLAIM_BUCKETS)),
+        claim_wait=dict(_histograms(_claims(), "created_at", WAIT_BUCKETS)),
         creation=_creation(),
+        outcomes=dict(_outcomes()),
     )
 
 
@@ -111,7 +114,7 @@ def pool_gauges(snapshot: Snapshot, now: datetime) -> dict[Pool, Gauges]:
         gauges[key] = Gauges(
             state=calculate_state(part, now),
             hard_limited=part.hard_limited,
-            validation_failed=live_condition(part) is PrebuildStatus.VALIDATION_FAILED,
+            validation_failed=preset.prebuild_status is PrebuildStatus.VALIDATION_FAILED,
         )
     return gauges
 
@@ -123,10 +126,12 @@ _NAMES = (
 )
 
 
+def _all_builds() -> QuerySet[WorkspaceBuild]:
+    return WorkspaceBuild.objects.filter(workspace__template__deleted=False).order_by()
+
+
 def _builds() -> QuerySet[WorkspaceBuild]:
-    return WorkspaceBuild.objects.filter(
-        workspace__template__deleted=False, template_version_preset__isnull=False
-    ).order_by()
+    return _all_builds().filter(template_version_preset__isnull=False)
 
 
 def _counters() -> Iterable[tuple[Pool, Counters]]:
@@ -160,11 +165,17 @@ def _claims() -> QuerySet[WorkspaceBuild]:
     return _builds().filter(prebuild_stage=PrebuildStage.CLAIM)
 
 
+def _first_builds() -> QuerySet[WorkspaceBuild]:
+    return _all_builds().filter(build_number=1, transition=Transition.START)
+
+
 def _creation() -> dict[tuple[Pool, str], Durations]:
-    """First builds by kind: a prebuild's creation is one too."""
-    first = _builds().filter(build_number=1, transition=Transition.START)
+    """First builds by kind: a prebuild's creation is one too. Without a preset the preset's name is empty."""
     by_prebuilds = Q(initiator=PREBUILDS_USER_ID)
-    kinds = {"prebuild": first.filter(by_prebuilds), "regular": first.exclude(by_prebuilds)}
+    kinds = {
+        "prebuild": _first_builds().filter(by_prebuilds),
+        "regular": _first_builds().exclude(by_prebuilds),
+    }
     return {
         (pool, kind): durations
         for kind, builds in kinds.items()
@@ -172,14 +183,33 @@ def _creation() -> dict[tuple[Pool, str], Durations]:
     }
 
 
+def _outcomes() -> Iterable[tuple[tuple[Pool, str], int]]:
+    """First builds of ordinary workspaces that succeeded or failed."""
+    rows = (
+        _first_builds()
+        .exclude(initiator=PREBUILDS_USER_ID)
+        .values(*_NAMES)
+        .annotate(
+            succeeded=Count("id", filter=Q(job__job_status=JobStatus.SUCCEEDED)),
+            failed=Count("id", filter=Q(job__job_status=JobStatus.FAILED)),
+        )
+        .values_list(*_NAMES, "succeeded", "failed")
+    )
+    for template, preset, organization, succeeded, failed in rows:
+        pool = Pool(template, preset or "", organization)
+        yield (pool, "success"), succeeded
+        yield (pool, "failure"), failed
+
+
 def _histograms(
-    builds: QuerySet[WorkspaceBuild], begin: str, bounds: tuple[int, ...]
+    builds: QuerySet[WorkspaceBuild], begin: str, bounds: tuple[float, ...]
 ) -> Iterable[tuple[Pool, Durations]]:
     """How long successful builds took from `begin` to the end of their job, by pool."""
     begun = ExpressionWrapper(F(begin), output_field=DateTimeField())
     took = ExpressionWrapper(F("job__completed_at") - begun, output_field=DurationField())
     within = {
-        f"within_{bound}": Count("id", filter=Q(took__lte=timedelta(seconds=bound))) for bound in bounds
+        f"within_{n}": Count("id", filter=Q(took__lte=timedelta(seconds=bound)))
+        for n, bound in enumerate(bounds)
     }
     rows = (
         builds.filter(job__job_status=JobStatus.SUCCEEDED, **{f"{begin}__isnull": False})
@@ -190,6 +220,6 @@ def _histograms(
     )
     for template, preset, organization, total, together, *counts in rows:
         yield (
-            Pool(template, preset, organization),
+            Pool(template, preset or "", organization),
             Durations(bounds, tuple(counts), total, together.total_seconds()),
         )

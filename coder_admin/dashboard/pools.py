@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from coder_admin.dashboard.charts import Spark
 from prebuilds.actions import Backoff
 from prebuilds.selectors import PoolStatus
 from prebuilds.snapshot import PrebuildStatus
@@ -76,6 +77,10 @@ class PoolCard:
     segments: tuple[Segment, ...] = ()
     bar_width: int = SCALE
     track_width: int = SCALE
+    stored: str = ""
+    live: str = ""
+    template_id: str = ""
+    spark: Spark | None = None
 
     @property
     def name(self) -> str:
@@ -100,6 +105,11 @@ class PoolCard:
     @property
     def organization_label(self) -> str:
         return self.names.organization_label
+
+    @property
+    def stored_is_past(self) -> bool:
+        """Whether the stored status no longer holds: the limit was lifted without a reset."""
+        return self.stored != self.live
 
     @property
     def hit_rate(self) -> int:
@@ -172,6 +182,9 @@ def pool_card(pool: PoolStatus, names: Names, *, paused: bool, error_url: str = 
         segments=segments,
         bar_width=width,
         track_width=track,
+        stored=pool.preset.prebuild_status.value,
+        live=pool.condition.value,
+        template_id=pool.preset.template_id,
     )
 
 

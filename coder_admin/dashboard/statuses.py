@@ -89,6 +89,11 @@ LOOKS: Mapping[str, Mapping[str, Look]] = MappingProxyType(
             empty=("Empty by schedule", IDLE),
             off=("Off", IDLE),
         ),
+        "condition": _table(
+            healthy=("Healthy", OK),
+            hard_limited=("Hard-limited", BAD),
+            validation_failed=("Invalid preset", BAD),
+        ),
         "version": _table(
             active=("Active", OK),
             ready=("Ready", IDLE),

@@ -40,7 +40,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class Timeline:
-    """What ``components/timeline.html`` draws. ``left_out``: rows beyond the bound."""
+    """What ``components/timings.html`` draws. ``left_out``: rows beyond the bound."""
 
     bars: tuple[Bar, ...]
     total: str

@@ -81,6 +81,8 @@ urlpatterns = [
     path(f"{_T}/versions/<str:version>/promote", versions.promote, name="version-promote"),
     path(f"{_T}/presets/<uuid:preset>", presets.detail, name="preset"),
     path(f"{_T}/presets/<uuid:preset>/reset", presets.reset, name="preset-reset"),
+    path(f"{_T}/presets/<uuid:preset>/invalidate", presets.preset_invalidate, name="preset-invalidate"),
+    path(f"{_T}/presets/<uuid:preset>/build", presets.build_one, name="preset-build"),
     path(f"{_T}/invalidate", presets.invalidate, name="template-invalidate"),
     path(f"{_T}/workspace", create.create, name="workspace-new"),
 ]

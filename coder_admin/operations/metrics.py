@@ -10,7 +10,7 @@ from django.views.decorators.http import require_GET
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
 
 from coder_admin.organizations.authentication import user_of
-from prebuilds.metrics import register_collectors
+from prebuilds.metrics import CACHE, register_collectors
 from rbac.django import may, subject_for
 from rbac.model import Action, RbacObject, ResourceType
 
@@ -31,7 +31,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
             content_type="text/plain; charset=utf-8",
             headers={"WWW-Authenticate": "Bearer"},
         )
-    return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+    return HttpResponse(CACHE.text() + generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
 
 
 def _may_read(request: HttpRequest) -> bool:

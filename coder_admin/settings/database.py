@@ -40,6 +40,8 @@ def _database() -> dict[str, Any]:
             "max_size": env.count("CODER_ADMIN_DATABASE_POOL", default=20, least=2),
             "timeout": 10,
         }
+        # A pool hands out what it has: after a restart of the server every one of these would fail once.
+        database["CONN_HEALTH_CHECKS"] = True
     return database
 
 

@@ -6,7 +6,7 @@ import io
 import tarfile
 import uuid
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.utils import timezone
@@ -15,6 +15,7 @@ from coder_admin.catalog.models import (
     Template,
     TemplateVersion,
     TemplateVersionParameter,
+    TemplateVersionPreset,
     TemplateVersionPresetParameter,
     TemplateVersionPresetPrebuildSchedule,
     TemplateVersionTerraformValues,
@@ -32,7 +33,7 @@ from coder_admin.workspaces.models import (
     WorkspaceAgentLogSource,
     WorkspaceBuildParameter,
 )
-from prebuilds.models import PrebuildEvent
+from prebuilds.models import PoolSample, PrebuildEvent
 from tests.prebuilds import world as pools
 
 PASSWORD = "a-long-enough-password"
@@ -181,6 +182,32 @@ def template_of(owner: User, name: str = "go-service", **fields: Any) -> Templat
     return row
 
 
+def history(preset: TemplateVersionPreset, now: datetime) -> None:
+    """Two days of a pool: full, emptied six hours ago, filled again."""
+    template = preset.template_version.template
+    assert template is not None
+    for hours, ready, starting, desired in (
+        (40, 4, 0, 4),
+        (14, 4, 0, 6),
+        (13.5, 5, 1, 6),
+        (6.2, 0, 4, 6),
+        (5, 3, 3, 6),
+        (2, 4, 0, 4),
+    ):
+        PoolSample.objects.create(
+            at=now - timedelta(hours=hours),
+            organization=template.organization,
+            template=template,
+            preset_name=preset.name,
+            desired=desired,
+            ready=ready,
+            unready=0,
+            expired=1 if hours == 13.5 else 0,
+            starting=starting,
+            deleting=1 if hours == 5 else 0,
+        )
+
+
 def world() -> World:
     """Three people, one template with four presets in different states, workspaces and messages."""
     ensure_system_rows()
@@ -207,9 +234,12 @@ def world() -> World:
     calm = pools.preset(version, 1, "Calm")
     pools.Prebuild(calm, version).save(now)
     pools.preset(version, None, "Only values")
-    for kind in ("claim", "claim", "miss"):
+    history(large, now)
+    for kind, hours in (("claim", 1), ("claim", 5), ("miss", 6)):
         PrebuildEvent.objects.create(
             kind=kind,
+            created_at=now - timedelta(hours=hours, minutes=10),
+            waited=timedelta(seconds=1.3),
             organization=template.organization,
             template=template,
             preset=large,

@@ -62,7 +62,8 @@ def end_advisory_lock_session() -> None:
     def work() -> None:
         with connections["default"].cursor() as cursor:
             cursor.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND objid = %s",
+                "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND objid = %s"
+                " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
                 [ADVISORY_KEY & 0xFFFFFFFF],
             )
         connections.close_all()

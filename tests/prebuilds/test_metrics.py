@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from prebuilds.metrics import CACHE, MetricsRefresher, register_collectors
+from prebuilds.metrics import CACHE, PASS_RESULTS, WAKE_UPS, MetricsRefresher, register_collectors
 from prebuilds.models import PrebuildEvent
 from prebuilds.services import settings_update
 from rbac import Subject
@@ -27,15 +27,15 @@ P = "coderd_prebuilt_workspaces_"
 
 @pytest.fixture(autouse=True)
 def _empty_cache() -> Any:
-    CACHE.state = None
+    CACHE.clear()
     yield
-    CACHE.state = None
+    CACHE.clear()
 
 
 def scrape() -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
     registry = CollectorRegistry()
     register_collectors(registry)
-    text = generate_latest(registry).decode()
+    text = (CACHE.text() + generate_latest(registry)).decode()
     return {
         (sample.name, frozenset(sample.labels.items())): sample.value
         for family in text_string_to_metric_families(text)
@@ -97,6 +97,73 @@ def test_every_series_of_a_pool(actor: Subject) -> None:
     assert found[(f"{claim}_sum", labels)] == 7
     prebuild = frozenset({**LABELS, "type": "prebuild"}.items())
     assert found[("coderd_workspace_creation_duration_seconds_count", prebuild)] == 4
+
+
+POOL = set(LABELS)
+# Section 6.1: name, type, labels.
+SERIES = {
+    "coderd_prebuilt_workspaces_created": ("counter", POOL),
+    "coderd_prebuilt_workspaces_failed": ("counter", POOL),
+    "coderd_prebuilt_workspaces_claimed": ("counter", POOL),
+    "coderd_prebuilt_workspaces_resource_replacements": ("counter", POOL),
+    "coderd_prebuilt_workspaces_misses": ("counter", POOL),
+    "coderd_prebuilt_workspaces_desired": ("gauge", POOL),
+    "coderd_prebuilt_workspaces_running": ("gauge", POOL),
+    "coderd_prebuilt_workspaces_eligible": ("gauge", POOL),
+    "coderd_prebuilt_workspaces_preset_hard_limited": ("gauge", POOL),
+    "coderd_prebuilt_workspaces_preset_validation_failed": ("gauge", POOL),
+    "coderd_prebuilt_workspaces_metrics_last_updated": ("gauge", set()),
+    "coderd_prebuilt_workspaces_reconciliation_paused": ("gauge", set()),
+    "coderd_prebuilds_reconciliation_duration_seconds": ("histogram", set()),
+    "coderd_prebuilds_reconciliation_wakeups": ("counter", {"cause"}),
+    "coderd_prebuilds_reconciliation_passes": ("counter", {"result"}),
+    "coderd_prebuilt_workspace_claim_duration_seconds": ("histogram", POOL),
+    "coderd_prebuilt_workspace_claim_wait_seconds": ("histogram", POOL),
+    "coderd_workspace_creation_duration_seconds": ("histogram", POOL | {"type"}),
+    "coderd_provisionerd_workspace_creation_outcomes": ("counter", POOL | {"status"}),
+}
+BUCKETS = {
+    "coderd_prebuilds_reconciliation_duration_seconds": (
+        0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10
+    ),
+    "coderd_prebuilt_workspace_claim_duration_seconds": (1, 5, 10, 20, 30, 60, 120, 180, 240, 300),
+    "coderd_workspace_creation_duration_seconds": (1, 10, 30, 60, 300, 600, 1800, 3600),
+}  # fmt: skip
+
+
+def test_the_series_have_the_names_types_labels_and_buckets_of_the_reference() -> None:
+    template = world.template()
+    active = template.active_version
+    preset = world.preset(active, 1)
+    claimed = Prebuild(preset, active, owner=world.person().id).save()
+    build = world.add_build(claimed, active, preset, initiator=world.person().id)
+    type(build).objects.filter(pk=build.pk).update(prebuild_stage="claim")
+    for kind in ("miss", "replacement"):
+        PrebuildEvent.objects.create(
+            kind=kind, organization=template.organization, template=template, preset_name="large"
+        )
+    ann = world.person().id
+    Prebuild(None, active, owner=ann, initiator=ann).save()
+    Prebuild(preset, active, "failed", owner=ann, initiator=ann).save()
+    CACHE.refresh()
+    WAKE_UPS.labels("event").inc(0)
+    PASS_RESULTS.labels("done").inc(0)
+    registry = CollectorRegistry()
+    register_collectors(registry)
+    text = (CACHE.text() + generate_latest(registry)).decode()
+    families = list(text_string_to_metric_families(text))
+    assert sorted(family.name for family in families) == sorted(SERIES)  # each once
+    for family in families:
+        kind, labels = SERIES[family.name]
+        assert family.type == kind
+        assert len(family.documentation) > 10
+        assert {name for sample in family.samples for name in sample.labels} - {"le"} == labels
+        if family.name in BUCKETS:
+            bounds = {float(sample.labels["le"]) for sample in family.samples if "le" in sample.labels}
+            assert bounds == {*BUCKETS[family.name], float("inf")}
+    outcomes = "coderd_provisionerd_workspace_creation_outcomes_total"
+    assert value(outcomes, **LABELS, status="failure") == 1
+    assert value(outcomes, **{**LABELS, "preset_name": ""}, status="success") == 1
 
 
 def test_conditions_are_one_while_they_last() -> None:

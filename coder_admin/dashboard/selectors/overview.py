@@ -17,7 +17,7 @@ from coder_admin.workspaces.choices import PrebuildStage, Transition
 from coder_admin.workspaces.models import Workspace, WorkspaceBuild
 from rbac.model import Subject
 
-from .pools import pool_cards
+from .pools import pool_cards, with_sparks
 
 MAX_CARDS = 12
 MAX_LINES = 40
@@ -95,7 +95,7 @@ class Overview:
 def overview(viewer: Subject, now: datetime, *, organization: str = "") -> Overview:
     """Read everything for one viewer; the number of queries does not grow with what there is."""
     cards = pool_cards(viewer, now, organization=organization)
-    worst = [card for card in cards if not card.healthy][:MAX_CARDS]
+    worst = with_sparks([card for card in cards if not card.healthy][:MAX_CARDS], now)
     healthy = [card for card in cards if card.healthy][:MAX_LINES]
     rows = _own_scope(viewer, organization)
     counts = rows.exclude(owner_id=PREBUILDS_USER_ID).aggregate(

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping
-from datetime import datetime
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta, tzinfo
 
 from django.db.models import Count
 from django.urls import reverse
 
 from coder_admin.catalog.models import Template, TemplateVersionPreset
+from coder_admin.dashboard.charts import Happening, Timeline, spark, timeline
 from coder_admin.dashboard.pools import Names, PoolCard, pool_card
 from prebuilds import querying
+from prebuilds.history import demand_events
+from prebuilds.samples import pool_histories
 from prebuilds.selectors import PoolStatus, pool_of, pools
 from prebuilds.settings import reconciliation_paused
 from rbac.model import Subject
 
 PREBUILDS_OWNER = "prebuilds"
+SPARK_WINDOW = timedelta(hours=24)
+MAX_SAMPLES = 2000
 Labels = Mapping[str, Mapping[str, str]]
 
 
@@ -30,6 +36,29 @@ def pool_cards(
     found = pools(viewer, template_ids=[uuid.UUID(key) for key in labels], now=now)
     several = len({row["organization__name"] for row in labels.values()}) > 1
     return sorted(_cards(found, labels, several=several), key=lambda card: card.badness)
+
+
+def with_sparks(cards: Sequence[PoolCard], now: datetime) -> list[PoolCard]:
+    """The cards with their lines of the last 24 hours; one query for all of them."""
+    since = now - SPARK_WINDOW
+    histories = pool_histories({(card.template_id, card.name) for card in cards}, since)
+    return [
+        replace(card, spark=spark(histories.get((card.template_id, card.name), []), since, now))
+        for card in cards
+    ]
+
+
+def preset_timeline(
+    template_id: uuid.UUID, preset_name: str, now: datetime, hours: int, zone: tzinfo
+) -> Timeline | None:
+    """The pool of a template that the viewer may read, over the last hours; two queries."""
+    since = now - timedelta(hours=hours)
+    key = (str(template_id), preset_name)
+    samples = pool_histories([key], since, limit=MAX_SAMPLES).get(key, [])
+    demands = demand_events(template_id, preset_name, since)
+    happenings = [Happening(row.at, row.is_miss, row.waited) for row in demands]
+    slot = timedelta(hours=1 if hours <= 24 else 6)
+    return timeline(samples, happenings, since, now, slot=slot, zone=zone)
 
 
 def preset_card(viewer: Subject, preset: TemplateVersionPreset, now: datetime) -> PoolCard | None:

@@ -22,11 +22,14 @@ from coder_admin.foundation.errors import NotFound
 from coder_admin.workspaces.models import Workspace
 from coder_admin.workspaces.replacements import summed
 from prebuilds import services
+from prebuilds.history import version_records
 from prebuilds.selectors import preset_week
 
 from .templates import shown
 
+WINDOWS = {"24": "24 hours", "168": "7 days"}
 PARTS = {
+    "timeline": "prebuilds/_timeline.html",
     "badge": "prebuilds/_badge.html",
     "pool": "prebuilds/_pool.html",
     "prebuilds": "prebuilds/_prebuilds.html",
@@ -51,6 +54,8 @@ def detail(request: ViewerRequest, organization: str, template: str, preset: uui
     if part in ("", "prebuilds"):
         rows = workspaces.prebuilds_of(request.viewer, found.pk)
         context["prebuilds"] = [_prebuild(request, workspace) for workspace in rows]
+    if part in ("", "timeline"):
+        context |= _history(request, found, now)
     if part:
         return render(request, PARTS[part], context)
     version = found.template_version
@@ -63,16 +68,33 @@ def detail(request: ViewerRequest, organization: str, template: str, preset: uui
         "version_url": reverse("dashboard:version", args=(organization, template, version.name)),
         "values": list(found.parameters.all()),
         "schedules": list(found.schedules.all()),
-        "heat": _heat(found, now),
+        "versions": version_records(row.pk, found.name),
     }
+    context |= _week(found, now)
     return draw(request, "prebuilds/preset.html", context)
 
 
-def _heat(preset: TemplateVersionPreset, now: datetime) -> HeatMap | None:
+def _week(preset: TemplateVersionPreset, now: datetime) -> dict[str, object]:
+    """The week of a pool with schedules, its next changes, and what is wrong with the schedules."""
     if preset.desired_instances is None or not preset.schedules.all():
-        return None
-    week, _, problems = preset_week(preset, now=now, limit=0)
-    return None if problems else heat_map(week, now)
+        return {}
+    week, changes, problems = preset_week(preset, now=now, limit=5)
+    heat: HeatMap | None = None if problems else heat_map(week, now)
+    return {"heat": heat, "changes": changes, "problems": problems}
+
+
+def _history(request: ViewerRequest, preset: TemplateVersionPreset, now: datetime) -> dict[str, object]:
+    """The timeline of the pool, of the day or of the week."""
+    hours = request.GET.get("hours", "24")
+    if hours not in WINDOWS:
+        raise NotFound
+    template_id = preset.template_version.template_id
+    if preset.desired_instances is None or template_id is None:
+        return {}
+    drawn = selectors.preset_timeline(
+        template_id, preset.name, now, int(hours), timezone.get_current_timezone()
+    )
+    return {"timeline": drawn, "hours": hours, "windows": WINDOWS}
 
 
 def _prebuild(request: ViewerRequest, workspace: Workspace) -> dict[str, object]:
@@ -102,12 +124,38 @@ def invalidate(request: ViewerRequest, organization: str, template: str) -> Http
 
 
 @command
+def preset_invalidate(
+    request: ViewerRequest, organization: str, template: str, preset: uuid.UUID
+) -> HttpResponse:
+    """Let the waiting prebuilds of one preset count as expired."""
+    found = _found(request, organization, template, preset)
+    services.preset_invalidate(actor=request.viewer, preset=found)
+    messages.success(request, f"The prebuilds of {found.name} are invalidated. The pool is made anew.")
+    return HttpResponseRedirect(reverse("dashboard:preset", args=(organization, template, preset)))
+
+
+@command
+def build_one(request: ViewerRequest, organization: str, template: str, preset: uuid.UUID) -> HttpResponse:
+    """Begin one prebuild now, whatever backoff, limit or pause say; its log is the answer."""
+    found = _found(request, organization, template, preset)
+    build = services.preset_build_one(actor=request.viewer, preset=found)
+    messages.success(request, f"A prebuild of {found.name} is on the way: {build.workspace.name}.")
+    return HttpResponseRedirect(reverse("dashboard:preset", args=(organization, template, preset)))
+
+
+@command
 def reset(request: ViewerRequest, organization: str, template: str, preset: uuid.UUID) -> HttpResponse:
     """Clear the condition of a pool that was stopped after failures."""
-    row = template_of(request.viewer, organization, template)
-    found = selectors.preset_of(row, preset)
-    if found is None:
-        raise NotFound
+    found = _found(request, organization, template, preset)
     services.preset_reset(actor=request.viewer, preset=found)
     messages.success(request, f"{found.name} is tried again.")
     return HttpResponseRedirect(reverse("dashboard:preset", args=(organization, template, preset)))
+
+
+def _found(
+    request: ViewerRequest, organization: str, template: str, preset: uuid.UUID
+) -> TemplateVersionPreset:
+    found = selectors.preset_of(template_of(request.viewer, organization, template), preset)
+    if found is None:
+        raise NotFound
+    return found

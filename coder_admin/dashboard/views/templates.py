@@ -89,7 +89,8 @@ def shown(request: ViewerRequest, template: Template) -> dict[str, object]:
 def detail(request: ViewerRequest, organization: str, template: str) -> HttpResponse:
     """One template: its presets and pools."""
     row = selectors.template_of(request.viewer, organization, template)
-    cards = pools.pool_cards(request.viewer, timezone.now(), template_id=row.pk)
+    now = timezone.now()
+    cards = pools.with_sparks(pools.pool_cards(request.viewer, now, template_id=row.pk), now)
     presets = selectors.presets(row.active_version)
     context = shown(request, row)
     view = context["template"]
