@@ -66,6 +66,7 @@ def world() -> dict[str, str]:
     named = {
         "users/user": ada.username,
         "members/user": ada.username,
+        "workspace-quota/user": boss.username,
         "organizations/organization": "acme",
         "organizations/name": "acme",
         "groups/name": "devs",

@@ -22,6 +22,7 @@ from coder_admin.organizations.models import (
     User,
 )
 from coder_admin.provisioning import queue
+from coder_admin.provisioning.choices import JobType
 from coder_admin.provisioning.context import JobContext
 from coder_admin.provisioning.handlers import JobError
 from coder_admin.provisioning.logs import LogFlusher
@@ -105,10 +106,14 @@ def work(workspace: Workspace) -> WorkspaceBuild:
     """Run the waiting build with the real engine and store its end; the worker's runner cannot be used here,
     since it drops connections and with them the test's transaction."""
     daemon = ProvisionerDaemon.objects.create(name=f"w-{uuid.uuid4().hex[:6]}", provisioners=["embedded"])
-    claim = queue.claim(
-        worker_id=daemon.id, worker_tags={"scope": "organization", "owner": ""}, now=timezone.now(),
-        lease=timedelta(minutes=1),
-    )  # fmt: skip
+    taker = queue.Taker(
+        worker_id=daemon.id,
+        tags={"scope": "organization", "owner": ""},
+        host=uuid.uuid4(),
+        types=[JobType.WORKSPACE_BUILD.value],
+        provisioners=["embedded"],
+    )
+    claim = queue.claim(taker, now=timezone.now(), lease=timedelta(minutes=1))
     assert claim is not None
     flusher = LogFlusher()
     context = JobContext(claim, flusher.open(claim.job_id))
