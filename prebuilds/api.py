@@ -60,6 +60,9 @@ class PoolStateSerializer(serializers.Serializer[Any]):
     deleting = serializers.IntegerField()
 
 
+STATUSES = [status.value for status in PrebuildStatus]
+
+
 class PoolSerializer(serializers.Serializer[Any]):
     """One pool: counts, the stored status beside the condition that holds now, and why it is so.
 
@@ -70,8 +73,8 @@ class PoolSerializer(serializers.Serializer[Any]):
     preset_name = serializers.CharField()
     template_version_id = serializers.UUIDField()
     state = PoolStateSerializer()
-    prebuild_status = serializers.ChoiceField(choices=[status.value for status in PrebuildStatus])
-    condition = serializers.ChoiceField(choices=[status.value for status in PrebuildStatus])
+    prebuild_status = serializers.ChoiceField(choices=STATUSES)
+    condition = serializers.ChoiceField(choices=STATUSES)
     failed = serializers.IntegerField()
     claims = serializers.IntegerField()
     misses = serializers.IntegerField()

@@ -31,6 +31,7 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
+    "ENUM_NAME_OVERRIDES": {"PrebuildStatusEnum": "prebuilds.api.STATUSES"},
 }
 
 # Whether a message that is sent inside a transaction is an error (tests) or a line in the log.

@@ -298,7 +298,7 @@ class _InspectView(IdentityView):
 class ClaimFieldsView(_InspectView):
     """The names of claims that people came with."""
 
-    @extend_schema(responses={200: serializers.ListField(child=serializers.CharField())})
+    @extend_schema(responses={200: {"type": "array", "items": {"type": "string"}}})
     def get(self, request: Request, organization: str = "") -> Response:
         return Response(preview.claim_fields(self.place(organization)))
 
@@ -306,7 +306,7 @@ class ClaimFieldsView(_InspectView):
 class ClaimValuesView(_InspectView):
     """The values that people had for the claim `claimField`."""
 
-    @extend_schema(responses={200: serializers.ListField(child=serializers.CharField())})
+    @extend_schema(responses={200: {"type": "array", "items": {"type": "string"}}})
     def get(self, request: Request, organization: str = "") -> Response:
         place = self.place(organization)
         field = request.query_params.get("claimField", "")
