@@ -60,7 +60,9 @@ def _is_json(file: ParsedFile) -> bool:
 
 
 def _left_out(file: ParsedFile) -> Diagnostic:
-    detail = f"{file.source.file} is not merged: forms merge override files in HCL only. Rewrite it as a .tf file."
+    detail = (
+        f"{file.source.file} is not merged: forms merge override files in HCL only. Rewrite it as a .tf file."
+    )
     return warning("Override file is ignored", detail, code=CODE)
 
 
@@ -97,5 +99,7 @@ def _misfit(sections: Sections, file: ParsedFile) -> Diagnostic | None:
 
 
 def _disabled(reason: str, place: str) -> Diagnostic:
-    detail = f"{place}: {reason} in the primary .tf files. All files of the folder are used as they are, unmerged."
+    detail = (
+        f"{place}: {reason} in the primary .tf files. All files of the folder are used as they are, unmerged."
+    )
     return warning("Override file merging disabled due to an error", detail, code=CODE)

@@ -110,7 +110,9 @@ def evaluate_body(body: CompiledBody, env: Env) -> BlockContent:
             blocks.append(_block(block, block.labels, env, diagnostics))
         else:
             _expand(block, env, blocks, unknown, diagnostics)
-    return BlockContent(attributes, tuple(blocks), ranges, tuple(diagnostics), frozenset(unknown), open_names, items)
+    return BlockContent(
+        attributes, tuple(blocks), ranges, tuple(diagnostics), frozenset(unknown), open_names, items
+    )
 
 
 def _block(block: CompiledBlock, labels: tuple[str, ...], env: Env, diagnostics: list[Diagnostic]) -> Block:

@@ -50,7 +50,9 @@ def final_value(
         elif given is not None:
             title = _title(variable, module)
             detail = f"The given value is not suitable for {title}: required variable may not be set to null."
-            return unset(variable), error("Required variable not set", detail, where or variable.range, _code(module))
+            return unset(variable), error(
+                "Required variable not set", detail, where or variable.range, _code(module)
+            )
         else:
             return unset(variable), None
     if given is variable.default:
