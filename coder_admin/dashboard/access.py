@@ -21,6 +21,14 @@ def may_pause_prebuilds(viewer: Subject) -> bool:
     return allowed(viewer, Action.UPDATE, RbacObject(ResourceType.DEPLOYMENT_CONFIG))
 
 
+def may_explain(viewer: Subject) -> bool:
+    """Whether the viewer gives roles to people, on the site or in some organization: then they may ask why
+    somebody can or cannot do a thing."""
+    return allowed(viewer, Action.ASSIGN, RbacObject(ResourceType.ASSIGN_ROLE)) or allowed(
+        viewer, Action.ASSIGN, RbacObject(ResourceType.ASSIGN_ORG_ROLE, any_org=True)
+    )
+
+
 def may_create_for_others(viewer: Subject, organization_id: str) -> bool:
     """Whether the viewer may create workspaces of other people in that organization."""
     return allowed(

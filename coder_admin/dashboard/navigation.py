@@ -47,6 +47,7 @@ _DEPLOYMENT = (
     _Place(
         "People", "people", "dashboard:people", ("/people",), (Action.READ, ResourceType.ORGANIZATION_MEMBER)
     ),
+    _Place("Audit", "audit", "dashboard:audit", ("/audit",), (Action.READ, ResourceType.AUDIT_LOG)),
     _Place(
         "Provisioner jobs",
         "jobs",

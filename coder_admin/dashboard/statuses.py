@@ -115,6 +115,18 @@ LOOKS: Mapping[str, Mapping[str, Look]] = MappingProxyType(
             busy=("Busy", BUSY),
             offline=("Offline", BAD),
         ),
+        "audit": _table(
+            done=("Done", OK),
+            redirected=("Redirected", WARN),
+            refused=("Refused", WARN),
+            failed=("Failed", BAD),
+        ),
+        "quota": _table(
+            fits=("Within", OK),
+            tight=("Nearly used", WARN),
+            over=("Over", BAD),
+            unlimited=("Not limited", IDLE),
+        ),
         "user": _table(
             active=("Active", OK),
             dormant=("Dormant", IDLE),

@@ -20,6 +20,7 @@ from coder_admin.workspaces.models import (
     WorkspaceBuild,
 )
 from coder_admin.workspaces.selectors import agent_connection
+from coder_admin.workspaces.sharing import may_share
 from coder_admin.workspaces.statuses import WorkspaceStatus, workspace_status
 from rbac.django import may
 from rbac.model import Action, Subject
@@ -63,6 +64,7 @@ class WorkspaceView:
     offers: tuple[Offer, ...] = ()
     build_count: int = 0
     parameter_count: int = 0
+    shareable: bool = False
 
     @property
     def pk(self) -> object:
@@ -135,6 +137,7 @@ def workspace_view(
         offers=tuple(_offers(viewer, row, WorkspaceStatus(status), outdated=outdated)),
         build_count=build_count,
         parameter_count=parameter_count,
+        shareable=not row.deleted and may_share(viewer, row),
     )
 
 

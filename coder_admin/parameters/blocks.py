@@ -60,7 +60,9 @@ def required_name(instance: Instance) -> str:
     summary = f'Invalid "name" attribute for block "{instance.address}"'
     if not value.is_known:
         raise UnreadableBlockError(
-            error(summary, f"The name cannot be resolved: {why_unknown(instance.config, 'name')}", range=place)
+            error(
+                summary, f"The name cannot be resolved: {why_unknown(instance.config, 'name')}", range=place
+            )
         )
     if value.is_null or value.type is not STRING:
         found = "null" if value.is_null else str(value.type)

@@ -64,6 +64,4 @@ class Owner:
 
 
 #: What the provider answers outside of a build (10.3).
-DEFAULT_OWNER = Owner(
-    id=str(UUID(int=0)), name="default", full_name="default", email="default@example.com"
-)
+DEFAULT_OWNER = Owner(id=str(UUID(int=0)), name="default", full_name="default", email="default@example.com")

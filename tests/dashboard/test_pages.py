@@ -37,6 +37,12 @@ def addresses(here: World) -> dict[str, str]:
         "prebuilds": reverse("dashboard:prebuilds"),
         "people": reverse("dashboard:people"),
         "groups": reverse("dashboard:groups"),
+        "quota": reverse("dashboard:quota"),
+        "access": f"{reverse('dashboard:access')}?user=mia&action=start&object=workspace:mia/dev-1",
+        "audit": reverse("dashboard:audit"),
+        "audit export": f"{reverse('dashboard:audit-export')}?format=csv",
+        "template permissions": reverse("dashboard:template-permissions", args=PLACE),
+        "workspace sharing": reverse("dashboard:workspace-sharing", args=mine),
         "workspace": reverse("dashboard:workspace", args=mine),
         "workspace body": f"{reverse('dashboard:workspace', args=mine)}?part=body",
         "workspace sentence": f"{reverse('dashboard:workspace', args=mine)}?part=sentence",
@@ -77,9 +83,11 @@ EVERYBODY = {
     "prebuilds",
     "people",
     "groups",
+    "quota",
 }
-FORBIDDEN_TO_MEMBERS = {"new template", "new version"}
-HIDDEN_FROM_MEMBERS = {"jobs", "admin"}
+FORBIDDEN_TO_MEMBERS = {"new template", "new version", "access", "audit", "audit export"}
+HIDDEN_FROM_MEMBERS = {"jobs", "admin", "template permissions"}
+FORBIDDEN_TO_STRANGERS = {"new template", "access", "audit", "audit export"}
 
 
 def status(client: Client, address: str) -> int:
@@ -109,7 +117,8 @@ def test_a_member_gets_what_a_member_may_see(here: World, client_of: ClientOf) -
 def test_a_stranger_learns_of_nothing(here: World, client_of: ClientOf) -> None:
     client = client_of(here.stranger)
     expected = {
-        name: 200 if name in EVERYBODY else 403 if name == "new template" else 404 for name in addresses(here)
+        name: 200 if name in EVERYBODY else 403 if name in FORBIDDEN_TO_STRANGERS else 404
+        for name in addresses(here)
     }
     assert {name: status(client, url) for name, url in addresses(here).items()} == expected
     for name in EVERYBODY:
@@ -151,6 +160,8 @@ def test_pages_of_an_empty_deployment_say_what_to_do_next(db: None, client_of: C
         "prebuilds",
         "people",
         "groups",
+        "quota",
+        "audit",
         "jobs",
         "inbox",
         "template",

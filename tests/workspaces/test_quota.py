@@ -110,7 +110,7 @@ def work(workspace: Workspace) -> WorkspaceBuild:
         worker_id=daemon.id,
         tags={"scope": "organization", "owner": ""},
         host=uuid.uuid4(),
-        types=[JobType.WORKSPACE_BUILD],
+        types=[JobType.WORKSPACE_BUILD.value],
         provisioners=["embedded"],
     )
     claim = queue.claim(taker, now=timezone.now(), lease=timedelta(minutes=1))

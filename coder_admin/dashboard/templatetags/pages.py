@@ -8,7 +8,9 @@ from urllib.parse import urlencode
 
 from django import template
 
+from coder_admin.dashboard import access
 from coder_admin.foundation.pagination import Page
+from rbac.django import subject_for
 
 register = template.Library()
 
@@ -33,3 +35,9 @@ def pager_of(page: Page[Any]) -> Bounds:
 def querystring_of(**values: str) -> str:
     """The values as the query of an address, without the question mark."""
     return urlencode(values)
+
+
+@register.simple_tag(takes_context=True)
+def may_explain(context: dict[str, Any]) -> bool:
+    """Whether the reader may ask the policy about other people."""
+    return access.may_explain(subject_for(context["request"].user))

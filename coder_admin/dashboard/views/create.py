@@ -21,6 +21,7 @@ from coder_admin.dashboard.template_view import TemplateView
 from coder_admin.foundation.errors import Conflict, ServiceError
 from coder_admin.organizations.models import User
 from coder_admin.workspaces import services
+from coder_admin.workspaces.quota import quota_of
 from coder_admin.workspaces.selectors import last_values
 from rbac.django import require
 from rbac.model import Action
@@ -103,6 +104,7 @@ def _draw(
         "name_error": form.refused.get("name", ""),
         "owner": owner,
         "owners": owners,
+        "quota": quota_of(template.organization_id, owner.pk),
         "presets": offered_presets(version, offered),
         "pooled": any(one.desired_instances is not None for one in offered),
     }

@@ -31,7 +31,7 @@ from coder_admin.foundation.errors import Invalid, NotFound
 from coder_admin.foundation.pagination import Page, page_of
 from coder_admin.workspaces import selectors as rooms
 from coder_admin.workspaces import services
-from coder_admin.workspaces.models import Workspace, WorkspaceAgent, WorkspaceBuild
+from coder_admin.workspaces.models import WORKSPACE_ACL, Workspace, WorkspaceAgent, WorkspaceBuild
 from coder_admin.workspaces.search import KEYS
 from rbac.django import may
 from rbac.model import Action
@@ -56,6 +56,7 @@ def workspaces(request: ViewerRequest) -> HttpResponse:
         errors = [wrong.detail for wrong in error.validations] or [error.message]
         rows = selectors.workspace_list(request.viewer, "", kept["organization"], timezone.now()).none()
     found = page_of(request.GET, rows)
+    WORKSPACE_ACL.attach(found.items)  # each row asks what its menu may offer
     items = [workspace_view(request.viewer, row) for row in found.items]
     context: dict[str, object] = {
         "page": Page(items=items, count=found.count, limit=found.limit, offset=found.offset),

@@ -43,7 +43,7 @@ class CreateWorkspace(_WithParameters):
     automatic_updates = serializers.ChoiceField(AutomaticUpdates.choices, required=False)
 
 
-class UpdateWorkspaceAcl(serializers.Serializer[Any]):
+class ShareWorkspace(serializers.Serializer[Any]):
     """`PATCH /workspaces/{id}/acl`: id → `use`, `admin` or empty."""
 
     user_roles = serializers.DictField(child=serializers.CharField(allow_blank=True), required=False)

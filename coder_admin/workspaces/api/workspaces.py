@@ -30,7 +30,7 @@ from ..quota import quota_of
 from ..search import parse_query
 from ..services import WorkspaceSettings
 from ..streams import AnyContent, data_stream, streamed
-from .forms import CreateWorkspace, RenameWorkspace, UpdateWorkspaceAcl, flag, optional_id, parameters_of
+from .forms import CreateWorkspace, RenameWorkspace, ShareWorkspace, flag, optional_id, parameters_of
 from .present import build_json, workspace_json, workspaces_json
 
 
@@ -99,9 +99,9 @@ class AclView(ApiView):
         workspace = selectors.workspace_get(viewer=self.actor, workspace_id=workspace_id)
         return Response(sharing.workspace_acl(viewer=self.actor, workspace=workspace))
 
-    @extend_schema(request=UpdateWorkspaceAcl, responses={204: None})
+    @extend_schema(request=ShareWorkspace, responses={204: None})
     def patch(self, request: Request, workspace_id: uuid.UUID) -> Response:
-        data = self.parse(UpdateWorkspaceAcl)
+        data = self.parse(ShareWorkspace)
         workspace = selectors.workspace_get(viewer=self.actor, workspace_id=workspace_id)
         sharing.workspace_acl_update(actor=self.actor, workspace=workspace, **data)
         return Response(status=204)
