@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from django.urls import path, register_converter
+from django.urls import path
 from django.views.decorators.csrf import ensure_csrf_cookie
 
-from .converters import UserNameConverter
+from .people.urls import urlpatterns as people_urls
 from .views import (
     builds,
     create,
@@ -23,8 +23,6 @@ from .views import (
     versions,
     workspaces,
 )
-
-register_converter(UserNameConverter, "username")
 
 app_name = "dashboard"
 
@@ -46,6 +44,7 @@ urlpatterns = [
     path("inbox/<uuid:notification>/open/<int:position>", inbox.follow, name="inbox-open"),
     path("people", people.members, name="people"),
     path("people/groups", people.groups, name="groups"),
+    *people_urls,
     path("provisioner-jobs", jobs.jobs, name="jobs"),
     path("provisioner-jobs/<uuid:job>/logs", jobs.logs, name="job-logs"),
     path("provisioner-jobs/<uuid:job>/logs.txt", jobs.download, name="job-download"),
