@@ -49,6 +49,14 @@ OFFERED = (
     ResourceType.IDPSYNC_SETTINGS,
 )
 """The types whose rows lie in an organization; others would be without effect there."""
+LABELS = {
+    ResourceType.WORKSPACE_DORMANT: "Dormant workspace",
+    ResourceType.PREBUILT_WORKSPACE: "Prebuilt workspace",
+    ResourceType.ASSIGN_ORG_ROLE: "Roles of the organization",
+    ResourceType.ORGANIZATION_MEMBER: "Members",
+    ResourceType.GROUP_MEMBER: "Members of groups",
+    ResourceType.IDPSYNC_SETTINGS: "Identity provider sync",
+}
 
 
 @dataclass(frozen=True)
@@ -185,7 +193,7 @@ def rows_of(viewer: Subject, organization: Organization, chosen: Collection[str]
     ]
     return [
         Row(
-            type_.replace("_", " ").capitalize(),
+            LABELS.get(type_) or type_.replace("_", " ").capitalize(),
             tuple(
                 Box(
                     value=f"{type_}:{action}",
