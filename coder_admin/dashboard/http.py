@@ -128,9 +128,12 @@ def wants_fragment(request: HttpRequest) -> bool:
     return htmx is not None and bool(htmx) and not htmx.history_restore_request and not htmx.boosted
 
 
-def draw(request: HttpRequest, template: str, context: dict[str, object], *, part: str = "") -> HttpResponse:
+def draw(
+    request: HttpRequest, template: str, context: dict[str, object], *, part: str = "", status: int = 200
+) -> HttpResponse:
     """The page, or only its live part when htmx asks for it: the same view serves both."""
-    response = render(request, part if part and wants_fragment(request) else template, context)
+    chosen = part if part and wants_fragment(request) else template
+    response = render(request, chosen, context, status=status)
     response.headers["Vary"] = "HX-Request, Cookie"
     response.headers["Cache-Control"] = "no-store"
     return response

@@ -35,6 +35,7 @@ class _Place:
     name: str
     prefixes: tuple[str, ...]
     asks: tuple[Action, ResourceType] | None = None
+    site: bool = False
 
 
 _MAIN = (
@@ -46,6 +47,15 @@ _MAIN = (
 _DEPLOYMENT = (
     _Place(
         "People", "people", "dashboard:people", ("/people",), (Action.READ, ResourceType.ORGANIZATION_MEMBER)
+    ),
+    _Place("Organizations", "organizations", "dashboard:organizations", ("/organizations",)),
+    _Place(
+        "Identity provider",
+        "key",
+        "dashboard:identity",
+        ("/identity",),
+        (Action.READ, ResourceType.IDPSYNC_SETTINGS),
+        site=True,
     ),
     _Place("Audit", "audit", "dashboard:audit", ("/audit",), (Action.READ, ResourceType.AUDIT_LOG)),
     _Place(
@@ -63,7 +73,7 @@ def _offered(viewer: Subject, place: _Place) -> bool:
     if place.asks is None:
         return True
     action, type_ = place.asks
-    return allowed(viewer, action, RbacObject(type_, any_org=True))
+    return allowed(viewer, action, RbacObject(type_, any_org=not place.site))
 
 
 def _entry(place: _Place, path: str, query: str) -> Entry:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from django.urls import path, register_converter
+from django.urls import path
 from django.views.decorators.csrf import ensure_csrf_cookie
 
-from .converters import UserNameConverter
+from .people.urls import urlpatterns as people_urls
 from .views import (
     audit,
     builds,
@@ -30,8 +30,6 @@ from .views import (
     workspaces,
 )
 
-register_converter(UserNameConverter, "username")
-
 app_name = "dashboard"
 
 _T = "templates/<slug:organization>/<slug:template>"
@@ -52,6 +50,7 @@ urlpatterns = [
     path("inbox/<uuid:notification>/open/<int:position>", inbox.follow, name="inbox-open"),
     path("people", people.members, name="people"),
     path("people/groups", people.groups, name="groups"),
+    *people_urls,
     path("people/quota", quota.usage, name="quota"),
     path("people/groups/<uuid:group>/quota", quota.allow, name="group-quota"),
     path("people/access", explain.explain, name="access"),

@@ -60,7 +60,7 @@ def test_code_flow_uses_pkce_state_and_our_scopes(provider: Provider) -> None:
     query = parse_qs(urlsplit(browser.get("/login/oidc")["Location"]).query)
     assert query["response_type"] == ["code"]
     assert query["code_challenge_method"] == ["S256"]
-    assert query["scope"] == ["openid profile email"]
+    assert set(query["scope"][0].split()) == {"openid", "profile", "email"}
     assert query["state"]
 
 
@@ -83,12 +83,9 @@ def test_target_of_another_site_is_not_followed(provider: Provider) -> None:
     assert response["Location"] == "/"
 
 
-def test_provider_that_is_down_or_talks_nonsense_is_one_clear_error(
-    settings: Any, provider: Provider
-) -> None:
-    settings.SOCIALACCOUNT_PROVIDERS["openid_connect"]["APPS"][0]["settings"]["server_url"] = (
-        "http://127.0.0.1:9"
-    )
+def test_provider_that_is_down_or_talks_nonsense_is_one_error(settings: Any, provider: Provider) -> None:
+    app = settings.SOCIALACCOUNT_PROVIDERS["openid_connect"]["APPS"][0]["settings"]
+    app["server_url"] = "http://127.0.0.1:9"
     down = Client().get("/login/oidc")
     assert down.status_code == 502
     assert "cannot be reached" in down.content.decode()
@@ -204,7 +201,7 @@ def test_sync_follows_the_claims_at_each_login(provider: Provider, boss: User) -
     http = Client()
     http.force_login(boss)
     for path, body in (
-        ("groups", {"field": "groups", "auto_create_missing_groups": True, "regex_filter": "^(d|n)"}),
+        ("groups", {"field": "groups", "auto_create_missing_groups": True, "regex_filter": "^(?i:d|n)"}),
         ("roles", {"field": "roles", "mapping": {"lead": ["organization-admin"]}}),
     ):
         url = f"/api/v2/organizations/acme/settings/idpsync/{path}"

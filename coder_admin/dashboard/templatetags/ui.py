@@ -138,6 +138,39 @@ def short_id(value: object) -> str:
 
 
 @register.filter
+def prefixed(value: object, prefix: str) -> str:
+    """A value behind a prefix, whatever its type: an element's id from a row's."""
+    return f"{prefix}{value}"
+
+
+_BROWSERS = (
+    ("Edg/", "Edge"),
+    ("OPR/", "Opera"),
+    ("Firefox/", "Firefox"),
+    ("Chrome/", "Chrome"),
+    ("Safari/", "Safari"),
+)
+_SYSTEMS = (
+    ("Android", "Android"),
+    ("iPhone", "iPhone"),
+    ("iPad", "iPad"),
+    ("Windows", "Windows"),
+    ("Mac OS X", "macOS"),
+    ("Linux", "Linux"),
+)
+
+
+@register.filter
+def browser_name(user_agent: str) -> str:
+    """`Firefox on Linux` of a user agent; its beginning where it is none we know."""
+    browser = next((name for mark, name in _BROWSERS if mark in user_agent), "")
+    system = next((name for mark, name in _SYSTEMS if mark in user_agent), "")
+    if browser and system:
+        return f"{browser} on {system}"
+    return browser or user_agent[:60] or "Unknown browser"
+
+
+@register.filter
 def joined(values: Iterable[object]) -> str:
     """A list as it is spoken: `a`, `a and b`, `a, b and c`."""
     words = [str(value) for value in values]

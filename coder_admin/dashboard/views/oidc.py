@@ -56,7 +56,7 @@ def _guarded(request: HttpRequest, step: Callable[[], HttpResponse]) -> HttpResp
         return _refused(request, str(error), error.status)
     except (RequestException, KeyError, TypeError, ValueError) as error:
         # What a provider answers is not ours to trust: no page, no JSON, fields missing.
-        log.warning("identity provider failed", exc_info=error)
+        log.warning("identity provider failed", reason=repr(error)[:500])
         text = "The identity provider cannot be reached, or its answer cannot be read. Try again later."
         return _refused(request, text, 502)
 

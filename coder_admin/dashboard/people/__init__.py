@@ -1,0 +1,1 @@
+"""Pages of people: organizations, members, groups, roles, users, one's own account, the identity provider."""
