@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 import secrets
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit

@@ -24,10 +24,10 @@ class WorkspacesConfig(AppConfig):
         from coder_admin.provisioning.selectors import register_describer
         from coder_admin.provisioning.worker import on_look, on_start, on_stop
 
-        from .build_job import BuildHandler
-        from .models import Workspace
         from . import notices
+        from .build_job import BuildHandler
         from .messages import happened, register_kinds
+        from .models import Workspace
         from .processes import look, restore, stop_all
         from .reports import register_report
         from .scheduling import follow_policy
