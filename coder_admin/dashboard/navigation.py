@@ -48,6 +48,13 @@ _DEPLOYMENT = (
         "People", "people", "dashboard:people", ("/people",), (Action.READ, ResourceType.ORGANIZATION_MEMBER)
     ),
     _Place(
+        "Notifications",
+        "bell",
+        "dashboard:deliveries",
+        ("/deployment/notifications",),
+        (Action.READ, ResourceType.NOTIFICATION_MESSAGE),
+    ),
+    _Place(
         "Provisioner jobs",
         "jobs",
         "dashboard:jobs",

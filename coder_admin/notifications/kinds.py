@@ -67,6 +67,7 @@ class Kind:
     to_inbox: bool = True
     digest: Digest | None = None
     summary: str = ""  # for the preferences page: when it is sent, and to whom
+    audience: tuple[str, ...] = ()  # site roles of which one is needed to ever get it; () = anybody may
 
 
 _kinds: dict[uuid.UUID, Kind] = {}

@@ -32,6 +32,9 @@ def addresses(here: World) -> dict[str, str]:
         "inbox": reverse("dashboard:inbox"),
         "inbox latest": reverse("dashboard:inbox-latest"),
         "inbox count": reverse("dashboard:inbox-count"),
+        "notification settings": reverse("dashboard:notification-settings"),
+        "deliveries": reverse("dashboard:deliveries"),
+        "notification methods": reverse("dashboard:notification-methods"),
         "workspaces": reverse("dashboard:workspaces"),
         "templates": reverse("dashboard:templates"),
         "prebuilds": reverse("dashboard:prebuilds"),
@@ -72,13 +75,15 @@ EVERYBODY = {
     "inbox",
     "inbox latest",
     "inbox count",
+    "notification settings",
     "workspaces",
     "templates",
     "prebuilds",
     "people",
     "groups",
 }
-FORBIDDEN_TO_MEMBERS = {"new template", "new version"}
+FORBIDDEN_TO_MEMBERS = {"new template", "new version", "deliveries", "notification methods"}
+FORBIDDEN_TO_STRANGERS = FORBIDDEN_TO_MEMBERS - {"new version"}
 HIDDEN_FROM_MEMBERS = {"jobs", "admin"}
 
 
@@ -109,7 +114,7 @@ def test_a_member_gets_what_a_member_may_see(here: World, client_of: ClientOf) -
 def test_a_stranger_learns_of_nothing(here: World, client_of: ClientOf) -> None:
     client = client_of(here.stranger)
     expected = {
-        name: 200 if name in EVERYBODY else 403 if name == "new template" else 404 for name in addresses(here)
+        name: 200 if name in EVERYBODY else 403 if name in FORBIDDEN_TO_STRANGERS else 404 for name in addresses(here)
     }
     assert {name: status(client, url) for name, url in addresses(here).items()} == expected
     for name in EVERYBODY:
@@ -136,6 +141,7 @@ def test_pages_of_an_empty_deployment_say_what_to_do_next(db: None, client_of: C
         "prebuilds": "A preset keeps a pool when",
         "jobs": "Start one with manage.py provisioner",
         "inbox": "No messages",
+        "deliveries": "Send yourself a test",
     }.items():
         response = client.get(reverse(f"dashboard:{name}"))
         assert response.status_code == 200
@@ -153,6 +159,10 @@ def test_pages_of_an_empty_deployment_say_what_to_do_next(db: None, client_of: C
         "groups",
         "jobs",
         "inbox",
+        "inbox latest",
+        "deliveries",
+        "notification settings",
+        "notification methods",
         "template",
         "preset",
         "workspace builds",
