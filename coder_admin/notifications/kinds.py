@@ -87,7 +87,8 @@ def find(kind_id: uuid.UUID) -> Kind | None:
 
 def all_kinds() -> list[Kind]:
     """Every registered kind, by group and name."""
-    return sorted(_kinds.values(), key=lambda kind: (kind.group, kind.name))
+    order = list(Group)
+    return sorted(_kinds.values(), key=lambda kind: (order.index(kind.group), kind.name))
 
 
 TEST = register(

@@ -120,9 +120,10 @@ def message_retry(*, actor: Subject, message_id: uuid.UUID) -> NotificationMessa
     record(
         actor=actor,
         action="write",
-        resource_type="notification_message",
-        resource_id=row.id,
+        resource_type="notification_template",
+        resource_id=row.notification_template_id,
         resource_target=str(row.payload.get("notification_name", "")),
+        additional_fields={"message_id": str(row.id), "action": "retry"},
         diff={"status": {"old": before, "new": str(row.status), "secret": False}},
     )
     events.publish(WAKE, {})

@@ -114,7 +114,8 @@ def test_a_member_gets_what_a_member_may_see(here: World, client_of: ClientOf) -
 def test_a_stranger_learns_of_nothing(here: World, client_of: ClientOf) -> None:
     client = client_of(here.stranger)
     expected = {
-        name: 200 if name in EVERYBODY else 403 if name in FORBIDDEN_TO_STRANGERS else 404 for name in addresses(here)
+        name: 200 if name in EVERYBODY else 403 if name in FORBIDDEN_TO_STRANGERS else 404
+        for name in addresses(here)
     }
     assert {name: status(client, url) for name, url in addresses(here).items()} == expected
     for name in EVERYBODY:

@@ -186,10 +186,14 @@ def matching_messages(
                 rows = rows.filter(notification_template_id__in=ids)
             case "status":
                 wrong.append(
-                    Validation("status", f"{value} is no status: {', '.join(MessageStatus.values)}.")
+                    Validation(
+                        "status", f"{value} is no status; there are {', '.join(MessageStatus.values)}."
+                    )
                 )
             case "method":
-                wrong.append(Validation("method", f"{value} is no method: {', '.join(Method.values)}."))
+                wrong.append(
+                    Validation("method", f"{value} is no method; there are {', '.join(Method.values)}.")
+                )
             case _:
                 wrong.append(Validation(key, f"{key} is no key. There are status, method and kind."))
     if wrong:

@@ -163,7 +163,9 @@ def _id(name: str, text: str) -> uuid.UUID:
 def own_address(url: str) -> str:
     """The path of an address of this deployment; another site's address only if it is http or https."""
     parts, own = urlsplit(url), urlsplit(settings.ACCESS_URL)
+    if parts.scheme not in ("", "http", "https"):
+        return "/"
     if not parts.netloc or parts.netloc == own.netloc:
         path = f"/{parts.path.lstrip('/')}"
         return f"{path}?{parts.query}" if parts.query else path
-    return url if parts.scheme in ("http", "https") else "/"
+    return url
