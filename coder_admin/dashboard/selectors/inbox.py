@@ -184,18 +184,11 @@ def matching_messages(
             case "kind":
                 ids = [kind.id for kind in kinds.all_kinds() if value.lower() in kind.name.lower()]
                 rows = rows.filter(notification_template_id__in=ids)
-            case "status":
-                wrong.append(
-                    Validation(
-                        "status", f"{value} is no status; there are {', '.join(MessageStatus.values)}."
-                    )
-                )
-            case "method":
-                wrong.append(
-                    Validation("method", f"{value} is no method; there are {', '.join(Method.values)}.")
-                )
+            case "status" | "method" as name:
+                choices = MessageStatus.values if name == "status" else Method.values
+                wrong.append(Validation(name, f"{value} is none; there are {', '.join(choices)}."))
             case _:
-                wrong.append(Validation(key, f"{key} is no key. There are status, method and kind."))
+                wrong.append(Validation(key, "is no key; there are status, method and kind."))
     if wrong:
         raise Invalid("The filter cannot be used.", validations=wrong)
     return rows

@@ -75,7 +75,7 @@ def deliveries(request: ViewerRequest) -> HttpResponse:
     try:
         rows = selectors.matching_messages(rows, words_of(text))
     except Invalid as error:
-        errors = [wrong.detail for wrong in error.validations]
+        errors = [f"{wrong.field}: {wrong.detail}" for wrong in error.validations]
         rows = rows.none()
     context: dict[str, object] = {
         "page": page_of(request.GET, rows),
