@@ -11,7 +11,7 @@ from django.db import transaction
 
 from coder_admin.catalog.models import TemplateVersion
 from coder_admin.notifications.kinds import ActionTemplate, Digest, Group, Icon, Kind, register
-from coder_admin.notifications.recipients import or_owners, site_template_admins
+from coder_admin.notifications.recipients import OWNER, TEMPLATE_ADMIN, or_owners, site_template_admins
 from coder_admin.notifications.services import notify
 from coder_admin.workspaces.models import WorkspaceBuild
 from prebuilds.models import PrebuildEvent, PrebuildEventKind
@@ -118,6 +118,7 @@ RESOURCE_REPLACED = Kind(
         ),
     ),
     summary="Sent to template admins when a claim replaced resources that a pool had prepared.",
+    audience=(OWNER, TEMPLATE_ADMIN),
 )
 
 

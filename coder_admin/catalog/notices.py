@@ -5,7 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from coder_admin.notifications.kinds import ActionTemplate, Digest, Group, Icon, Kind, register
-from coder_admin.notifications.recipients import owners_and_template_admins
+from coder_admin.notifications.recipients import OWNER, TEMPLATE_ADMIN, owners_and_template_admins
 from coder_admin.notifications.services import notify
 from rbac.model import Subject
 
@@ -29,6 +29,7 @@ TEMPLATE_DELETED = Kind(
     group=Group.TEMPLATE,
     icon=Icon.TEMPLATE,
     summary="Sent to owners and template admins when somebody else deleted a template.",
+    audience=(OWNER, TEMPLATE_ADMIN),
 )
 
 TEMPLATE_DEPRECATED = Kind(

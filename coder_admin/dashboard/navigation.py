@@ -59,6 +59,13 @@ _DEPLOYMENT = (
     ),
     _Place("Audit", "audit", "dashboard:audit", ("/audit",), (Action.READ, ResourceType.AUDIT_LOG)),
     _Place(
+        "Notifications",
+        "bell",
+        "dashboard:deliveries",
+        ("/deployment/notifications",),
+        (Action.READ, ResourceType.NOTIFICATION_MESSAGE),
+    ),
+    _Place(
         "Provisioner jobs",
         "jobs",
         "dashboard:jobs",

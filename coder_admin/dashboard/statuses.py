@@ -55,6 +55,16 @@ LOOKS: Mapping[str, Mapping[str, Look]] = MappingProxyType(
             failed=("Failed", BAD),
             unknown=("Unknown", WARN),
         ),
+        "message": _table(
+            pending=("Waiting", IDLE),
+            leased=("Sending", BUSY),
+            sent=("Sent", OK),
+            temporary_failure=("Will be tried again", WARN),
+            permanent_failure=("Failed", BAD),
+            inhibited=("Not wanted", GONE),
+            unknown=("Unknown", WARN),
+            paused=("Paused", WARN),
+        ),
         "agent": _table(
             created=("Created", IDLE),
             starting=("Starting", BUSY),

@@ -11,7 +11,7 @@ from rbac.model import Subject
 
 from .enqueue import notify
 from .kinds import ActionTemplate, Group, Icon, Kind, register
-from .recipients import owners_and_user_admins
+from .recipients import OWNER, USER_ADMIN, owners_and_user_admins
 
 _VIEW_ACCOUNTS = ActionTemplate("View accounts", "{{ base_url }}/people")
 
@@ -30,6 +30,7 @@ def _about(event: AccountEvent, id_: str, consequence: str) -> Kind:
         group=Group.USER,
         icon=Icon.ACCOUNT,
         summary=f"Sent to owners and user admins when somebody's account was {event}.",
+        audience=(OWNER, USER_ADMIN),
     )
 
 

@@ -11,7 +11,7 @@ from django.db import DatabaseError, transaction
 from coder_admin.foundation import events
 
 from . import outbox
-from .models import InboxNotification, MessageStatus, NotificationMessage
+from .models import InboxNotification, MessageStatus, Method, NotificationMessage
 from .outbox import Failure, Limits, kind_of
 from .rendering import Composer, Rendered, RenderError
 
@@ -64,7 +64,7 @@ def write_letter(message: NotificationMessage, composer: Composer) -> Letter | F
         return Failure(message, f"the text cannot be rendered: {error}", retryable=False)
 
 
-def deliver_inbox(methods: Sequence[str], limits: Limits, now: datetime) -> Batch:
+def deliver_inbox(methods: Sequence[Method], limits: Limits, now: datetime) -> Batch:
     """Deliver the oldest messages for the inbox: locked, inserted and recorded in one transaction.
 
     Nothing leaves the database, so that no lease is needed: a notifier that is killed leaves everything
@@ -78,7 +78,7 @@ def deliver_inbox(methods: Sequence[str], limits: Limits, now: datetime) -> Batc
             return _deliver(methods, limits, now, singly=True)
 
 
-def _deliver(methods: Sequence[str], limits: Limits, now: datetime, *, singly: bool) -> Batch:
+def _deliver(methods: Sequence[Method], limits: Limits, now: datetime, *, singly: bool) -> Batch:
     messages = list(outbox.due(methods, limits, now)[: limits.batch])
     if not messages:
         return Batch()

@@ -67,6 +67,7 @@ class Kind:
     to_inbox: bool = True
     digest: Digest | None = None
     summary: str = ""  # for the preferences page: when it is sent, and to whom
+    audience: tuple[str, ...] = ()  # site roles of which one is needed to ever get it; () = anybody may
 
 
 _kinds: dict[uuid.UUID, Kind] = {}
@@ -86,7 +87,8 @@ def find(kind_id: uuid.UUID) -> Kind | None:
 
 def all_kinds() -> list[Kind]:
     """Every registered kind, by group and name."""
-    return sorted(_kinds.values(), key=lambda kind: (kind.group, kind.name))
+    order = list(Group)
+    return sorted(_kinds.values(), key=lambda kind: (order.index(kind.group), kind.name))
 
 
 TEST = register(

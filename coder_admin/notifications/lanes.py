@@ -123,7 +123,7 @@ class OutsideLane:
     def _gather(self, seconds: float | None, *, everything: bool = False) -> None:
         if self._running:
             how = {} if everything else {"return_when": FIRST_COMPLETED}
-            ended, _ = wait(self._running, timeout=seconds, **how)  # type: ignore[arg-type]
+            ended, _ = wait(self._running, timeout=seconds, **how)
             self._done += [(self._running.pop(future), future.result()) for future in ended]
         metrics.PENDING_UPDATES.set(len(self._done))
 

@@ -28,6 +28,7 @@ class MessageStatus(models.TextChoices):
     UNKNOWN = "unknown"
 
 
+RETRIED = (MessageStatus.PERMANENT_FAILURE, MessageStatus.TEMPORARY_FAILURE, MessageStatus.INHIBITED)
 UNSETTLED = (MessageStatus.PENDING, MessageStatus.LEASED, MessageStatus.TEMPORARY_FAILURE)
 
 
@@ -74,6 +75,11 @@ class NotificationMessage(models.Model):
 
     def __str__(self) -> str:
         return f"{self.method} to {self.user_id}: {self.status}"
+
+    @property
+    def can_retry(self) -> bool:
+        """Whether it ended, or rests, without having been delivered."""
+        return self.status in RETRIED
 
 
 class NotificationBurst(models.Model):

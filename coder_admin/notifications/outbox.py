@@ -49,7 +49,8 @@ def retry_delay(attempts: int, interval: timedelta, jitter: float) -> timedelta:
     that messages that failed together do not come back together."""
     longest = max(LONGEST_WAIT, interval)
     wait = min(interval * 2 ** min(max(0, attempts - 1), 20), longest)
-    return wait * (0.8 + 0.4 * jitter)
+    spread: timedelta = wait * (0.8 + 0.4 * jitter)
+    return spread
 
 
 def due(methods: Sequence[Method], limits: Limits, now: datetime) -> QuerySet[NotificationMessage]:

@@ -60,9 +60,13 @@ def inbox(*, viewer: Subject, wanted: InboxFilter | None = None) -> QuerySet[Inb
 
 
 def inbox_page(
-    *, viewer: Subject, wanted: InboxFilter | None = None, starting_before: uuid.UUID | None = None
+    *,
+    viewer: Subject,
+    wanted: InboxFilter | None = None,
+    starting_before: uuid.UUID | None = None,
+    size: int = PAGE_SIZE,
 ) -> list[InboxNotification]:
-    """25 messages, those older than `starting_before`; an id that is not in the inbox is ignored."""
+    """`size` messages, those older than `starting_before`; an id that is not in the inbox is ignored."""
     rows = inbox(viewer=viewer, wanted=wanted)
     if starting_before is not None:
         last = inbox(viewer=viewer).filter(pk=starting_before).first()
@@ -70,7 +74,7 @@ def inbox_page(
             rows = rows.filter(
                 Q(created_at__lt=last.created_at) | Q(created_at=last.created_at, id__lt=last.id)
             )
-    return list(rows[:PAGE_SIZE])
+    return list(rows[:size])
 
 
 def inbox_get(*, viewer: Subject, notification_id: uuid.UUID) -> InboxNotification | None:

@@ -30,7 +30,6 @@ __all__ = [
 ]
 
 MOST_AT_ONCE = 200
-RETRIED = (MessageStatus.PERMANENT_FAILURE, MessageStatus.TEMPORARY_FAILURE, MessageStatus.INHIBITED)
 
 
 def test_send(*, actor: Subject) -> Queued:
@@ -108,7 +107,7 @@ def message_retry(*, actor: Subject, message_id: uuid.UUID) -> NotificationMessa
     row = NotificationMessage.objects.select_for_update().filter(pk=message_id).first()
     if row is None:
         raise NotFound
-    if row.status not in RETRIED:
+    if not row.can_retry:
         raise Conflict(
             f"The message is {row.status}: there is nothing to try again.",
             detail="Only failed and inhibited messages can be sent again.",
@@ -121,9 +120,10 @@ def message_retry(*, actor: Subject, message_id: uuid.UUID) -> NotificationMessa
     record(
         actor=actor,
         action="write",
-        resource_type="notification_message",
-        resource_id=row.id,
+        resource_type="notification_template",
+        resource_id=row.notification_template_id,
         resource_target=str(row.payload.get("notification_name", "")),
+        additional_fields={"message_id": str(row.id), "action": "retry"},
         diff={"status": {"old": before, "new": str(row.status), "secret": False}},
     )
     events.publish(WAKE, {})

@@ -14,8 +14,10 @@ import hmac
 import ipaddress
 import json
 import socket
+import ssl
 import time
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
@@ -39,6 +41,12 @@ class Target:
     url: str
     host: str = ""
     server_name: str = ""
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    """Reading the authorities' certificates takes longer than a request: once is enough."""
+    return ssl.create_default_context()
 
 
 def body_of(letter: Letter) -> bytes:
@@ -85,7 +93,8 @@ async def _post(endpoint: str, body: bytes, headers: dict[str, str]) -> None:
     import httpx  # a deployment without a webhook never pays for it
 
     target, url = Target(endpoint), endpoint
-    async with httpx.AsyncClient(trust_env=False, timeout=None) as client:  # noqa: S113 - the caller's deadline
+    # No timeout of its own: the caller's deadline is for all of it.
+    async with httpx.AsyncClient(trust_env=False, timeout=None, verify=_tls()) as client:  # noqa: S113
         for _ in range(REDIRECTS + 1):
             extensions = {"sni_hostname": target.server_name} if target.server_name else {}
             more = {"Host": target.host} if target.host else {}

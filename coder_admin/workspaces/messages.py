@@ -13,6 +13,8 @@ from django.utils import timezone
 from coder_admin.catalog.models import TemplateVersion
 from coder_admin.notifications.kinds import ActionTemplate, Digest, Group, Icon, Kind, register
 from coder_admin.notifications.recipients import (
+    OWNER,
+    TEMPLATE_ADMIN,
     or_owners,
     organization_template_admins,
     owners_and_template_admins,
@@ -81,6 +83,7 @@ WORKSPACE_MANUALLY_UPDATED = Kind(
     enabled_by_default=False,
     icon=Icon.WORKSPACE,
     summary="Sent to owners and template admins when somebody moved a workspace to another version.",
+    audience=(OWNER, TEMPLATE_ADMIN),
 )
 
 WORKSPACE_UPDATED_AUTOMATICALLY = Kind(
@@ -203,6 +206,7 @@ MANUAL_BUILD_FAILED = Kind(
         ),
     ),
     summary="Sent to template admins of the organization when a build that somebody began failed.",
+    audience=(OWNER, TEMPLATE_ADMIN),
 )
 
 KINDS = (

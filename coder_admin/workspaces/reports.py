@@ -13,7 +13,7 @@ from django.db.models.functions import RowNumber
 
 from coder_admin.notifications import chores
 from coder_admin.notifications.kinds import ActionTemplate, Group, Icon, Kind, register
-from coder_admin.notifications.recipients import site_template_admins
+from coder_admin.notifications.recipients import TEMPLATE_ADMIN, site_template_admins
 from coder_admin.notifications.reports import make_when_due
 from coder_admin.notifications.services import notify
 from coder_admin.organizations.models import OrganizationMember
@@ -51,6 +51,7 @@ BUILDS_FAILED = Kind(
     group=Group.TEMPLATE,
     icon=Icon.TEMPLATE,
     summary="Sent to template admins every week in which builds failed.",
+    audience=(TEMPLATE_ADMIN,),
 )
 
 

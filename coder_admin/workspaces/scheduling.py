@@ -7,6 +7,7 @@ claim (prebuilds.md 5.6), so each refuses it with 409.
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,6 +20,7 @@ from coder_admin.organizations.models import PREBUILDS_USER_ID
 from coder_admin.provisioning.choices import ACTIVE_STATUSES, JobStatus
 from rbac.django import require
 from rbac.model import Action, Subject
+from rbac.subjects import SystemSubject, acting_as
 
 from . import notices
 from .choices import AutomaticUpdates, Transition
@@ -142,14 +144,23 @@ def follow_policy(template_id: uuid.UUID, fields: frozenset[str]) -> None:
     now = timezone.now()
     if "time_til_dormant_autodelete_ms" in fields:
         asleep = list(rows.filter(dormant_at__isnull=False).select_related("template"))
+        stayed = [row for row in asleep if row.deleting_at is None]
         for row in asleep:
             row.deleting_at = deletion_of(row, row.dormant_at) if row.dormant_at else None
         Workspace.objects.bulk_update(asleep, ["deleting_at"], batch_size=BATCH)
+        _tell_deletion(row for row in stayed if row.deleting_at is not None)
     if fields & {"allow_user_autostart", "autostart_days_of_week"}:
         timed = list(rows.exclude(autostart_schedule="").select_related("template"))
         for row in timed:
             row.next_start_at = upcoming_start(row.template, row.autostart_schedule, now)
         Workspace.objects.bulk_update(timed, ["next_start_at"], batch_size=BATCH)
+
+
+def _tell_deletion(rows: Iterable[Workspace]) -> None:
+    why = "its template deletes dormant workspaces"
+    with acting_as(SystemSubject.AUTOSTART, reason="say which workspaces are to be deleted") as actor:
+        for row in rows:
+            notices.tell(notices.Notice(notices.Happening.DELETION, row, actor, why))
 
 
 def _locked(actor: Subject, workspace: Workspace, what: str) -> Workspace:

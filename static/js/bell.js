@@ -1,6 +1,59 @@
-/* The bell fetches its list when it opens; a live message about the inbox updates the count. */
+/* The bell. Its count is a live part of every page; the list is fetched when the popover opens,
+   and again while it is open whenever the inbox changes or the connection comes back. */
 const popover = document.getElementById("bell-pop");
+const count = document.getElementById("bell-count");
 
-popover?.addEventListener("beforetoggle", (event) => {
-  if (event.newState === "open") window.htmx?.trigger(popover.querySelector("[hx-get]"), "open");
+function isOpen() {
+  return popover.matches(":popover-open");
+}
+
+function look() {
+  document.getElementById("bell-failed")?.remove();
+  window.htmx?.trigger(popover, "look");
+}
+
+if (popover) {
+  popover.addEventListener("toggle", (event) => {
+    if (event.newState === "open") look();
+  });
+  // Sent after each event about the inbox and after each reconnect (live.js).
+  count?.addEventListener("live:refresh", () => { if (isOpen()) look(); });
+
+  // As many as are shown already, so that what was loaded stays.
+  popover.addEventListener("htmx:configRequest", (event) => {
+    if (event.detail.elt !== popover) return;
+    event.detail.parameters.shown = String(popover.querySelectorAll(".inbox-item").length);
+  });
+
+  // The first answer replaces what was focused when the popover opened.
+  popover.addEventListener("htmx:afterSwap", () => {
+    if (isOpen() && (document.activeElement === document.body || document.activeElement === null)) {
+      popover.querySelector("button:not([disabled]), a")?.focus({ preventScroll: true });
+    }
+  });
+
+  // A list that cannot be fetched says so in its place, with a way to try again.
+  const failed = (event) => {
+    if (event.detail.elt !== popover) return;
+    event.stopPropagation();
+    if (document.getElementById("bell-failed")) return;
+    const notice = document.getElementById("bell-error").content.cloneNode(true);
+    const body = document.getElementById("bell-body");
+    if (body.querySelector(".inbox-item")) body.before(notice);
+    else body.replaceChildren(notice);
+  };
+  popover.addEventListener("htmx:responseError", failed);
+  popover.addEventListener("htmx:sendError", failed);
+  popover.addEventListener("click", (event) => {
+    if (event.target.closest("#bell-retry")) look();
+  });
+}
+
+/* The inbox page: one box that chooses all of the page. */
+document.addEventListener("change", (event) => {
+  const all = event.target.closest("[data-choose-all]");
+  if (!all) return;
+  for (const box of document.querySelectorAll(`input[form="${CSS.escape(all.dataset.chooseAll)}"][name=ids]`)) {
+    box.checked = all.checked;
+  }
 });

@@ -32,6 +32,9 @@ def addresses(here: World) -> dict[str, str]:
         "inbox": reverse("dashboard:inbox"),
         "inbox latest": reverse("dashboard:inbox-latest"),
         "inbox count": reverse("dashboard:inbox-count"),
+        "notification settings": reverse("dashboard:notification-settings"),
+        "deliveries": reverse("dashboard:deliveries"),
+        "notification methods": reverse("dashboard:notification-methods"),
         "workspaces": reverse("dashboard:workspaces"),
         "templates": reverse("dashboard:templates"),
         "prebuilds": reverse("dashboard:prebuilds"),
@@ -78,6 +81,7 @@ EVERYBODY = {
     "inbox",
     "inbox latest",
     "inbox count",
+    "notification settings",
     "workspaces",
     "templates",
     "prebuilds",
@@ -85,9 +89,17 @@ EVERYBODY = {
     "groups",
     "quota",
 }
-FORBIDDEN_TO_MEMBERS = {"new template", "new version", "access", "audit", "audit export"}
+FORBIDDEN_TO_MEMBERS = {
+    "new template",
+    "new version",
+    "access",
+    "audit",
+    "audit export",
+    "deliveries",
+    "notification methods",
+}
+FORBIDDEN_TO_STRANGERS = FORBIDDEN_TO_MEMBERS - {"new version"}
 HIDDEN_FROM_MEMBERS = {"jobs", "admin", "template permissions"}
-FORBIDDEN_TO_STRANGERS = {"new template", "access", "audit", "audit export"}
 
 
 def status(client: Client, address: str) -> int:
@@ -145,6 +157,7 @@ def test_pages_of_an_empty_deployment_say_what_to_do_next(db: None, client_of: C
         "prebuilds": "A preset keeps a pool when",
         "jobs": "Start one with manage.py provisioner",
         "inbox": "No messages",
+        "deliveries": "Send yourself a test",
     }.items():
         response = client.get(reverse(f"dashboard:{name}"))
         assert response.status_code == 200
@@ -164,6 +177,10 @@ def test_pages_of_an_empty_deployment_say_what_to_do_next(db: None, client_of: C
         "audit",
         "jobs",
         "inbox",
+        "inbox latest",
+        "deliveries",
+        "notification settings",
+        "notification methods",
         "template",
         "preset",
         "workspace builds",

@@ -22,7 +22,8 @@ from coder_admin.catalog.models import (
     TemplateVersionVariable,
 )
 from coder_admin.files.models import File
-from coder_admin.notifications.models import InboxNotification
+from coder_admin.notifications.kinds import TEST
+from coder_admin.notifications.models import InboxNotification, NotificationMessage
 from coder_admin.organizations.models import OrganizationMember, User
 from coder_admin.organizations.seed import ensure_system_rows
 from coder_admin.provisioning.models import ProvisionerJobLog
@@ -34,6 +35,7 @@ from coder_admin.workspaces.models import (
     WorkspaceBuildParameter,
 )
 from prebuilds.models import PoolSample, PrebuildEvent
+from prebuilds.notices import FAILURE_LIMIT_REACHED
 from tests.prebuilds import world as pools
 
 PASSWORD = "a-long-enough-password"
@@ -115,6 +117,29 @@ def archive(files: dict[str, bytes], by: User) -> File:
             tar.addfile(info, io.BytesIO(content))
     data = buffer.getvalue()
     return File.objects.create(hash=uuid.uuid4().hex * 2, created_by=by, size=len(data), data=data)
+
+
+def deliveries(to: User) -> None:
+    """A delivery log with one of each."""
+    for number, (method, status, reason) in enumerate(
+        (
+            ("inbox", "sent", ""),
+            ("smtp", "permanent_failure", "the mail server refused olive@example.com: 550 no such user"),
+            ("webhook", "temporary_failure", "the webhook answered 500"),
+            ("smtp", "inhibited", "disabled by user"),
+        )
+    ):
+        NotificationMessage.objects.create(
+            notification_template_id=TEST.id,
+            user=to,
+            method=method,
+            status=status,
+            status_reason=reason,
+            created_by="notifications-test",
+            payload={"notification_name": TEST.name},
+            attempt_count=number,
+            dedupe_hash=f"world-{number}",
+        )
 
 
 def everyone_may_use(template: Template) -> None:
@@ -268,12 +293,14 @@ def world() -> World:
     for number in range(3):
         InboxNotification.objects.create(
             user=owner,
-            template_id=uuid.uuid4(),
+            template_id=FAILURE_LIMIT_REACHED.id,
+            targets=[str(template.pk), str(large.pk), str(workspace.pk)],
             title="There is a problem creating prebuilt workspaces",
             content=f"The number of failed attempts for **go-service** has hit the limit. ({number})",
             actions=[{"label": "View template version", "url": "/templates/coder/go-service/versions/v1"}],
             created_at=now - timedelta(minutes=number),
             read_at=now if number == 2 else None,
         )
+    deliveries(owner)
     pools.worker()
     return World(owner, member, stranger, template, version, large.pk, workspace, agent)

@@ -3,45 +3,105 @@
 from __future__ import annotations
 
 import uuid
+from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.contrib import messages
-from django.http import HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
 
-from coder_admin.dashboard.http import ViewerRequest, back, command, draw, page
-from coder_admin.foundation.errors import NotFound
-from coder_admin.foundation.pagination import page_of
+from coder_admin.dashboard.filters import Option
+from coder_admin.dashboard.http import ViewerRequest, back, command, draw, page, wants_fragment
+from coder_admin.dashboard.selectors import inbox as selectors
+from coder_admin.foundation.errors import Invalid, NotFound, Validation
+from coder_admin.foundation.pagination import Page, page_of
 from coder_admin.notifications import services
-from coder_admin.notifications.selectors import InboxFilter, ReadStatus, inbox_get
+from coder_admin.notifications.selectors import PAGE_SIZE, InboxFilter, ReadStatus, inbox_get, inbox_page
 from coder_admin.notifications.selectors import inbox as inbox_rows
 
-IN_POPOVER = 10
+MOST_IN_POPOVER = 200
+_READ = (Option("", "All"), Option("unread", "Unread"), Option("read", "Read"))
 
 
 @page
 def inbox(request: ViewerRequest) -> HttpResponse:
-    """All messages, newest first, or the unread ones."""
-    only_unread = request.GET.get("read_status") == ReadStatus.UNREAD
-    wanted = InboxFilter(read_status=ReadStatus.UNREAD if only_unread else ReadStatus.ALL)
+    """All messages, newest first, narrowed by kind, template and read state."""
+    wanted = _filter(request)
+    rows = inbox_rows(viewer=request.viewer, wanted=wanted)
+    found = page_of(request.GET, rows)
     context: dict[str, object] = {
-        "page": page_of(request.GET, inbox_rows(viewer=request.viewer, wanted=wanted)),
+        "page": Page(
+            items=selectors.items(request.viewer, found.items),
+            count=found.count,
+            limit=found.limit,
+            offset=found.offset,
+        ),
         "unread": services.unread_count(request.viewer.id),
-        "only_unread": only_unread,
+        "narrowed": wanted != InboxFilter(),
+        "read_status": _options(_READ, request.GET.get("read_status", "")),
+        "kinds": _options(
+            [Option(str(kind.id), kind.name) for kind in selectors.kinds_in_inbox(request.viewer)],
+            request.GET.get("kind", ""),
+        ),
+        "templates": _options(
+            [
+                Option(str(row.pk), row.display_name or row.name)
+                for row in selectors.templates_to_choose(request.viewer)
+            ],
+            request.GET.get("template", ""),
+        ),
     }
     return draw(request, "inbox/inbox.html", context)
 
 
+def _options(options: Any, value: str) -> list[Option]:
+    return [Option(option.value, option.label, option.value == value) for option in options]
+
+
+def _filter(request: HttpRequest) -> InboxFilter:
+    """Raises Invalid for a value that no choice of the page has."""
+    wrong: list[Validation] = []
+    ids: dict[str, tuple[uuid.UUID, ...]] = {}
+    for name in ("kind", "template"):
+        text = request.GET.get(name, "")
+        try:
+            ids[name] = (uuid.UUID(text),) if text else ()
+        except ValueError:
+            wrong.append(Validation(name, "Choose one of the list."))
+    status = request.GET.get("read_status", "") or ReadStatus.ALL
+    if status not in set(ReadStatus):
+        wrong.append(Validation("read_status", "Use all, read or unread."))
+    if wrong:
+        raise Invalid("Query parameters have invalid values.", validations=wrong)
+    return InboxFilter(targets=ids["template"], templates=ids["kind"], read_status=ReadStatus(status))
+
+
 @page
 def latest(request: ViewerRequest) -> HttpResponse:
-    """The content of the bell's popover."""
-    context = {
-        "items": inbox_rows(viewer=request.viewer)[:IN_POPOVER],
-        "unread": services.unread_count(request.viewer.id),
-    }
+    """The content of the bell's popover, or what follows `starting_before`."""
+    before = request.GET.get("starting_before", "")
+    if before:
+        rows = inbox_page(viewer=request.viewer, starting_before=_id("starting_before", before), size=_PAGE)
+        return render(request, "inbox/_more.html", _shown(rows, PAGE_SIZE))
+    return _popover(request)
+
+
+_PAGE = PAGE_SIZE + 1  # one more tells whether there are more
+
+
+def _popover(request: ViewerRequest) -> HttpResponse:
+    """As many messages as are shown already, at least a page."""
+    asked = request.GET.get("shown", "")
+    size = min(max(int(asked) if asked.isascii() and asked.isdigit() else 0, PAGE_SIZE), MOST_IN_POPOVER)
+    rows = inbox_page(viewer=request.viewer, size=size + 1)
+    context = _shown(rows, size) | {"unread": services.unread_count(request.viewer.id)}
     return render(request, "inbox/_latest.html", context)
+
+
+def _shown(rows: list[Any], size: int) -> dict[str, object]:
+    return {"items": rows[:size], "more": len(rows) > size}
 
 
 @page
@@ -54,7 +114,9 @@ def count(request: ViewerRequest) -> HttpResponse:
 def mark_read(request: ViewerRequest, notification: uuid.UUID) -> HttpResponse:
     """Mark one message as read, or as unread again."""
     is_read = request.POST.get("is_read", "true") != "false"
-    services.inbox_mark(actor=request.viewer, notification_id=notification, is_read=is_read)
+    row = services.inbox_mark(actor=request.viewer, notification_id=notification, is_read=is_read)
+    if wants_fragment(request):
+        return render(request, "inbox/_item.html", {"item": row, "prefix": "bell"})
     return HttpResponseRedirect(back(request, reverse("dashboard:inbox")))
 
 
@@ -62,7 +124,22 @@ def mark_read(request: ViewerRequest, notification: uuid.UUID) -> HttpResponse:
 def mark_all_read(request: ViewerRequest) -> HttpResponse:
     """Mark everything as read."""
     number = services.inbox_mark_all(actor=request.viewer)
+    if wants_fragment(request):
+        return _popover(request)
     messages.success(request, f"{number} marked as read." if number else "Everything was read already.")
+    return HttpResponseRedirect(back(request, reverse("dashboard:inbox")))
+
+
+@command
+def mark_some(request: ViewerRequest) -> HttpResponse:
+    """Mark the chosen messages as read or unread."""
+    is_read = request.POST.get("is_read", "true") != "false"
+    ids = [_id("ids", text) for text in request.POST.getlist("ids")]
+    if not ids:
+        raise Invalid("Choose messages first.", detail="Nothing was changed.")
+    number = services.inbox_mark_some(actor=request.viewer, ids=ids, is_read=is_read)
+    state = "read" if is_read else "unread"
+    messages.success(request, f"{number} marked as {state}." if number else f"They were {state} already.")
     return HttpResponseRedirect(back(request, reverse("dashboard:inbox")))
 
 
@@ -76,10 +153,19 @@ def follow(request: ViewerRequest, notification: uuid.UUID, position: int) -> Ht
     return HttpResponseRedirect(own_address(str(row.actions[position].get("url", ""))))
 
 
+def _id(name: str, text: str) -> uuid.UUID:
+    try:
+        return uuid.UUID(text)
+    except ValueError:
+        raise Invalid("This is no message.", validations=[Validation(name, "must be a UUID")]) from None
+
+
 def own_address(url: str) -> str:
     """The path of an address of this deployment; another site's address only if it is http or https."""
     parts, own = urlsplit(url), urlsplit(settings.ACCESS_URL)
+    if parts.scheme not in ("", "http", "https"):
+        return "/"
     if not parts.netloc or parts.netloc == own.netloc:
         path = f"/{parts.path.lstrip('/')}"
         return f"{path}?{parts.query}" if parts.query else path
-    return url if parts.scheme in ("http", "https") else "/"
+    return url

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
+import pytest
+from django.db import transaction
+
 from coder_admin.catalog import services as catalog
+from coder_admin.catalog.models import Template
 from coder_admin.notifications.kinds import Kind
 from coder_admin.notifications.models import NotificationIncident, NotificationMessage, NotificationPreference
 from coder_admin.notifications.rendering import render
 from coder_admin.organizations.models import User
 from coder_admin.provisioning.handlers import JobCanceled
-from coder_admin.workspaces import notices, services
+from coder_admin.workspaces import messages as notices
+from coder_admin.workspaces import scheduling, services
 from coder_admin.workspaces.models import Workspace
+from coder_admin.workspaces.notices import Happening, Notice, tell
 from tests.people import organization, person, subject
 
 from .world import World, fail, finish, orchestrator, settled
@@ -179,3 +186,63 @@ def test_a_deprecation_reaches_each_owner_of_a_workspace_once(world: World) -> N
     # Opening it again is no deprecation.
     catalog.template_deprecate(actor=subject(world.boss), template=world.template, message="")
     assert NotificationMessage.objects.filter(notification_template_id=TEMPLATE_DEPRECATED.id).count() == 4
+
+
+def test_what_happens_by_itself_is_told_to_the_owner(world: World) -> None:
+    workspace = world.running()
+    Template.objects.filter(pk=world.template.pk).update(
+        time_til_dormant_ms=48 * 3_600_000, time_til_dormant_autodelete_ms=7 * 24 * 3_600_000
+    )
+    scheduling.workspace_set_dormant(actor=subject(world.boss), workspace=workspace, dormant=True)
+    labels = told(notices.WORKSPACE_DORMANT)["ada"]["labels"]
+    assert labels == {
+        "name": "dev",
+        "reason": "requested by a person",
+        "initiator": "boss",
+        "dormancyHours": "48",
+        "timeTilDormant": "7 days",
+    }
+    body = render(notices.WORKSPACE_DORMANT, told(notices.WORKSPACE_DORMANT)["ada"]).body
+    assert "it is deleted in 7 days" in body
+
+
+def test_ones_own_dormancy_is_no_news(world: World) -> None:
+    scheduling.workspace_set_dormant(actor=subject(world.ada), workspace=world.running(), dormant=True)
+    assert not told(notices.WORKSPACE_DORMANT)
+
+
+def test_a_new_rule_that_deletes_what_sleeps_is_told_once(world: World) -> None:
+    scheduling.workspace_set_dormant(actor=subject(world.ada), workspace=world.running(), dormant=True)
+    for days in (7, 5):
+        catalog.template_update(
+            actor=subject(world.boss),
+            template=world.template,
+            time_til_dormant_autodelete_ms=days * 24 * 3_600_000,
+        )
+    messages = told(notices.WORKSPACE_MARKED_FOR_DELETION)
+    assert set(messages) == {"ada"}
+    assert messages["ada"]["labels"]["timeTilDormant"] == "7 days"
+
+
+def test_a_refused_automatic_start_is_told_to_the_owner(world: World) -> None:
+    workspace = world.running()
+    with orchestrator() as actor, transaction.atomic():
+        tell(Notice(Happening.REFUSED, workspace, actor, "The quota is used up."))
+    assert told(notices.AUTOBUILD_FAILED)["ada"]["labels"] == {
+        "name": "dev",
+        "reason": "The quota is used up.",
+    }
+
+
+@pytest.mark.parametrize(
+    ("length", "words"),
+    [
+        (timedelta(days=7), "7 days"),
+        (timedelta(days=6, hours=23, minutes=59), "7 days"),
+        (timedelta(hours=1, minutes=10), "1 hour"),
+        (timedelta(seconds=40), "1 minute"),
+        (timedelta(seconds=-5), "0 minutes"),
+    ],
+)
+def test_lengths_of_time_in_words(length: timedelta, words: str) -> None:
+    assert notices.in_words(length) == words

@@ -1,0 +1,230 @@
+"""The pages of notifications: narrowing and marking the inbox, preferences, methods, the delivery log."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from coder_admin.audit.models import AuditLog
+from coder_admin.notifications import config
+from coder_admin.notifications.kinds import TEST
+from coder_admin.notifications.models import InboxNotification, NotificationMessage, NotificationPreference
+from coder_admin.notifications.services import notify
+from prebuilds.notices import FAILURE_LIMIT_REACHED
+
+from .test_pages import ClientOf
+from .world import World
+
+SETTINGS = "/settings/notifications"
+LOG = "/deployment/notifications"
+
+
+def text(client: Client, url: str) -> str:
+    answer = client.get(url)
+    assert answer.status_code == 200
+    return answer.content.decode()
+
+
+def titles(client: Client, query: str) -> list[str]:
+    answer = client.get(f"/inbox?{query}")
+    return [item.row.title for item in answer.context["page"].items]
+
+
+def test_the_inbox_is_narrowed_by_kind_template_and_read_state(here: World, client_of: ClientOf) -> None:
+    InboxNotification.objects.create(user=here.owner, template_id=TEST.id, title="other", content="x")
+    client = client_of(here.owner)
+    assert len(titles(client, "")) == 4
+    assert titles(client, f"kind={TEST.id}") == ["other"]
+    assert len(titles(client, f"template={here.template.pk}")) == 3
+    assert len(titles(client, f"template={here.template.pk}&read_status=read")) == 1
+    assert len(titles(client, f"kind={FAILURE_LIMIT_REACHED.id}&read_status=unread")) == 2
+    assert titles(client, f"template={uuid.uuid4()}") == []
+    assert "No message matches" in text(client, f"/inbox?kind={uuid.uuid4()}")
+    for wrong in ("kind=x", "template=1", "read_status=maybe"):
+        assert client.get(f"/inbox?{wrong}").status_code == 400
+
+
+def test_messages_link_to_what_they_are_about_if_the_reader_may_see_it(
+    here: World, client_of: ClientOf
+) -> None:
+    shown = text(client_of(here.owner), "/inbox")
+    assert f"/templates/coder/go-service/presets/{here.preset_id}" in shown
+    assert 'href="/@mia/dev-1"' in shown
+    InboxNotification.objects.update(user=here.stranger)
+    hidden = text(client_of(here.stranger), "/inbox")
+    assert str(here.preset_id) not in hidden
+    assert "/@mia/dev-1" not in hidden
+
+
+def test_messages_are_marked_in_bulk(here: World, client_of: ClientOf) -> None:
+    client = client_of(here.owner)
+    mine = InboxNotification.objects.filter(user=here.owner)
+    other = InboxNotification.objects.create(
+        user=here.member, template_id=TEST.id, title="theirs", content="x"
+    )
+    ids = [str(pk) for pk in (*mine.values_list("pk", flat=True), other.pk)]
+    answer = client.post("/inbox/mark", {"ids": ids, "is_read": "true", "next": "/inbox?read_status=unread"})
+    assert answer["Location"] == "/inbox?read_status=unread"
+    assert not mine.filter(read_at=None).exists()
+    other.refresh_from_db()
+    assert other.read_at is None, "somebody else's"
+    client.post("/inbox/mark", {"ids": ids[:1], "is_read": "false"})
+    assert mine.filter(read_at=None).count() == 1
+    client.post("/inbox/mark", {"ids": ["x"]})
+    assert "ids: must be a UUID" in text(client, "/inbox")
+    client.post("/inbox/mark", {})
+    assert "Choose messages first" in text(client, "/inbox")
+    client.post("/inbox/mark", {"ids": [str(uuid.uuid4()) for _ in range(201)]})
+    assert "Too many messages at once" in text(client, "/inbox")
+
+
+def form(client: Client) -> dict[str, list[str]]:
+    """What the preferences page would send as it is."""
+    groups = client.get(SETTINGS).context["groups"]
+    choices = [choice for rows in groups.values() for choice in rows]
+    return {
+        "kind": [str(choice.kind.id) for choice in choices],
+        "wanted": [
+            f"{choice.kind.id}:{method}"
+            for choice in choices
+            for method, _, wanted, possible in choice.methods
+            if wanted and possible
+        ],
+    }
+
+
+def test_preferences_are_kept_by_kind_and_method(here: World, client_of: ClientOf, settings: Any) -> None:
+    settings.NOTIFICATIONS_WEBHOOK_ENDPOINT = "https://hooks.example.com/x"
+    client = client_of(here.owner)
+    sent = form(client)
+    assert f"{TEST.id}:smtp" in sent["wanted"]
+    assert f"{TEST.id}:webhook" not in sent["wanted"]
+    client.post(f"{SETTINGS}/save", sent)
+    assert not NotificationPreference.objects.exists(), "nothing differs from the defaults"
+    sent["wanted"] = [word for word in sent["wanted"] if word != f"{TEST.id}:smtp"]
+    sent["wanted"].append(f"{TEST.id}:webhook")
+    client.post(f"{SETTINGS}/save", sent)
+    rows = NotificationPreference.objects.values_list("notification_template_id", "method", "disabled")
+    assert set(rows.all()) == {(TEST.id, "smtp", True), (TEST.id, "webhook", False)}
+    assert form(client) == {**sent, "wanted": form(client)["wanted"]}
+    assert f"{TEST.id}:webhook" in form(client)["wanted"]
+    NotificationMessage.objects.all().delete()
+    notify(TEST.id, [here.owner.pk], labels={}, created_by="tests")
+    assert set(NotificationMessage.objects.values_list("method", flat=True)) == {"webhook", "inbox"}
+    # Nothing at all is the kind switched off; back to the defaults leaves no row.
+    sent["wanted"] = [word for word in sent["wanted"] if not word.startswith(str(TEST.id))]
+    client.post(f"{SETTINGS}/save", sent)
+    assert list(rows.all()) == [(TEST.id, "", True)]
+    sent["wanted"] += [f"{TEST.id}:smtp", f"{TEST.id}:inbox"]
+    client.post(f"{SETTINGS}/save", sent)
+    assert not NotificationPreference.objects.exists()
+
+
+def test_a_member_is_offered_what_a_member_can_get(here: World, client_of: ClientOf) -> None:
+    page = text(client_of(here.member), SETTINGS)
+    assert "Workspace Deleted" in page
+    assert "Report: Workspace Builds Failed" not in page
+    assert "User account created" not in page
+
+
+@pytest.mark.parametrize("data", [{"kind": "x"}, {"wanted": "x"}, {"wanted": f"{TEST.id}:pigeon"}])
+def test_bad_preferences_change_nothing(here: World, client_of: ClientOf, data: dict[str, str]) -> None:
+    client = client_of(here.owner)
+    client.post(f"{SETTINGS}/save", data)
+    assert "The choice cannot be read" in text(client, SETTINGS)
+    assert not NotificationPreference.objects.exists()
+
+
+def test_the_log_gives_reasons_and_sends_again(here: World, client_of: ClientOf) -> None:
+    client = client_of(here.owner)
+    page = text(client, LOG)
+    assert "550 no such user" in page
+    failed = NotificationMessage.objects.get(status="permanent_failure")
+    sent = NotificationMessage.objects.get(status="sent")
+    retry = reverse("dashboard:delivery-retry", args=(failed.pk,))
+    assert retry in page
+    assert reverse("dashboard:delivery-retry", args=(sent.pk,)) not in page
+    assert client_of(here.member).post(retry).status_code == 403
+    client.post(retry)
+    failed.refresh_from_db()
+    assert (failed.status, failed.attempt_count, failed.status_reason) == ("pending", 0, "")
+    assert AuditLog.objects.filter(additional_fields__message_id=str(failed.pk)).count() == 1
+    client.post(reverse("dashboard:delivery-retry", args=(sent.pk,)))
+    assert "nothing to try again" in text(client, LOG)
+    assert client.post(reverse("dashboard:delivery-retry", args=(uuid.uuid4(),))).status_code == 404
+
+
+def test_the_log_is_filtered(here: World, client_of: ClientOf) -> None:
+    client = client_of(here.owner)
+
+    def found(query: str) -> list[str]:
+        return [row.status for row in client.get(f"{LOG}?filter={query}").context["page"].items]
+
+    assert found("status:permanent_failure") == ["permanent_failure"]
+    assert found("method:webhook") == ["temporary_failure"]
+    assert len(found("kind:test")) == 4
+    assert len(found("olive")) == 4
+    assert found("nobody") == []
+    for wrong in ("status:lost", "method:pigeon", "colour:red"):
+        assert found(wrong) == []
+        assert "there are" in text(client, f"{LOG}?filter={wrong}").lower()
+
+
+def test_sending_is_paused_and_resumed(here: World, client_of: ClientOf) -> None:
+    client = client_of(here.owner)
+    client.post(f"{LOG}/pause", {"paused": "true"})
+    assert config.is_paused()
+    assert "Sending is paused" in text(client, LOG)
+    assert "Sending is paused" in text(client, SETTINGS)
+    client.post(f"{LOG}/pause", {"paused": "true"})
+    assert "unchanged" in text(client, LOG)
+    client.post(f"{LOG}/pause", {"paused": "false"})
+    assert not config.is_paused()
+    client.post(f"{LOG}/pause", {"paused": "perhaps"})
+    assert "must be true or false" in text(client, LOG)
+    assert client_of(here.member).post(f"{LOG}/pause", {"paused": "true"}).status_code == 403
+
+
+def test_a_test_is_sent_to_oneself(here: World, client_of: ClientOf) -> None:
+    NotificationMessage.objects.all().delete()
+    client = client_of(here.owner)
+    client.post(f"{LOG}/test")
+    assert set(NotificationMessage.objects.values_list("user", flat=True)) == {here.owner.pk}
+    assert "A test message is on its way" in text(client, LOG)
+    NotificationPreference.objects.create(user=here.owner, notification_template_id=TEST.id, disabled=True)
+    client.post(f"{LOG}/test")
+    assert "not enabled" in text(client, LOG)
+    assert client_of(here.member).post(f"{LOG}/test").status_code == 403
+
+
+def test_the_method_of_a_kind_is_chosen(here: World, client_of: ClientOf) -> None:
+    client = client_of(here.owner)
+    url = reverse("dashboard:notification-method", args=(TEST.id,))
+    client.post(url, {"method": "webhook"})
+    assert config.method_overrides() == {TEST.id: "webhook"}
+    client.post(url, {"method": "inbox"})
+    assert "not a valid method" in text(client, LOG)
+    client.post(url, {"method": ""})
+    assert config.method_overrides() == {}
+    assert client_of(here.member).post(url, {"method": "smtp"}).status_code == 403
+
+
+def test_the_bell_loads_further_pages_by_key(here: World, client_of: ClientOf) -> None:
+    client = client_of(here.stranger)
+    for number in range(30):
+        InboxNotification.objects.create(
+            user=here.stranger, template_id=TEST.id, title=f"n{number}", content="x"
+        )
+    first = client.get("/inbox/latest")
+    assert len(first.context["items"]) == 25
+    assert first.context["more"]
+    second = client.get(f"/inbox/latest?starting_before={first.context['items'][-1].pk}")
+    assert len(second.context["items"]) == 5
+    assert not second.context["more"]
+    assert len(client.get("/inbox/latest?shown=30").context["items"]) == 30
+    assert len(client.get("/inbox/latest?shown=9999999999").context["items"]) == 30
+    assert client.get("/inbox/latest?starting_before=x").status_code == 400

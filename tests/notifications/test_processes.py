@@ -1,0 +1,120 @@
+"""Notifiers as processes: killed without warning, and two on one database."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.db import connection
+from django.utils import timezone
+
+from coder_admin.notifications.kinds import TEST
+from coder_admin.notifications.models import InboxNotification, MessageStatus, NotificationMessage
+from coder_admin.notifications.services import notify
+from coder_admin.organizations.models import User
+from tests.notifications.kit import Receiver, until
+from tests.people import person
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+#: CODER_ADMIN_MESSAGES=10000 sends the whole load of the proof; CI sends a part of it.
+MESSAGES = int(os.environ.get("CODER_ADMIN_MESSAGES", "400"))
+Spawn = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def spawn(receiver: Receiver) -> Iterator[Spawn]:
+    """Start `manage.py notifier` on the test's database; it sends to the receiver."""
+    running: list[subprocess.Popen[str]] = []
+
+    def start(**more: str) -> subprocess.Popen[str]:
+        given = {
+            **os.environ,
+            "DJANGO_SETTINGS_MODULE": "tests.provisioning.process_settings",
+            "TEST_DATABASE_NAME": str(connection.settings_dict["NAME"]),
+            "CODER_ADMIN_DATA": str(settings.DATA_DIR),
+            "CODER_NOTIFICATIONS_METHOD": "webhook",
+            "CODER_NOTIFICATIONS_WEBHOOK_ENDPOINT": receiver.url,
+            "CODER_NOTIFICATIONS_FETCH_INTERVAL": "0.2",
+            **more,
+        }
+        process = subprocess.Popen(
+            [sys.executable, str(Path(settings.BASE_DIR) / "manage.py"), "notifier"],
+            env=given,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        running.append(process)
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("Notifier ")
+        return process
+
+    yield start
+    for process in running:
+        process.kill()
+        process.communicate(timeout=10)
+
+
+def sent() -> int:
+    return NotificationMessage.objects.filter(status=MessageStatus.SENT).count()
+
+
+def test_killed_between_send_and_record_is_sent_again(spawn: Spawn, receiver: Receiver) -> None:
+    """At least once: the receiver has it, the record is missing, and the next notifier repeats it."""
+    user = person("ada")
+    receiver.hold = True
+    first = spawn()
+    notify(TEST.id, [user.id], labels={}, created_by="tests")
+    until(lambda: receiver.requests, "the request")
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    row = NotificationMessage.objects.get(method="webhook")
+    assert row.status == MessageStatus.LEASED, "not lost, and not taken for sent"
+    receiver.hold = False
+    receiver.release.set()
+    spawn()
+    assert len(receiver.requests) == 1, "the lease still holds"
+    NotificationMessage.objects.filter(pk=row.pk).update(leased_until=timezone.now())
+    until(lambda: sent() == 2, "both methods sent")
+    row.refresh_from_db()
+    assert (row.status, row.attempt_count) == (MessageStatus.SENT, 1)
+    assert [request.headers["x-message-id"] for request in receiver.requests] == [str(row.pk)] * 2
+    assert InboxNotification.objects.count() == 1
+
+
+def test_stopped_in_the_middle_finishes_and_records(spawn: Spawn, receiver: Receiver) -> None:
+    user = person("ada")
+    receiver.hold = True
+    process = spawn()
+    notify(TEST.id, [user.id], labels={}, created_by="tests")
+    until(lambda: receiver.requests, "the request")
+    process.send_signal(signal.SIGTERM)
+    receiver.release.set()
+    assert process.wait(20) == 0
+    assert NotificationMessage.objects.get(method="webhook").status == MessageStatus.SENT
+
+
+def test_two_notifiers_send_each_message_exactly_once(spawn: Spawn, receiver: Receiver) -> None:
+    users = User.objects.bulk_create(
+        User(username=f"user{number}", email=f"user{number}@example.com") for number in range(MESSAGES // 2)
+    )
+    queued = notify(TEST.id, [user.id for user in users], labels={}, created_by="tests")
+    assert len(queued.ids) == len(users) * 2
+    environment: dict[str, Any] = {"CODER_NOTIFICATIONS_LEASE_COUNT": "20"}
+    notifiers = [spawn(**environment), spawn(**environment)]
+    until(lambda: sent() == len(queued.ids), "everything sent", within=110)
+    for notifier in notifiers:
+        notifier.send_signal(signal.SIGTERM)
+        assert notifier.wait(20) == 0
+    times = Counter(request.headers["x-message-id"] for request in receiver.requests)
+    assert len(times) == len(users)
+    assert set(times.values()) == {1}
+    assert InboxNotification.objects.count() == len(users)
