@@ -67,7 +67,10 @@ def test_every_form_type(wire: dict[str, Any], shown: str) -> None:
 @pytest.mark.parametrize(
     ("note", "words"),
     [
-        (error("Required parameter not provided", "parameter value is null", "required"), "A value is required."),
+        (
+            error("Required parameter not provided", "parameter value is null", "required"),
+            "A value is required.",
+        ),
         (error("Invalid parameter value according to 'validation' block", "too small"), "Too small"),
         (error("Value must be a valid option", "take another"), "Value must be a valid option: take another"),
         (error("Broken"), "Broken"),

@@ -152,7 +152,9 @@ def told(parts: tuple[str, ...], notes: Any) -> None:
 
 
 def tags(*bodies: str) -> Output:
-    blocks = [f'data "coder_workspace_tags" "t{n}" {{\n  tags = {body}\n}}\n' for n, body in enumerate(bodies)]
+    blocks = [
+        f'data "coder_workspace_tags" "t{n}" {{\n  tags = {body}\n}}\n' for n, body in enumerate(bodies)
+    ]
     return render(WORKSPACE + 'variable "v" {}\n' + parameter("r") + "".join(blocks))
 
 
