@@ -14,7 +14,6 @@ from coder_admin.parameters.protocol import FIRST_ID, FormRequest, FrameError, r
 from coder_admin.parameters.renderer import Renderer
 from rbac.model import Subject
 
-
 FIRST = FormRequest(FIRST_ID)
 
 

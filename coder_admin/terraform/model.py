@@ -70,9 +70,9 @@ class BlockContent:
 
     An argument that could not be evaluated is unknown, and its diagnostic is in `diagnostics` (which holds
     those of nested blocks too). A dynamic block with an unknown for_each counts as one block whose
-    iterator is unknown, and its type is in `unknown_blocks`. `unresolved` holds, for each unknown argument, what
-    it names that has no value, as written; `entries` keys and values of those that are written as an object
-    (in which a key is unknown).
+    iterator is unknown, and its type is in `unknown_blocks`. `unresolved` holds, for each unknown argument,
+    what it names that has no value, as written; `entries` keys and values of those that are written as an
+    object (in which a key is unknown).
     """
 
     attributes: Mapping[str, Value]
