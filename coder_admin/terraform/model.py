@@ -56,12 +56,16 @@ class EvalContext:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A nested block of a resource or data source, dynamic blocks already expanded."""
+    """A nested block of a resource or data source, dynamic blocks already expanded.
+
+    uncertain: it stands for the blocks of a dynamic block whose for_each is not known yet.
+    """
 
     type: str
     labels: tuple[str, ...]
     content: BlockContent
     range: Range
+    uncertain: bool = False
 
 
 @dataclass(frozen=True, slots=True)

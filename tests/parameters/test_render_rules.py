@@ -87,6 +87,20 @@ READING = [
     Row("regular expression that does not compile",
         parameter("p", 'default = "1"', 'validation {\n    regex = "("\n    error = "e"\n  }'), {"p": "1"},
         errors=('compile regex "(": missing )',)),
+    Row("blocks of a list that is not known are not there",
+        WORKSPACE + parameter("p", "default = 3", 'type = "number"', f"""dynamic "validation" {{
+            for_each = {UNKNOWN} == "x" ? [1] : []
+            content {{
+              min = 5
+            }}
+          }}
+          dynamic "option" {{
+            for_each = {UNKNOWN} == "x" ? [1] : []
+            content {{
+              name  = "fixed"
+              value = "1"
+            }}
+          }}"""), {"p": "3"}),
     Row("options are checked while the value is open",
         WORKSPACE + parameter("p", f"default = {UNKNOWN}", 'option {\n    name = "a"\n    value = "1"\n  }',
                               'option {\n    name = "a"\n    value = "2"\n  }'), {"p": None},
