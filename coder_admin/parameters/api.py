@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from uuid import UUID
 
 from drf_spectacular.types import OpenApiTypes
@@ -47,6 +48,6 @@ class EvaluateView(ApiView):
             raise Invalid("The request could not be read.", detail=str(problem)) from None
         session = FormSession(renderer=prepare(found), viewer=self.actor, owner_id=asked.owner_id or NIL)
         try:
-            return Response({**session.answer(asked), "id": 0})
+            return Response({**json.loads(session.answer(asked)), "id": 0})
         finally:
             session.close()

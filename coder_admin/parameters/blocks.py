@@ -100,7 +100,7 @@ def read_parameter(instance: Instance, inputs: Mapping[str, str]) -> PreviewPara
     kind = ParameterType(_enum_member(instance, "type", list(ParameterType), ParameterType.STRING))
     wish = _enum_member(instance, "form_type", list(FormType), "")
     options, notes, has_options = _read_options(instance)
-    rules = tuple(_read_rule(block) for block in content.of_type("validation"))
+    rules = tuple(_read_rule(block) for block in content.of_type("validation") if not block.uncertain)
     if len(rules) > 1:
         detail = "At most 1 validation block is allowed: merge them into one."
         notes.append(error("Multiple 'validation' blocks found", detail, range=instance.range))
@@ -197,11 +197,10 @@ def _read_options(instance: Instance) -> tuple[list[Option], list[Note], bool]:
     exist = False
     notes: list[Note] = []
     unresolved: list[str] = []
-    unknown_list = "option" in instance.config.unknown_blocks
     for block in instance.config.of_type("option"):
+        if block.uncertain:
+            continue  # the list is not known: no options yet
         name, value = attribute(block.content, "name"), attribute(block.content, "value")
-        if unknown_list and name is not None and not name.is_known:
-            continue  # stands for a dynamic block whose list is not known: no options yet
         exist = True
         missing = [what for what, given in (("name", name), ("value", value)) if given is None]
         if missing:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -18,8 +19,7 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 
 from coder_admin.catalog.selectors import version_get
 from coder_admin.foundation.errors import NotAuthenticated, ServiceError
-from coder_admin.parameters.form import FormSession
-from coder_admin.parameters.model import Wire
+from coder_admin.parameters.form import FIRST, FormSession
 from coder_admin.parameters.protocol import (
     GOING_AWAY,
     IDLE_SECONDS,
@@ -34,6 +34,8 @@ from coder_admin.parameters.renderer import prepare
 from rbac.django import subject_for
 
 log = structlog.get_logger(__name__)
+
+_RENDERERS = ThreadPoolExecutor(max_workers=4, thread_name_prefix="parameters")
 
 
 class ParametersConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels has no types
@@ -68,6 +70,14 @@ class ParametersConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # chann
         version = version_get(viewer=viewer, version_id=self.scope["url_route"]["kwargs"]["version"])
         return FormSession(renderer=prepare(version), viewer=viewer, owner_id=owner_id)
 
+    async def dispatch(self, message: dict[str, Any]) -> None:
+        """Hand a message to its method. A frame needs no database: channels' look at its connections, on the
+        database's thread, would cost each keystroke more than its render."""
+        if message["type"] == "websocket.receive":
+            await self.websocket_receive(message)
+        else:
+            await super().dispatch(message)
+
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         if len((text_data or "").encode()) > MAX_FRAME_BYTES or len(bytes_data or b"") > MAX_FRAME_BYTES:
             await self.close(TOO_BIG)
@@ -91,7 +101,7 @@ class ParametersConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # chann
     async def _work(self, session: FormSession) -> None:
         """Answer until nobody has asked for half an hour."""
         try:
-            await self._answer(session.first)
+            await self._answer(session, FIRST)
             while True:
                 try:
                     await asyncio.wait_for(self._wake.wait(), self.idle_seconds)
@@ -101,20 +111,28 @@ class ParametersConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # chann
                 self._wake.clear()
                 waiting, self._waiting = self._waiting, None
                 if isinstance(waiting, FormRequest):
-                    await self._answer(session.answer, waiting)
+                    await self._answer(session, waiting)
                 elif waiting is not None:
-                    await self._answer(session.complain, waiting)
+                    await self._say(session.complain(waiting))
         except asyncio.CancelledError:
             raise
         except Exception:
             log.exception("dynamic parameters stopped")
             await self.close(GOING_AWAY)
 
-    async def _answer(self, render: Any, *arguments: Any) -> None:
-        body: Wire = await database_sync_to_async(render)(*arguments)
+    async def _answer(self, session: FormSession, request: FormRequest) -> None:
+        """Render on a thread. Those for the database are left to it, unless somebody must be looked up: a
+        template that takes its time then holds up nothing but other forms."""
+        if session.needs_database(request):
+            await self._say(await database_sync_to_async(session.answer)(request))
+        else:
+            loop = asyncio.get_running_loop()
+            await self._say(await loop.run_in_executor(_RENDERERS, session.answer, request))
+
+    async def _say(self, frame: str) -> None:
         # A client that left before its answer is no error; its disconnect is on the way.
         with contextlib.suppress(OSError):
-            await self.send(text_data=json.dumps(body, ensure_ascii=False, separators=(",", ":")))
+            await self.send(text_data=frame)
 
     async def _refuse(self, refusal: ServiceError) -> None:
         """Answer before the upgrade with status and body where the server can, else just refuse."""

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
+from typing import Any
 from uuid import UUID
 
-from coder_admin.parameters.model import Output, Wire, error
+from coder_admin.parameters.model import Note, Output, PreviewParameter, error
 from coder_admin.parameters.owner import Owner
 from coder_admin.parameters.owners import OWNER_NOT_FOUND, OwnerNotFoundError, load_owner
 from coder_admin.parameters.protocol import FIRST_ID, FormRequest, FrameError, response_id
 from coder_admin.parameters.renderer import Renderer
 from rbac.model import Subject
+
+FIRST = FormRequest(FIRST_ID)
+
+
+def _dumped(wire: Any) -> str:
+    return json.dumps(wire, ensure_ascii=False, separators=(",", ":"))
 
 
 class FormSession:
@@ -22,24 +31,44 @@ class FormSession:
         self._owners: dict[UUID, Owner] = {}
         self._last_id = FIRST_ID - 1
         self._shown = Output()
+        self._texts: dict[str, tuple[PreviewParameter, str]] = {}
 
-    def first(self) -> Wire:
+    def first(self) -> str:
         """The form as it is before anything was typed; its id is -1."""
-        return self.answer(FormRequest(FIRST_ID))
+        return self.answer(FIRST)
 
-    def answer(self, request: FormRequest) -> Wire:
-        """The newest state of the form for one request."""
+    def answer(self, request: FormRequest) -> str:
+        """The newest state of the form for one request, as a frame."""
         if request.owner_id is not None:
             self._owner_id = request.owner_id
         self._shown = self._render(request)
-        return self._shown.wire(self._next_id(request.id))
+        return self._frame(self._next_id(request.id), self._shown.diagnostics)
 
-    def complain(self, problem: FrameError) -> Wire:
+    def complain(self, problem: FrameError) -> str:
         """The form as it stands, with what is wrong with the frame on top of it."""
         note = error("The request could not be read", str(problem))
-        body = self._shown.wire(self._next_id(self._last_id + 1))
-        body["diagnostics"] = [note.wire(), *body["diagnostics"]]
-        return body
+        return self._frame(self._next_id(self._last_id + 1), (note, *self._shown.diagnostics))
+
+    def needs_database(self, request: FormRequest) -> bool:
+        """Whether answering looks somebody up."""
+        return not self._renderer.is_static and (request.owner_id or self._owner_id) not in self._owners
+
+    def _frame(self, response_id: int, diagnostics: Iterable[Note]) -> str:
+        """`Output.wire` as text. Parameters that are the very ones of the last frame keep their text: of
+        many, a keystroke changes few."""
+        notes = _dumped([note.wire() for note in diagnostics])
+        parameters = ",".join(self._text(parameter) for parameter in self._shown.parameters)
+        return f'{{"id":{response_id},"diagnostics":{notes},"parameters":[{parameters}]}}'
+
+    def _text(self, parameter: PreviewParameter) -> str:
+        known = self._texts.get(parameter.name)
+        if known is not None and known[0] is parameter:
+            return known[1]
+        text = _dumped(parameter.wire())
+        if len(self._texts) > 2 * len(self._shown.parameters):
+            self._texts.clear()
+        self._texts[parameter.name] = (parameter, text)
+        return text
 
     def close(self) -> None:
         """Give the files back; closing twice is harmless."""

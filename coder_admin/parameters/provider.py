@@ -119,7 +119,7 @@ def parameter_object(content: BlockContent, given: str | None) -> Value:
     values: dict[str, Value] = {**_PARAMETER_TEXTS, **content.attributes}
     values["id"] = unknown(STRING)
     values["optional"] = boolean(default is not None and not default.is_null)
-    values["option"] = tuple_([_option(block.content) for block in content.of_type("option")])
+    values["option"] = tuple_([_option(b.content) for b in content.of_type("option") if not b.uncertain])
     values["validation"] = tuple_([_written(block.content) for block in content.of_type("validation")])
     if "value" not in content.attributes:
         value = effective_value(content, given)

@@ -40,6 +40,7 @@ from coder_admin.terraform import (
     Evaluation,
     FileSystem,
     Instance,
+    MemoryFileSystem,
     Module,
     Value,
     evaluate,
@@ -52,6 +53,7 @@ from coder_admin.terraform.types import constraint_text
 log = structlog.get_logger(__name__)
 
 MODULE_NOT_LOADED = "module_not_loaded"
+CRASHED = "The template could not be evaluated. The server's log has the reason."
 #: What one render may use: far above real templates (a few thousand steps), low enough that a hostile one
 #: does not hold up the forms of others for long.
 FORM_CONTEXT = EvalContext(budget=Budget(steps=500_000, seconds=4.0), home=None)
@@ -81,8 +83,14 @@ class Template:
 def compile_template(
     files: FileSystem, *, plan: Any = None, variables: Mapping[str, Value | str] | None = None
 ) -> Template:
-    """Read and compile. ``plan`` is the import's plan as JSON, ``variables`` the server's values."""
-    module = load_module(files, preview=True)
+    """Read and compile. ``plan`` is the import's plan as JSON, ``variables`` the server's values. Never
+    raises for what the files hold."""
+    try:
+        module = load_module(files, preview=True)
+    except Exception:
+        log.exception("reading a template crashed")
+        crash = error("Parse terraform files", CRASHED)
+        return Template(load_module(MemoryFileSystem({})), notes=(crash,), broken=True)
     notes = [as_note(diagnostic) for diagnostic in module.diagnostics]
     notes += stray_tfvars(files)
     failure = _failure(module, notes)
@@ -144,14 +152,13 @@ class Renderer:
                 context=FORM_CONTEXT,
                 previous=self._last,
             )
+            output = read_output(template, evaluation, given)
         except Exception:
             log.exception("evaluation crashed")
-            detail = "The template could not be evaluated. The server's log has the reason."
-            return Output(
-                diagnostics=(*template.notes, error("Evaluate terraform files", detail)), complete=False
-            )
+            crash = error("Evaluate terraform files", CRASHED)
+            return Output(diagnostics=(*template.notes, crash), complete=False)
         self._last = evaluation
-        return read_output(template, evaluation, given)
+        return output
 
 
 def read_output(template: Template, evaluation: Evaluation, inputs: Mapping[str, str]) -> Output:
@@ -197,6 +204,9 @@ def _read_parameters(
             addresses.append(instance.address)
         except UnreadableBlockError as unreadable:
             notes.append(unreadable.note)
+        except Exception:
+            log.exception("reading a parameter crashed", block=instance.address)
+            notes.append(error(f'Block "{instance.address}" cannot be read', CRASHED, range=instance.range))
     notes += duplicate_notes(found, addresses)
     return tuple(sorted(found, key=_order)), notes
 
@@ -226,11 +236,15 @@ def _read_presets(instances: Sequence[Instance], memo: Memo[Preset]) -> tuple[Pr
 
 
 def _read_preset(instance: Instance) -> Preset:
-    """The preset judged by the rooms that registered themselves for it (overlapping schedules), too."""
-    preset = read_preset(instance)
-    if preset.errors:
-        return preset
-    problems = preset_problems(as_imported(preset))
+    """The preset judged by the rooms that registered themselves for it (overlapping schedules), too. A crash
+    stays with it."""
+    try:
+        preset = read_preset(instance)
+        problems = () if preset.errors else preset_problems(as_imported(preset))
+    except Exception:
+        log.exception("reading a preset crashed", block=instance.address)
+        crash = error("The preset cannot be read", CRASHED, range=instance.range)
+        return Preset(instance.name, diagnostics=(crash,), range=instance.range)
     place = (preset.prebuilds.range if preset.prebuilds else None) or preset.range
     return preset.noting(*(error(problem, range=place) for problem in problems))
 

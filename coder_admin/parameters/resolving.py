@@ -90,15 +90,16 @@ def _resolve(
 
 def _classic_tags(version: TemplateVersion, owner_id: UUID, values: Mapping[str, str]) -> Mapping[str, str]:
     """The template's tags with the values as texts; those of the import where they cannot be evaluated."""
-    if not version.workspace_tags:
+    imported: Mapping[str, str] = version.workspace_tags
+    if not imported:
         return {}
     try:
         with prepare(version) as renderer:
             output = renderer.render(_owner(version, owner_id), values)
     except ServiceError as problem:
         log.warning("tags of the import kept", version=str(version.id), reason=str(problem))
-        return version.workspace_tags
-    return {**version.workspace_tags, **output.tags}
+        return imported
+    return {**imported, **output.tags}
 
 
 def _owner(version: TemplateVersion, owner_id: UUID) -> Owner:

@@ -56,12 +56,16 @@ class EvalContext:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A nested block of a resource or data source, dynamic blocks already expanded."""
+    """A nested block of a resource or data source, dynamic blocks already expanded.
+
+    uncertain: it stands for the blocks of a dynamic block whose for_each is not known yet.
+    """
 
     type: str
     labels: tuple[str, ...]
     content: BlockContent
     range: Range
+    uncertain: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +74,9 @@ class BlockContent:
 
     An argument that could not be evaluated is unknown, and its diagnostic is in `diagnostics` (which holds
     those of nested blocks too). A dynamic block with an unknown for_each counts as one block whose
-    iterator is unknown, and its type is in `unknown_blocks`. `unresolved` holds, for each unknown argument, what
-    it names that has no value, as written; `entries` keys and values of those that are written as an object
-    (in which a key is unknown).
+    iterator is unknown, and its type is in `unknown_blocks`. `unresolved` holds, for each unknown argument,
+    what it names that has no value, as written; `entries` keys and values of those that are written as an
+    object (in which a key is unknown).
     """
 
     attributes: Mapping[str, Value]

@@ -345,9 +345,7 @@ def agent_logs(
     return rows.filter(id__lt=before) if before is not None else rows
 
 
-def last_values(
-    *, viewer: Subject, template: Template, owner_id: uuid.UUID | None = None
-) -> dict[str, str]:
+def last_values(*, viewer: Subject, template: Template, owner_id: uuid.UUID | None = None) -> dict[str, str]:
     """The newest value of each parameter in the starts of a template by ``owner_id`` (the viewer), by name.
 
     Parameters known as ephemeral are left out; one that only shows on some condition may still be one, and

@@ -47,7 +47,8 @@ CHOICES = [{"name": n.upper(), "value": {"value": n, "valid": True}} for n in ("
         (parameter(form_type="tag-select", **LIST), ">a b\n&lt;c&gt;</textarea>"),
         (parameter(form_type="multi-select", options=CHOICES, value={"value": '["b"]', "valid": True}),
          'value="b" checked'),
-        (parameter(form_type="radio", options=CHOICES, value={"value": "a", "valid": True}), 'value="a" checked'),
+        (parameter(form_type="radio", options=CHOICES, value={"value": "a", "valid": True}),
+         'value="a" checked'),
         (parameter(form_type="dropdown", options=CHOICES), "v (not offered)"),
         (parameter(form_type="checkbox", value={"value": "T", "valid": True}), " checked"),
         (parameter(form_type="switch", styling={"label": "Lamp"}), "<span>Lamp</span>"),
@@ -67,7 +68,10 @@ def test_every_form_type(wire: dict[str, Any], shown: str) -> None:
 @pytest.mark.parametrize(
     ("note", "words"),
     [
-        (error("Required parameter not provided", "parameter value is null", "required"), "A value is required."),
+        (
+            error("Required parameter not provided", "parameter value is null", "required"),
+            "A value is required.",
+        ),
         (error("Invalid parameter value according to 'validation' block", "too small"), "Too small"),
         (error("Value must be a valid option", "take another"), "Value must be a valid option: take another"),
         (error("Broken"), "Broken"),

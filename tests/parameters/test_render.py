@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from coder_admin.parameters import render as rendering
 from coder_admin.parameters.model import Output, PreviewParameter
 from coder_admin.parameters.owner import Owner
 from coder_admin.parameters.provider import Surroundings
@@ -347,3 +348,32 @@ def test_what_is_kept_between_renders_never_shows_in_another_form() -> None:
     assert shown(one_form) == ["1", "1!"]
     assert shown(other_form, b="x") == ["1", "x"]
     assert shown(one_form, a="2") == ["2", "2!"]
+
+
+@pytest.mark.parametrize(
+    ("crashing", "summary", "left"),
+    [
+        ("load_module", "Parse terraform files", []),
+        ("evaluate", "Evaluate terraform files", []),
+        ("read_tags", "Evaluate terraform files", []),
+        ("read_parameter", "cannot be read", []),
+        ("read_preset", "", ["p"]),
+    ],
+)
+def test_a_crash_is_a_diagnostic(
+    crashing: str, summary: str, left: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = getattr(rendering, crashing)
+
+    def crash(first: Any, *arguments: Any, **options: Any) -> Any:
+        if crashing == "load_module" and not list(first.walk("")):
+            return original(first, *arguments, **options)
+        raise RuntimeError("a bug")
+
+    hcl = parameter("p", 'default = "1"') + 'data "coder_workspace_preset" "a" {\n  name = "a"\n}\n'
+    monkeypatch.setattr(rendering, crashing, crash)
+    output = render(hcl)
+    assert [p.name for p in output.parameters] == left
+    assert [summary in note.summary for note in output.errors] == ([True] if summary else [])
+    if crashing == "read_preset":
+        assert [preset.errors[0].summary for preset in output.presets] == ["The preset cannot be read"]

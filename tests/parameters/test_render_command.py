@@ -111,7 +111,9 @@ def test_previous_values_are_held_against_the_new_ones(
 ) -> None:
     previous = written(tmp_path, "p", {"n": "7", "image": "other"})
     body = run(capsys, str(folder), "--previous", previous)
-    problems = {p["name"]: [(d["severity"], d["summary"]) for d in p["diagnostics"]] for p in body["parameters"]}
+    problems = {
+        p["name"]: [(d["severity"], d["summary"]) for d in p["diagnostics"]] for p in body["parameters"]
+    }
     assert problems == {
         "n": [("error", 'Parameter "n" monotonicity')],
         "image": [("warning", "Immutable parameter changed")],
@@ -128,9 +130,7 @@ def test_top_level_error_is_exit_code_1(folder: Path, capsys: pytest.CaptureFixt
     assert run(capsys, str(folder), code=1)["parameters"] == []
 
 
-def test_folder_that_is_none_is_a_top_level_error(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_folder_that_is_none_is_a_top_level_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     body = run(capsys, str(tmp_path / "none"), code=1)
     assert [d["summary"] for d in body["diagnostics"]] == ["Files not found"]
     assert body["parameters"] == []

@@ -87,6 +87,20 @@ READING = [
     Row("regular expression that does not compile",
         parameter("p", 'default = "1"', 'validation {\n    regex = "("\n    error = "e"\n  }'), {"p": "1"},
         errors=('compile regex "(": missing )',)),
+    Row("blocks of a list that is not known are not there",
+        WORKSPACE + parameter("p", "default = 3", 'type = "number"', f"""dynamic "validation" {{
+            for_each = {UNKNOWN} == "x" ? [1] : []
+            content {{
+              min = 5
+            }}
+          }}
+          dynamic "option" {{
+            for_each = {UNKNOWN} == "x" ? [1] : []
+            content {{
+              name  = "fixed"
+              value = "1"
+            }}
+          }}"""), {"p": "3"}),
     Row("options are checked while the value is open",
         WORKSPACE + parameter("p", f"default = {UNKNOWN}", 'option {\n    name = "a"\n    value = "1"\n  }',
                               'option {\n    name = "a"\n    value = "2"\n  }'), {"p": None},
@@ -99,14 +113,15 @@ VARIABLES = [
         {"p": "d"}, files={"x.auto.tfvars": 'x = upper("y")\n'}, top_warnings=("Function calls",)),
     Row("file sets what is not declared", parameter("p", 'default = "1"'), {"p": "1"},
         files={"x.auto.tfvars": 'x = "y"\n'}, top_warnings=("undeclared variable",)),
-    Row("given value does not convert", 'variable "x" {\n  type = number\n}\n' + parameter("p", 'default = "1"'),
-        {"p": "1"}, options={"variables": {"x": "five"}}, top_errors=("number is required",)),
+    Row("given value does not convert",
+        'variable "x" {\n  type = number\n}\n' + parameter("p", 'default = "1"'), {"p": "1"},
+        options={"variables": {"x": "five"}}, top_errors=("number is required",)),
     Row("given value is not declared", parameter("p", 'default = "1"'), {"p": "1"},
         options={"variables": {"x": "five"}}, top_warnings=("undeclared variable",)),
 ]  # fmt: skip
 MODULES = [
-    Row("folder is missing", 'module "m" {\n  source = "./m"\n}\n' + parameter("p", 'default = "1"'), {"p": "1"},
-        top_warnings=("Module not loaded",)),
+    Row("folder is missing", 'module "m" {\n  source = "./m"\n}\n' + parameter("p", 'default = "1"'),
+        {"p": "1"}, top_warnings=("Module not loaded",)),
     Row("argument is missing", **module('variable "x" {}\n'), values={"p": "1"},
         top_warnings=("required, but no definition",)),
     Row("argument is unknown", **module("# empty\n", "  y = 1"), values={"p": "1"},
@@ -152,7 +167,9 @@ def told(parts: tuple[str, ...], notes: Any) -> None:
 
 
 def tags(*bodies: str) -> Output:
-    blocks = [f'data "coder_workspace_tags" "t{n}" {{\n  tags = {body}\n}}\n' for n, body in enumerate(bodies)]
+    blocks = [
+        f'data "coder_workspace_tags" "t{n}" {{\n  tags = {body}\n}}\n' for n, body in enumerate(bodies)
+    ]
     return render(WORKSPACE + 'variable "v" {}\n' + parameter("r") + "".join(blocks))
 
 
@@ -201,7 +218,8 @@ def test_a_later_tags_block_wins() -> None:
 )
 def test_preset_values(value: str, prebuilds: bool, severities: list[str]) -> None:
     pool = "prebuilds {\n    instances = 1\n  }" if prebuilds else ""
-    hcl = f'data "coder_workspace_preset" "a" {{\n  name = "a"\n  parameters = {{ p = {value} }}\n  {pool}\n}}\n'
+    body = f'name = "a"\n  parameters = {{ p = {value} }}\n  {pool}'
+    hcl = f'data "coder_workspace_preset" "a" {{\n  {body}\n}}\n'
     (preset,) = render(WORKSPACE + BASE + hcl).presets
     assert [note.severity for note in preset.diagnostics] == severities
     assert dict(preset.parameters) == ({"p": "5"} if value == "5" else {})

@@ -133,7 +133,9 @@ def test_a_tag_that_the_values_leave_out_is_not_that_of_the_import(tmp_path: Any
     organization = make_organization()
     admin = make_user(organization, org_roles=["organization-template-admin"])
     choice = 'data.coder_parameter.size.value == "small" ? "yes" : null'
-    (tmp_path / "main.tf").write_text(FORM.replace("size = data.coder_parameter.size.value", f"spot = {choice}"))
+    (tmp_path / "main.tf").write_text(
+        FORM.replace("size = data.coder_parameter.size.value", f"spot = {choice}")
+    )
     imported = import_folder(actor=actor_of(admin), organization=organization, folder=tmp_path, name="t")
     found = reread(imported.version)
     assert build(found, admin).tags["spot"] == "yes"

@@ -236,7 +236,7 @@ def test_refusals_before_the_upgrade(world: World) -> None:
 
 def test_a_template_beyond_its_budget_is_told_and_the_socket_stays(world: World) -> None:
     loops = "[for i in range(1000) : [for j in range(1000) : [for k in range(1000) : i + j + k]]]"
-    wide = FORM + f'locals {{\n  wide = {loops}\n}}\n'
+    wide = FORM + f"locals {{\n  wide = {loops}\n}}\n"
     wide += 'data "coder_parameter" "wide" {\n  name = "wide"\n  default = length(local.wide)\n}\n'
     version = world.make(file=make_file(world.admin, {"main.tf": wide}))
     with world.open(world.admin, version=version) as socket:

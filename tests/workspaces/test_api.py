@@ -56,7 +56,9 @@ def test_one_workspace_in_full(world: World) -> None:
 
 
 def test_what_somebody_last_chose_begins_their_next_form(world: World) -> None:
-    TemplateVersionParameter.objects.filter(template_version=world.version, name="region").update(ephemeral=True)
+    TemplateVersionParameter.objects.filter(template_version=world.version, name="region").update(
+        ephemeral=True
+    )
     world.running("old", parameters={"size": "3"})
     world.running("new", parameters={"size": "4"})
     url = f"{API}/users/%s/autofill-parameters?template_id={world.template.id}"

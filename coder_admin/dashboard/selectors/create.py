@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Mapping
 from typing import Any
@@ -36,6 +37,7 @@ def evaluate(
         note = {"severity": "error", "summary": error.message, "detail": error.detail}
         return {"parameters": [], "diagnostics": [note]}
     try:
-        return session.answer(FormRequest(1, inputs))
+        found: Mapping[str, Any] = json.loads(session.answer(FormRequest(1, inputs)))
+        return found
     finally:
         session.close()

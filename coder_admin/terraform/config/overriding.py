@@ -1,7 +1,7 @@
 """Override files laid over the primary files of a directory.
 
-Two readings: Terraform's own, and that of Coder's previews (reference dynamic-parameters 4.8), which merge files
-in HCL only and, when anything does not fit, go on with all files unmerged.
+Two readings: Terraform's own, and that of a preview, which merges files in HCL only and, when anything does
+not fit, goes on with all files unmerged.
 """
 
 from __future__ import annotations

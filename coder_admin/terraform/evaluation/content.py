@@ -115,10 +115,17 @@ def evaluate_body(body: CompiledBody, env: Env) -> BlockContent:
     )
 
 
-def _block(block: CompiledBlock, labels: tuple[str, ...], env: Env, diagnostics: list[Diagnostic]) -> Block:
+def _block(
+    block: CompiledBlock,
+    labels: tuple[str, ...],
+    env: Env,
+    diagnostics: list[Diagnostic],
+    *,
+    uncertain: bool = False,
+) -> Block:
     content = evaluate_body(block.body, env)
     diagnostics += content.diagnostics
-    return Block(block.type, labels, content, block.range)
+    return Block(block.type, labels, content, block.range, uncertain)
 
 
 def _expand(
@@ -136,7 +143,8 @@ def _expand(
         diagnostics.append(error("Invalid dynamic for_each value", problem, block.for_each.range))
         return
     outer = env.vars
-    if not _expandable(source):
+    uncertain = not _expandable(source)
+    if uncertain:
         unknown.add(block.type)
         pairs = [(DYNAMIC_UNKNOWN, DYNAMIC_UNKNOWN)]
     else:
@@ -146,7 +154,7 @@ def _expand(
         iterator = object_({"key": key, "value": value.with_marks(source.marks)})
         env.vars = {**outer, block.iterator: iterator}
         labels = tuple(_label(label, env, diagnostics) for label in block.dynamic_labels)
-        blocks.append(_block(block, labels, env, diagnostics))
+        blocks.append(_block(block, labels, env, diagnostics, uncertain=uncertain))
     env.vars = outer
 
 
