@@ -7,6 +7,7 @@ from typing import Any
 from zoneinfo import available_timezones
 
 from django import forms
+from django.http import QueryDict
 
 from coder_admin.workspaces.choices import AutomaticUpdates
 from coder_admin.workspaces.models import Workspace
@@ -65,8 +66,8 @@ class ScheduleForm(forms.Form):
     always = forms.BooleanField(label="Take the template's active version with each start", required=False)
 
     @classmethod
-    def of(cls, row: Workspace, zone: str) -> ScheduleForm:
-        """The form filled with what is stored; `zone` is offered where nothing is."""
+    def of(cls, row: Workspace, zone: str, sent: QueryDict | None = None) -> ScheduleForm:
+        """The form filled with what is stored, or sent to change it; `zone` is offered where nothing is."""
         found = simple_schedule(row.autostart_schedule) if row.autostart_schedule else None
         initial: dict[str, Any] = {
             "kind": "days" if found else "cron" if row.autostart_schedule else "off",
@@ -77,7 +78,7 @@ class ScheduleForm(forms.Form):
             "hours": (Decimal(row.ttl_ms) / MS_PER_HOUR).quantize(Decimal("0.01")) if row.ttl_ms else None,
             "always": row.automatic_updates == AutomaticUpdates.ALWAYS,
         }
-        return cls(initial=initial)
+        return cls(sent, initial=initial)
 
     def clean(self) -> dict[str, Any]:
         data: dict[str, Any] = super().clean() or {}

@@ -93,6 +93,7 @@ urlpatterns = [
     path("templates", templates.templates, name="templates"),
     path("templates/new", templates.new, name="template-new"),
     path(_T, templates.detail, name="template"),
+    path(f"{_T}/settings", templates.settings, name="template-settings"),
     path(f"{_T}/deprecate", templates.deprecate, name="template-deprecate"),
     path(f"{_T}/delete", templates.delete, name="template-delete"),
     path(f"{_T}/permissions", permissions.template, name="template-permissions"),

@@ -191,8 +191,8 @@ def sentence(view: WorkspaceView, now: datetime) -> str:
     if view.status == WorkspaceStatus.DELETED:
         return "Deleted. Its builds and their logs are kept."
     if view.row.dormant_at is not None:
-        end = f" It is deleted {relative_text(view.row.deleting_at, now)}." if view.row.deleting_at else ""
-        return f"Dormant {relative_text(view.row.dormant_at, now)}: it does not run until you wake it.{end}"
+        gone = f" It is deleted {relative_text(view.row.deleting_at, now)}." if view.row.deleting_at else ""
+        return f"Dormant {relative_text(view.row.dormant_at, now)}: it does not run until you wake it.{gone}"
     if view.status == WorkspaceStatus.RUNNING:
         waiting = "waiting to be claimed" if view.is_prebuild else "in use"
         newer = " A newer template version is active: update to get it." if view.outdated else ""

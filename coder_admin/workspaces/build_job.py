@@ -52,6 +52,7 @@ log = structlog.get_logger(__name__)
 PLAN_STAGE = "Planning"
 APPLY_STAGE = "Applying"
 QUOTA_STAGE = "Commit quota"
+DEBUG_LINES = 1000
 CLAIM_REASON = "prebuild_claimed"
 
 
@@ -136,6 +137,8 @@ class BuildHandler:
             ctx.check_canceled()
             if not work.destroys:
                 _commit_quota(ctx, work.build, daily_cost(read_plan(plan.document)))
+            if ctx.job.input.get("log_level") == "debug":
+                _log_plan(ctx, plan)
             if work.build.prebuild_stage == PrebuildStage.CLAIM:
                 _log_replacements(ctx, plan.replacements)
             ctx.flush()
@@ -287,6 +290,13 @@ def _leave_other_machine(build: WorkspaceBuild, ctx: JobContext) -> None:
     ctx.log(PLAN_STAGE, "Another machine built this workspace since; what lies here is removed.", "warn")
     processes.stop(build.workspace_id)
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def _log_plan(ctx: JobContext, plan: Plan) -> None:
+    """Every change of the plan, for debug output. Names only: values may be secret."""
+    for change in plan.document.get("resource_changes", [])[:DEBUG_LINES]:
+        actions = ", ".join(change["change"]["actions"])
+        ctx.log(PLAN_STAGE, f"{change['address']}: {actions}", "debug")
 
 
 def _log_replacements(ctx: JobContext, replacements: Mapping[str, list[str]]) -> None:

@@ -127,6 +127,7 @@ def execute(workspace_id: uuid.UUID, now: datetime) -> Step | None:
             mark_dormant(actor=actor, row=row, why=found.why)
         if found.transition is not None:
             _build(actor, row, found)
+    log.info("automatic step", workspace=str(row.id), step=found.step.value, why=found.why)
     return found.step
 
 

@@ -133,6 +133,8 @@ def test_prebuilds_and_strangers_get_no_form(here: World, client_of: ClientOf) -
     shown = page(client_of(here.owner), "workspace-schedule", place=("prebuilds", prebuild.name))
     assert "A prebuild has no schedule" in shown
     assert "Save schedule" not in shown
+    theirs = reverse("dashboard:workspace-schedule", args=("prebuilds", prebuild.name))
+    assert client_of(here.owner).post(theirs, FORM).status_code == 403
     page(client_of(here.stranger), "workspace-schedule", status=404)
     url = reverse("dashboard:workspace-extend", args=PLACE)
     assert client_of(here.stranger).post(url, {"deadline": "2030-01-01T00:00:00Z"}).status_code == 404
@@ -348,3 +350,81 @@ def test_replaced_resources_on_the_build_and_the_preset(here: World, client_of: 
     assert "Claims of this preset replace what its pool prepared." in preset
     assert "1 claim of this version did so." in preset
     assert "docker_container.dev" in preset
+
+
+# --- a template's settings ------------------------------------------------------------------------
+
+TEMPLATE = ("coder", "go-service")
+SETTINGS = {
+    "display_name": "Go",
+    "description": "",
+    "icon": "",
+    "deprecation_message": "",
+    "default_ttl_ms": "8",
+    "max_ttl_ms": "48",
+    "activity_bump_ms": "1",
+    "failure_ttl_ms": "0.5",
+    "time_til_dormant_ms": "168",
+    "time_til_dormant_autodelete_ms": "720",
+    "allow_user_autostart": "on",
+    "days": ["0", "6"],
+    "require_active_version": "on",
+}
+
+
+def test_template_settings(here: World, client_of: ClientOf) -> None:
+    url = reverse("dashboard:template-settings", args=TEMPLATE)
+    owner, member = client_of(here.owner), client_of(here.member)
+    assert member.get(url).status_code == 403
+    assert client_of(here.stranger).get(url).status_code == 404
+    assert "Settings</a>" not in member.get(reverse("dashboard:template", args=TEMPLATE)).content.decode()
+    assert "Save settings" in owner.get(url).content.decode()
+    assert owner.post(url, SETTINGS)["Location"] == url
+    row = Template.objects.get(pk=here.template.pk)
+    assert (row.display_name, row.default_ttl_ms, row.max_ttl_ms) == ("Go", 8 * HOUR, 48 * HOUR)
+    assert (row.failure_ttl_ms, row.autostart_days_of_week) == (HOUR // 2, 0b1000001)
+    assert (row.allow_user_autostart, row.allow_user_autostop, row.require_active_version) == (
+        True,
+        False,
+        True,
+    )
+    assert 'value="0.50"' in owner.get(url).content.decode()
+    owner.post(url, SETTINGS)
+    assert "Nothing was changed." in owner.get("/inbox").content.decode()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"default_ttl_ms": "50"}, "Must not be above max_ttl_ms"),
+        ({"default_ttl_ms": "-1"}, "greater than or equal"),
+        ({"failure_ttl_ms": "0.01"}, "at least one minute"),
+        ({"max_ttl_ms": "soon"}, "Enter a number"),
+        ({"time_til_dormant_ms": ""}, "required"),
+        ({"days": ["9"]}, "valid choice"),
+        ({"display_name": "x" * 65}, "at most 64"),
+    ],
+)
+def test_wrong_template_settings(
+    here: World, client_of: ClientOf, change: dict[str, Any], words: str
+) -> None:
+    url = reverse("dashboard:template-settings", args=TEMPLATE)
+    answer = client_of(here.owner).post(url, SETTINGS | change)
+    assert answer.status_code == 400
+    assert words in answer.content.decode()
+    assert Template.objects.get(pk=here.template.pk).default_ttl_ms == 0
+
+
+def test_saving_a_form_as_it_was_shown_changes_nothing(here: World, client_of: ClientOf) -> None:
+    """Times that are no hundredths of an hour are rounded for the page, and must stay what they are."""
+    Template.objects.update(failure_ttl_ms=90_000, default_ttl_ms=0)
+    Workspace.objects.filter(pk=here.workspace.pk).update(ttl_ms=90_000, automatic_updates="always")
+    owner, member = client_of(here.owner), client_of(here.member)
+    template = {**SETTINGS, "failure_ttl_ms": "0.02", "max_ttl_ms": "0", "default_ttl_ms": "0"}
+    assert 'value="0.02"' in owner.get(reverse("dashboard:template-settings", args=TEMPLATE)).content.decode()
+    owner.post(reverse("dashboard:template-settings", args=TEMPLATE), template)
+    assert Template.objects.get(pk=here.template.pk).failure_ttl_ms == 90_000
+    member.post(reverse("dashboard:workspace-schedule", args=PLACE), FORM | {"hours": "0.02"})
+    here.workspace.refresh_from_db()
+    assert here.workspace.ttl_ms == 90_000
+    assert here.workspace.autostart_schedule

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import tarfile
 import zipfile
 from collections.abc import Callable
 
 import pytest
+from django.db.models import QuerySet
 from rest_framework.test import APIClient
 
 from coder_admin.files import api
@@ -68,3 +70,44 @@ def test_uploads_are_limited_to_twelve_a_minute(admin: User, login: Login) -> No
     client = login(admin)
     codes = [client.post(URL, b"", content_type="text/plain").status_code for _ in range(13)]
     assert codes == [400] * 12 + [429]
+
+
+def test_each_row_of_the_upload_table(admin: User, login: Login, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Section 5, "POST /files", row by row (12 a minute, so one client for each half)."""
+    client = login(admin)
+
+    def post(data: bytes, content_type: str) -> tuple[int, dict[str, object]]:
+        answer = client.post(URL, data, content_type=content_type)
+        return answer.status_code, answer.json()
+
+    tar, zipped = tar_of({"main.tf": "# 1\n"}), zip_of({"main.tf": "# 1\n"})
+    for other in ("application/octet-stream", "application/x-tar; charset=utf-8", "application/gzip"):
+        status, body = post(tar, other)
+        assert (status, "Unsupported content type" in str(body["message"])) == (400, True)
+    assert post(zipped[:-10], "application/zip")[0] == 400
+    assert post(tar, "application/zip")[0] == 400, "a tar is no zip"
+    status, first = post(zipped, "application/zip")
+    assert status == 201
+    stored = File.objects.get(pk=str(first["hash"]))
+    assert stored.mimetype == "application/x-tar"
+    assert bytes(stored.data) != zipped, "converted before it is hashed and stored"
+    assert stored.hash == hashlib.sha256(bytes(stored.data)).hexdigest()
+    assert post(zipped, "application/x-zip-compressed") == (200, first)
+    assert post(bytes(stored.data), "application/x-tar") == (200, first), "the same bytes, however they came"
+
+
+def test_an_upload_that_lost_the_race_gets_the_winners_row(
+    admin: User, login: Login, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, tar = login(admin), tar_of({"main.tf": "# race\n"})
+    winner = client.post(URL, tar, content_type="application/x-tar").json()["hash"]
+    real, looks = QuerySet.first, [0]
+
+    def blind_at_first(rows: QuerySet[File]) -> File | None:
+        looks[0] += rows.model is File
+        return None if rows.model is File and looks[0] == 1 else real(rows)
+
+    monkeypatch.setattr(QuerySet, "first", blind_at_first)
+    lost = client.post(URL, tar, content_type="application/x-tar")
+    assert (lost.status_code, lost.json()["hash"]) == (201, winner)
+    assert File.objects.filter(created_by=admin).count() == 1

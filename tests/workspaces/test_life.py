@@ -250,11 +250,18 @@ def ready_agents(build: WorkspaceBuild, count: int) -> list[WorkspaceAgent]:
     return found
 
 
-def test_a_restart_begins_anew_and_agents_come_back(world: World, running_app: AgentSupervisor) -> None:
+def test_a_restart_begins_anew_and_agents_come_back(
+    world: World, running_app: AgentSupervisor, settings: Any
+) -> None:
     workspace = world.create()
     old = ready_agent(ended(workspace, 1))
+    settings.ENABLE_TERRAFORM_DEBUG_MODE = True
     with transaction.atomic():
-        builder.build(actor=subject(world.ada), workspace=reread(workspace), transition="start")
+        builder.build(
+            actor=subject(world.boss), workspace=reread(workspace), transition="start", log_level="debug"
+        )
+    debug = ended(workspace, 2).job.logs.filter(level="debug").values_list("output", flat=True)
+    assert "terraform_data.disk: no-op" in debug
     new = ready_agent(ended(workspace, 2))
     assert new.id != old.id
     assert log_of(new) == ["Preparing for ada"]

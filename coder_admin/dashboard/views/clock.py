@@ -19,7 +19,7 @@ from coder_admin.dashboard.http import ViewerRequest, back, command, page
 from coder_admin.dashboard.schedule_form import ScheduleForm, zones
 from coder_admin.dashboard.selectors import workspaces as selectors
 from coder_admin.dashboard.workspace_view import workspace_view
-from coder_admin.foundation.errors import Invalid, NotFound, ServiceError, Validation
+from coder_admin.foundation.errors import Forbidden, Invalid, NotFound, ServiceError, Validation
 from coder_admin.workspaces import scheduling, services
 from coder_admin.workspaces.autostart import day_names
 from coder_admin.workspaces.choices import AutomaticUpdates
@@ -35,10 +35,11 @@ def schedule(request: ViewerRequest, owner: str, name: str) -> HttpResponse:
     """When it starts and stops by itself; a form for who may change it, words for everybody else."""
     row = selectors.workspace_of(request.viewer, owner, name)
     editable = may(request.viewer, Action.UPDATE, row) and not row.is_prebuild and not row.deleted
-    form = (
-        ScheduleForm(request.POST) if request.method == "POST" else ScheduleForm.of(row, settings.TIME_ZONE)
-    )
-    if request.method == "POST" and form.is_valid():
+    sent = request.method == "POST"
+    if sent and not editable:
+        raise Forbidden("You may not change the schedule of this workspace.")
+    form = ScheduleForm.of(row, settings.TIME_ZONE, request.POST if sent else None)
+    if sent and form.is_valid():
         try:
             _save(request, row, form)
         except ServiceError as error:
@@ -65,7 +66,8 @@ def _save(request: ViewerRequest, row: Workspace, form: ScheduleForm) -> None:
     actor = request.viewer
     if form.schedule != row.autostart_schedule:
         scheduling.workspace_set_autostart(actor=actor, workspace=row, schedule=form.schedule)
-    if form.ttl_ms != row.ttl_ms:
+    # By what was shown, not by what is stored: hours are rounded.
+    if "hours" in form.changed_data:
         scheduling.workspace_set_ttl(actor=actor, workspace=row, ttl_ms=form.ttl_ms)
     updates = AutomaticUpdates.ALWAYS if form.cleaned_data["always"] else AutomaticUpdates.NEVER
     if updates != row.automatic_updates:

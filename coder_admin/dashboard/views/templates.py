@@ -20,12 +20,13 @@ from coder_admin.dashboard.forms import TemplateUploadForm, add_refusal, content
 from coder_admin.dashboard.http import ViewerRequest, command, draw, page
 from coder_admin.dashboard.selectors import pools
 from coder_admin.dashboard.selectors import templates as selectors
+from coder_admin.dashboard.template_form import TemplateSettingsForm
 from coder_admin.dashboard.template_view import TemplateView, template_sentence
 from coder_admin.files.services import file_store
 from coder_admin.foundation.errors import Forbidden, Invalid, ServiceError
 from coder_admin.foundation.pagination import Page, page_of
 from coder_admin.organizations.models import Organization
-from rbac.django import may
+from rbac.django import may, require
 from rbac.model import Action
 
 PICKERS = ("deprecated",)
@@ -155,6 +156,25 @@ def _create(
         display_name=data["display_name"],
         description=data["description"],
     )
+
+
+@page
+def settings(request: ViewerRequest, organization: str, template: str) -> HttpResponse:
+    """The template's settings, for who may change them."""
+    row = selectors.template_of(request.viewer, organization, template)
+    require(request.viewer, Action.UPDATE, row, message="You may not change this template's settings.")
+    sent = request.method == "POST"
+    form = TemplateSettingsForm.of(row, request.POST if sent else None)
+    if sent and form.is_valid():
+        try:
+            _, changed = services.template_update(actor=request.viewer, template=row, **form.settings)
+        except ServiceError as error:
+            add_refusal(form, error)
+        else:
+            messages.success(request, "The settings are saved." if changed else "Nothing was changed.")
+            return HttpResponseRedirect(request.path)
+    context = shown(request, row) | {"form": form}
+    return render(request, "catalog/settings.html", context, status=400 if form.errors else 200)
 
 
 @command
