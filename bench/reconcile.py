@@ -87,34 +87,32 @@ def run_bare(statements: list[str]) -> None:
         raw.close()
 
 
-def make_pools(prebuilds: int) -> list[tuple[uuid.UUID, uuid.UUID, uuid.UUID]]:
+def make_pools(prebuilds: int, *, templates: int = TEMPLATES) -> list[tuple[uuid.UUID, uuid.UUID, uuid.UUID]]:
     """Templates with presets whose pools are full; (template, version, preset) of each pool."""
     from coder_admin.catalog.models import Template, TemplateVersion, TemplateVersionPreset
     from coder_admin.provisioning.models import ProvisionerJob
     from tests.prebuilds import world
 
     organization, author = world.organization(), world.person("author")
-    now = world.timezone.now()
+    now, count = world.timezone.now(), templates
     jobs = [
         ProvisionerJob(
             initiator=author, organization=organization, type="template_version_import",
             started_at=now, completed_at=now,
         )
-        for _ in range(TEMPLATES)
+        for _ in range(count)
     ]  # fmt: skip
-    ProvisionerJob.objects.bulk_create(jobs)
-    templates = [
-        Template(organization=organization, name=f"t{n}", created_by=author) for n in range(TEMPLATES)
-    ]
-    Template.objects.bulk_create(templates)
+    ProvisionerJob.objects.bulk_create(jobs, batch_size=1000)
+    rows = [Template(organization=organization, name=f"t{n}", created_by=author) for n in range(count)]
+    Template.objects.bulk_create(rows, batch_size=1000)
     versions = [
         TemplateVersion(template=row, organization=organization, name="v1", job=job, created_by=author)
-        for row, job in zip(templates, jobs, strict=True)
+        for row, job in zip(rows, jobs, strict=True)
     ]
-    TemplateVersion.objects.bulk_create(versions)
-    for template, version in zip(templates, versions, strict=True):
+    TemplateVersion.objects.bulk_create(versions, batch_size=1000)
+    for template, version in zip(rows, versions, strict=True):
         template.active_version = version
-    Template.objects.bulk_update(templates, ["active_version"], batch_size=500)
+    Template.objects.bulk_update(rows, ["active_version"], batch_size=500)
     presets = [
         TemplateVersionPreset(template_version=version, name=f"p{n}", desired_instances=0)
         for version in versions

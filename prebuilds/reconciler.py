@@ -23,8 +23,9 @@ from prebuilds.wake import TOPIC
 log = structlog.get_logger("coderd.prebuilds")
 
 FALLBACK_INTERVAL = 300.0
-# Events come in bursts: a pass waits this long for more of them, well within the promised second.
-COALESCE_SECONDS = 0.1
+# One commit announces several things: a pass waits this long for the rest of them. What comes while it runs
+# waits for the next one anyway.
+COALESCE_SECONDS = 0.03
 RETRY_SECONDS = 0.5
 
 
