@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.backends.db import SessionStore as DatabaseSessions
@@ -31,7 +31,7 @@ class SessionStore(DatabaseSessions):
     def save(self, must_create: bool = False) -> None:
         """Store the session. A new row (also of a cycled key) gets a public id of its own."""
         if must_create:
-            self._get_session(no_load=True).pop(_LOGIN, None)
+            self._get_session(no_load=True).pop(_LOGIN, None)  # type: ignore[attr-defined]
         super().save(must_create)
 
     def create_model_instance(self, data: dict[str, Any]) -> BrowserSession:
@@ -42,7 +42,7 @@ class SessionStore(DatabaseSessions):
         if login is None or login["user"] != owner:
             login = {"user": owner, "id": str(uuid.uuid4()), "at": timezone.now().isoformat()}
             data[_LOGIN] = login
-        row: BrowserSession = super().create_model_instance(data)
+        row = cast("BrowserSession", super().create_model_instance(data))
         context = current()
         row.user_id = uuid.UUID(owner) if owner else None
         row.public_id = uuid.UUID(login["id"])
@@ -51,7 +51,7 @@ class SessionStore(DatabaseSessions):
         return row
 
     def _get_session_from_db(self) -> BrowserSession | None:
-        row: BrowserSession | None = super()._get_session_from_db()
+        row: BrowserSession | None = super()._get_session_from_db()  # type: ignore[misc]
         if row is not None and row.user_id is not None:
             _note_use(row, timezone.now())
         return row

@@ -24,9 +24,12 @@ from .resolution import as_uuid
 _USER_KEYS = ("search", "status", "role", "login_type")
 
 
-def users(viewer: Subject, query: str = "", *, include_system: bool = False) -> QuerySet[User]:
-    """Live users the viewer may read, by username. `query`: `status:`, `role:`, `login_type:` and words that
-    are part of a name, username or e-mail. Memberships are fetched along."""
+def users(
+    viewer: Subject, query: str = "", *, after_id: str = "", include_system: bool = False
+) -> QuerySet[User]:
+    """Live users the viewer may read, by username; with `after_id` those behind that one. `query`: `status:`,
+    `role:`, `login_type:` and words that are part of a name, username or e-mail. Memberships are fetched
+    along."""
     rows = User.objects.live() if include_system else User.objects.people()
     terms = parse_terms(query, keys=_USER_KEYS, default="search")
     for words in terms.all("search"):
@@ -45,7 +48,16 @@ def users(viewer: Subject, query: str = "", *, include_system: bool = False) -> 
         rows = rows.annotate(roles_text=Cast("rbac_roles", CharField())).filter(
             roles_text__contains=f'"{role}"'
         )
-    return with_memberships(rows.visible_to(viewer)).order_by("username")
+    rows = rows.visible_to(viewer)
+    if after_id:
+        before = User.objects.visible_to(viewer).filter(id=as_uuid(after_id)).first()
+        if before is None:
+            raise Invalid(
+                "Query parameters have invalid values.",
+                validations=[Validation("after_id", 'Query param "after_id" must be the id of a user.')],
+            )
+        rows = rows.filter(username__gt=before.username)
+    return with_memberships(rows).order_by("username")
 
 
 def with_memberships(rows: QuerySet[User]) -> QuerySet[User]:

@@ -10,6 +10,7 @@ from channels.db import database_sync_to_async
 from channels.security.websocket import AllowedHostsOriginValidator
 
 from .authentication import token_of_headers, user_of_token
+from .socket_life import session_lives, token_lives, while_logged_in
 
 Application = Callable[[dict[str, Any], Any, Any], Awaitable[None]]
 
@@ -21,9 +22,17 @@ def socket_authentication(inner: Application) -> Application:
 
     A handshake with a token needs no origin: a foreign page cannot set headers, so nothing can be forged
     with it; a wrong token closes the socket (4401) and is never ignored. Without a token the browser's
-    session counts, and its origin must be one of ours.
+    session counts, and its origin must be one of ours. Either way the socket ends with its login.
     """
-    browsers: Application = AllowedHostsOriginValidator(AuthMiddlewareStack(inner))
+
+    async def of_browser(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        if not scope["user"].is_authenticated:
+            await inner(scope, receive, send)
+            return
+        valid = session_lives(scope["session"].session_key)
+        await while_logged_in(inner, valid)(scope, receive, send)
+
+    browsers: Application = AllowedHostsOriginValidator(AuthMiddlewareStack(of_browser))
 
     async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
         headers = {
@@ -38,6 +47,6 @@ def socket_authentication(inner: Application) -> Application:
             await receive()
             await send({"type": "websocket.close", "code": UNAUTHENTICATED})
             return
-        await inner({**scope, "user": user}, receive, send)
+        await while_logged_in(inner, token_lives(text))({**scope, "user": user}, receive, send)
 
     return application

@@ -41,18 +41,42 @@ PAGES = (
     "jobs",
     "admin",
 )
+PEOPLE = (
+    "/account",
+    "/account/tokens",
+    "/account/sessions",
+    "/organizations",
+    "/organizations/new",
+    "/organizations/coder",
+    "/organizations/coder/members",
+    "/organizations/coder/members/mia",
+    "/organizations/coder/groups",
+    "/organizations/coder/groups/new",
+    "/organizations/coder/roles",
+    "/organizations/coder/roles/new",
+    "/organizations/coder/identity",
+    "/identity",
+    "/people/users",
+    "/people/users/new",
+    "/people/users/mia",
+)
 STANDARD = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 EVERY_RULE = {"runOnly": {"type": "tag", "values": STANDARD}, "preload": False}
 # What a theme can break; everything else is the same markup in both.
 CONTRAST = {"runOnly": {"type": "rule", "values": ["color-contrast"]}, "preload": False}
 
 
+def every_page(here: World) -> dict[str, str]:
+    """Address by name."""
+    return {name: addresses(here)[name] for name in PAGES} | {url: url for url in PEOPLE}
+
+
 @pytest.mark.parametrize(("theme", "rules"), [("light", EVERY_RULE), ("dark", CONTRAST)])
 def test_no_page_has_a_violation(here: World, page_of: PageOf, theme: str, rules: dict[str, Any]) -> None:
     page = page_of(here.owner, theme=theme)
     found = []
-    for name in PAGES:
-        page.goto(addresses(here)[name])
+    for name, url in every_page(here).items():
+        page.goto(url)
         answer = Axe().run(page, options=rules)
         for violation in answer.response["violations"]:
             where = violation["nodes"][0]
@@ -70,8 +94,8 @@ def test_no_page_is_wider_than_its_window(here: World, page_of: PageOf) -> None:
     width = 360
     page = page_of(here.owner, width=width)
     wide = []
-    for name in PAGES:
-        page.goto(addresses(here)[name])
+    for name, url in every_page(here).items():
+        page.goto(url)
         needed = page.evaluate("document.documentElement.scrollWidth")
         if needed > width:
             wide.append(f"{name}: {needed}")

@@ -216,6 +216,14 @@ def test_dry_run_says_what_would_change_and_changes_nothing(acme: Organization) 
         assert http.post(f"{SITE}/dry-run", bad, format="json").status_code == 400
 
 
+def test_dry_run_tells_of_a_login_that_would_be_refused(settings: Any) -> None:
+    settings.OIDC_GROUP_FIELD, settings.OIDC_ALLOWED_GROUPS = "groups", ["staff"]
+    http = client(owner())
+    for groups, refused in ((["staff"], False), (["guests"], True)):
+        answer = http.post(f"{SITE}/dry-run", {"claims": {"groups": groups}}, format="json").json()
+        assert any("would be refused" in note for note in answer["notes"]) is refused
+
+
 def test_dry_run_costs_the_same_for_many_organizations(django_assert_num_queries: Any) -> None:
     from coder_admin.organizations.idp.loading import load_world
 

@@ -15,7 +15,16 @@ from coder_admin.organizations import services
 from coder_admin.organizations.models import PREBUILDS_USER_ID, APIKey, User
 from rbac import Action, RbacObject, ResourceType
 from rbac.django import may
-from tests.people import PASSWORD, client, default_organization, json_of, owner, person, subject
+from tests.people import (
+    PASSWORD,
+    client,
+    default_organization,
+    json_of,
+    organization,
+    owner,
+    person,
+    subject,
+)
 
 pytestmark = pytest.mark.django_db
 URL = "/api/v2"
@@ -248,6 +257,31 @@ def test_tokens_of_others_are_theirs_and_the_owners_business() -> None:
     )
     assert client(boss).get(f"{URL}/users/ada/keys/{key.id}").status_code == 200
     assert client(bob).delete(f"{URL}/users/bob/keys/{key.id}").status_code == 404
+
+
+def test_setting_a_password_is_no_way_to_roles() -> None:
+    acme = organization("acme")
+    uadmin = client(person("uadmin", roles=["user-admin"]))
+    body = {"password": "another-good-password"}
+    owner()
+    person("tadmin", roles=["template-admin"])
+    person("oadmin", memberships={acme: ["organization-admin"]})
+    person("ada", memberships={acme: []})
+    codes = {
+        name: uadmin.put(f"{URL}/users/{name}/password", body, format="json").status_code
+        for name in ("boss", "tadmin", "oadmin", "ada")
+    }
+    assert codes == {"boss": 403, "tadmin": 403, "oadmin": 403, "ada": 204}
+    assert client(owner("root")).put(f"{URL}/users/oadmin/password", body, format="json").status_code == 204
+
+
+def test_old_password_cannot_be_guessed_from_an_open_session() -> None:
+    http = client(person("ada"))
+    body = {"old_password": "wrong-password-here", "password": "another-good-password"}
+    codes = [http.put(f"{URL}/users/me/password", body, format="json").status_code for _ in range(6)]
+    assert codes == [400] * 5 + [429]
+    right = body | {"old_password": PASSWORD}
+    assert http.put(f"{URL}/users/me/password", right, format="json").status_code == 429
 
 
 def test_password_change_needs_the_old_one_and_ends_logins() -> None:

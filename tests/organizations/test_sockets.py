@@ -12,8 +12,8 @@ from channels.generic.websocket import AsyncJsonWebsocketConsumer
 from django.test import AsyncClient, Client
 
 from coder_admin.audit.models import AuditLog
-from coder_admin.organizations import services
-from coder_admin.organizations.models import User
+from coder_admin.organizations import services, socket_life
+from coder_admin.organizations.models import APIKey, User
 from coder_admin.organizations.sockets import socket_authentication
 from rbac import Action, RbacObject, ResourceType, allowed
 from rbac.django import subject_for
@@ -75,6 +75,36 @@ async def test_session_from_a_foreign_page_is_refused(origin: bytes | None) -> N
     cookie = f"sessionid={browser.cookies['sessionid'].value}".encode()
     headers = [(b"cookie", cookie)] + ([(b"origin", origin)] if origin else [])
     assert await answer(headers) == "refused"
+
+
+async def _open(headers: list[tuple[bytes, bytes]]) -> ApplicationCommunicator:
+    scope = {"type": "websocket", "path": "/ws", "query_string": b"", "headers": headers, "subprotocols": []}
+    socket = ApplicationCommunicator(socket_authentication(WhoAmI.as_asgi()), scope)
+    await socket.send_input({"type": "websocket.connect"})
+    await socket.receive_output(timeout=10)
+    await socket.receive_output(timeout=10)
+    return socket
+
+
+async def test_socket_ends_with_its_token_its_session_or_its_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket_life, "RECHECK_SECONDS", 0.02)
+    ada, bob = await sync_to_async(person)("ada"), await sync_to_async(person)("bob")
+    browser = Client()
+    await sync_to_async(browser.force_login)(ada)
+    cookie = f"sessionid={browser.cookies['sessionid'].value}".encode()
+    by_session = await _open([(b"cookie", cookie), (b"origin", b"http://localhost")])
+    by_token = await _open([(b"coder-session-token", await sync_to_async(token_for)(ada))])
+    of_bob = await _open([(b"coder-session-token", await sync_to_async(token_for)(bob))])
+    assert await by_session.receive_nothing(timeout=0.1)
+    await sync_to_async(services.sessions_end_others)(await sync_to_async(subject)(ada), user=ada)
+    closed = {"type": "websocket.close", "code": 4401}
+    assert await by_session.receive_output(timeout=10) == closed
+    await by_session.wait(timeout=10)
+    assert await by_token.receive_nothing(timeout=0.1)
+    await APIKey.objects.filter(user=ada).adelete()
+    assert await by_token.receive_output(timeout=10) == closed
+    await User.objects.filter(pk=bob.pk).aupdate(status="suspended")
+    assert await of_bob.receive_output(timeout=10) == closed
 
 
 async def test_nobody_is_a_subject_without_rights() -> None:

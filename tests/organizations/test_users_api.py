@@ -103,6 +103,16 @@ def test_list_is_paged_and_its_queries_do_not_grow(django_assert_num_queries: An
     assert http.get(f"{URL}/users", {"limit": "x"}).status_code == 400
 
 
+def test_list_goes_on_behind_a_user() -> None:
+    http = client(owner())
+    ada = person("ada")
+    person("bob")
+    found = json_of(http.get(f"{URL}/users", {"after_id": str(ada.id), "limit": 1}))
+    assert ([one["username"] for one in found["users"]], found["count"]) == (["bob"], 2)
+    for wrong in ("x", NO_USER):
+        assert http.get(f"{URL}/users", {"after_id": wrong}).status_code == 400
+
+
 NO_USER = "0e6f1c0a-6d0e-4b8e-9a53-4b1f6c1a2d3e"
 
 

@@ -37,7 +37,7 @@ class RolesField(forms.MultipleChoiceField):
             help_text="Grey roles are not yours to give or take." if boxes.fixed else "",
         )
         # A widget is copied for each form; its options must find the set again.
-        self.widget.fixed = boxes.fixed  # type: ignore[attr-defined]
+        self.widget.fixed = boxes.fixed
 
 
 def chosen_roles(chosen: Iterable[str], held: Iterable[str], offered: Sequence[AssignableRole]) -> list[str]:

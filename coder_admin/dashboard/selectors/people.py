@@ -85,8 +85,8 @@ def organizations(viewer: Subject) -> QuerySet[Organization]:
 
 def candidates(viewer: Subject, organization: Organization) -> QuerySet[User]:
     """Some people who could be added to the organization."""
-    rows = User.objects.people().visible_to(viewer).exclude(memberships__organization=organization)
-    return rows.order_by("username")[:CANDIDATES]
+    rows: QuerySet[User] = User.objects.people().visible_to(viewer)
+    return rows.exclude(memberships__organization=organization).order_by("username")[:CANDIDATES]
 
 
 def group_candidates(viewer: Subject, group: Group) -> QuerySet[OrganizationMember]:

@@ -52,18 +52,18 @@ class MappingPatch(serializers.Serializer[Any]):
 
 
 class OrganizationSyncIn(serializers.Serializer[Any]):
-    field = serializers.CharField(max_length=1000, allow_blank=True)  # type: ignore[assignment]
+    field = serializers.CharField(max_length=1000, allow_blank=True)
     mapping = MappingField(required=False)
     organization_assign_default = serializers.BooleanField(required=False, default=False)
 
 
 class OrganizationConfigIn(serializers.Serializer[Any]):
-    field = serializers.CharField(max_length=1000, allow_blank=True)  # type: ignore[assignment]
+    field = serializers.CharField(max_length=1000, allow_blank=True)
     assign_default = serializers.BooleanField()
 
 
 class GroupSyncIn(serializers.Serializer[Any]):
-    field = serializers.CharField(max_length=1000, allow_blank=True)  # type: ignore[assignment]
+    field = serializers.CharField(max_length=1000, allow_blank=True)
     mapping = MappingField(required=False)
     regex_filter = serializers.CharField(max_length=1000, required=False, allow_null=True, allow_blank=True)
     auto_create_missing_groups = serializers.BooleanField(required=False, default=False)
@@ -71,18 +71,18 @@ class GroupSyncIn(serializers.Serializer[Any]):
 
 
 class GroupConfigIn(serializers.Serializer[Any]):
-    field = serializers.CharField(max_length=1000, allow_blank=True)  # type: ignore[assignment]
+    field = serializers.CharField(max_length=1000, allow_blank=True)
     regex_filter = serializers.CharField(max_length=1000, required=False, allow_null=True, allow_blank=True)
     auto_create_missing_groups = serializers.BooleanField(required=False, default=False)
 
 
 class RoleSyncIn(serializers.Serializer[Any]):
-    field = serializers.CharField(max_length=1000, allow_blank=True)  # type: ignore[assignment]
+    field = serializers.CharField(max_length=1000, allow_blank=True)
     mapping = MappingField(required=False)
 
 
 class RoleConfigIn(serializers.Serializer[Any]):
-    field = serializers.CharField(max_length=1000, allow_blank=True)  # type: ignore[assignment]
+    field = serializers.CharField(max_length=1000, allow_blank=True)
 
 
 class DryRunIn(serializers.Serializer[Any]):

@@ -36,7 +36,8 @@ class UsersView(IdentityView):
 
     @extend_schema(responses={200: UserPage})
     def get(self, request: Request) -> Response:
-        rows = selectors.users(self.actor, request.query_params.get("q", ""))
+        query = request.query_params
+        rows = selectors.users(self.actor, query.get("q", ""), after_id=query.get("after_id", ""))
         return Response(self.page("users", rows, lambda users: UserOut(users, many=True).data))
 
     @extend_schema(request=UserIn, responses={201: UserOut})

@@ -6,6 +6,8 @@ somebody else made or removed in the meantime is as wanted: it is skipped and ne
 
 from __future__ import annotations
 
+from uuid import UUID
+
 import structlog
 from django.db import transaction
 
@@ -60,7 +62,7 @@ def apply_plan(actor: Subject, *, user: User, plan: Plan) -> None:
         _change_roles(actor, user, role_change)
 
 
-def _member(user: User, organization_id: object) -> OrganizationMember | None:
+def _member(user: User, organization_id: UUID) -> OrganizationMember | None:
     return (
         OrganizationMember.objects.select_related("user", "organization")
         .filter(user=user, organization_id=organization_id)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 from uuid import UUID
 
-Id = TypeVar("Id", UUID, str)
+Id = TypeVar("Id")
 Mapped = Mapping[str, tuple[Id, ...]]
 
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from coder_admin.foundation.errors import Invalid, Validation
+from coder_admin.foundation.errors import Invalid, ServiceError, Validation
 
 from ..models import Organization, User, UserLink
+from ..oidc.identity import check_groups, rules
 from .claims import ClaimError, Claims
 from .loading import load_world
 from .plan import Plan, World, make_plan
@@ -46,9 +47,23 @@ def preview(claims: Claims, *, user: User | None, organization: Organization | N
         raise Invalid(
             "A login with these claims would be refused.", validations=[Validation("claims", str(error))]
         ) from error
+    notes = list(_notes(plan, world))
     if organization is not None:
         plan = _only(plan, organization.id)
-    return Preview(plan, tuple(_lines(plan, world)), tuple(_notes(plan, world)))
+        notes = list(_notes(plan, world))
+    elif (refused := _refused(claims)) is not None:
+        notes.insert(0, refused)
+    return Preview(plan, tuple(_lines(plan, world)), tuple(notes))
+
+
+def _refused(claims: Claims) -> Line | None:
+    """The deployment's list of groups that may log in is judged too; other rules need claims that a dry run
+    of groups and roles leaves out (`sub`, `email`)."""
+    try:
+        check_groups(claims, rules())
+    except ServiceError as error:
+        return Line("note", "Deployment", f"The login would be refused. {error}")
+    return None
 
 
 def _only(plan: Plan, id_: UUID) -> Plan:

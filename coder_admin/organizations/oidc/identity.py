@@ -1,4 +1,4 @@
-"""Who an identity provider's claims speak of, and whether they may come in. Pure."""
+"""Who an identity provider's claims speak of, and whether they may come in. Pure but for `rules`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import re
 import unicodedata
 from collections.abc import Collection
 from dataclasses import dataclass
+
+from django.conf import settings
 
 from coder_admin.foundation.errors import Forbidden, Invalid
 
@@ -26,6 +28,19 @@ class Rules:
     ignore_email_verified: bool = False
     group_field: str = ""
     allowed_groups: frozenset[str] = frozenset()
+
+
+def rules() -> Rules:
+    """The rules of this deployment's environment."""
+    return Rules(
+        username_field=settings.OIDC_USERNAME_FIELD,
+        name_field=settings.OIDC_NAME_FIELD,
+        email_field=settings.OIDC_EMAIL_FIELD,
+        email_domains=tuple(settings.OIDC_EMAIL_DOMAIN),
+        ignore_email_verified=settings.OIDC_IGNORE_EMAIL_VERIFIED,
+        group_field=settings.OIDC_GROUP_FIELD,
+        allowed_groups=frozenset(settings.OIDC_ALLOWED_GROUPS),
+    )
 
 
 @dataclass(frozen=True)
@@ -62,7 +77,7 @@ def read_identity(claims: Claims, *, issuer: str, rules: Rules) -> Identity:
             f"The e-mail address {email} is not verified.", detail="Verify it at the identity provider."
         )
     _check_domain(email, rules.email_domains)
-    _check_groups(claims, rules)
+    check_groups(claims, rules)
     preferred = _text(claims, rules.username_field)
     return Identity(
         issuer=issuer,
@@ -92,7 +107,8 @@ def _check_domain(email: str, domains: Collection[str]) -> None:
         )
 
 
-def _check_groups(claims: Claims, rules: Rules) -> None:
+def check_groups(claims: Claims, rules: Rules) -> None:
+    """Refuse who is in none of the groups that may log in."""
     if not rules.allowed_groups:
         return
     try:

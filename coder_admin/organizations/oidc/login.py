@@ -20,7 +20,7 @@ from ..idp.claims import ClaimError, Claims
 from ..models import User, UserLink
 from ..services.sessions import note_login
 from ..services.users import user_create
-from .identity import Identity, Rules, free_username, read_identity
+from .identity import Identity, free_username, read_identity, rules
 
 
 def oidc_login(claims: Claims, *, issuer: str) -> User:
@@ -60,19 +60,6 @@ def _login(claims: Claims, issuer: str) -> User:
     user.refresh_from_db()
     note_login(user)
     return user
-
-
-def rules() -> Rules:
-    """The rules of this deployment's environment."""
-    return Rules(
-        username_field=settings.OIDC_USERNAME_FIELD,
-        name_field=settings.OIDC_NAME_FIELD,
-        email_field=settings.OIDC_EMAIL_FIELD,
-        email_domains=tuple(settings.OIDC_EMAIL_DOMAIN),
-        ignore_email_verified=settings.OIDC_IGNORE_EMAIL_VERIFIED,
-        group_field=settings.OIDC_GROUP_FIELD,
-        allowed_groups=frozenset(settings.OIDC_ALLOWED_GROUPS),
-    )
 
 
 def _find_or_create(actor: Subject, identity: Identity) -> tuple[User, bool]:

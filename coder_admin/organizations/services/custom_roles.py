@@ -211,7 +211,7 @@ def _audit(actor: Subject, action: AuditedAction, role: CustomRole, diff: Diff) 
         actor=actor,
         action=action,
         resource_type=AuditedType.CUSTOM_ROLE,
-        resource_id=role.pk or "",
+        resource_id=str(role.pk or ""),
         resource_target=role.name,
         organization_id=role.organization_id,
         diff=diff,

@@ -48,7 +48,9 @@ def member_enter(
     _require_create(actor, organization, user)
     check_hand_out(actor, added=[ORG_MEMBER], organization=organization)
     names = checked_roles(actor, before=(), after=roles, organization=organization)
-    if user.deleted or organization.deleted:
+    # Held to the end, so that nobody enters an organization while it is being deleted.
+    locked = Organization.objects.select_for_update().get(pk=organization.pk)
+    if user.deleted or locked.deleted:
         raise NotFound
     member = insert_membership(organization, user, names)
     _audit(actor, AuditedAction.CREATE, member, diff=_TRACKED.changes(None, _TRACKED.snapshot(member)))

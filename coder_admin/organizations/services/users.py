@@ -9,12 +9,13 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
 from coder_admin.audit.choices import AuditedAction, AuditedType
+from coder_admin.audit.context import current
 from coder_admin.audit.diffs import Diff, Tracked
 from coder_admin.audit.services import record
 from coder_admin.foundation.errors import Conflict, ExpectationFailed, Forbidden, Invalid, Validation
 from rbac.django import may, require
 from rbac.model import Action, RbacObject, ResourceType, Subject
-from rbac.roles import MEMBER, OWNER
+from rbac.roles import MEMBER, OWNER, may_hand_out
 
 from ..announcements import AccountEvent, account_changed
 from ..choices import LoginType, UserStatus
@@ -22,6 +23,7 @@ from ..dependents import user_dependents
 from ..idp.store import site_role_sync
 from ..models import APIKey, BrowserSession, Organization, User
 from ..names import display_problem, email_problem, refuse_problems, slug_problem
+from ..throttle import Attempt
 from .members import member_add
 from .roles import check_hand_out, checked_roles
 
@@ -156,16 +158,16 @@ def user_appearance_set(actor: Subject, *, user: User, theme: str) -> User:
 
 @transaction.atomic
 def user_password_set(actor: Subject, *, user: User, password: str, old_password: str = "") -> None:
-    """A new password. One's own needs the old one; every login of the user ends."""
+    """A new password; every login of the user ends. One's own needs the old one, of which only so many may
+    be tried. Somebody else's is refused to who could not hand out the roles that come with it."""
     require(actor, Action.UPDATE_PERSONAL, user)
     _refuse_system(user)
     if user.login_type != LoginType.PASSWORD:
         raise Invalid("This user does not log in with a password.")
-    if str(user.id) == actor.id and not user.check_password(old_password):
-        raise Invalid(
-            "The old password is not right.",
-            validations=[Validation("old_password", "Old password is incorrect.")],
-        )
+    if str(user.id) == actor.id:
+        _check_old_password(user, old_password)
+    else:
+        _refuse_climbing(actor, user)
     check_password_rules(password, user)
     if user.check_password(password):
         raise Invalid(
@@ -204,6 +206,31 @@ def user_roles_store(actor: Subject, *, user: User, roles: Iterable[str]) -> Use
     row.save(update_fields=["rbac_roles", "updated_at"])
     _audit_change(actor, row, before)
     return row
+
+
+def _check_old_password(user: User, old_password: str) -> None:
+    """A session left open must not be a way to guess the password."""
+    attempt = Attempt(account=f"password of {user.id}", address=current().ip or "")
+    attempt.refuse_if_too_many()
+    if not user.check_password(old_password):
+        attempt.failed()
+        raise Invalid(
+            "The old password is not right.",
+            validations=[Validation("old_password", "Old password is incorrect.")],
+        )
+    attempt.succeeded()
+
+
+def _refuse_climbing(actor: Subject, user: User) -> None:
+    """Who sets a password can log in with it: that must not be a way to roles one could not give oneself."""
+    held = [(name, "") for name in user.rbac_roles]
+    for organization_id, names in user.memberships.values_list("organization_id", "roles"):
+        held += [(name, str(organization_id)) for name in names]
+    if not all(may_hand_out(actor.roles, name, org) for name, org in held):
+        raise Forbidden(
+            f"You may not set the password of {user.username}.",
+            detail="They hold roles that you cannot hand out; an owner may set it.",
+        )
 
 
 def check_password_rules(password: str, user: User) -> None:
