@@ -89,7 +89,7 @@ RESOURCE_REPLACED = Kind(
         ActionTemplate(
             "View workspace build",
             "{{ base_url }}/@{{ labels.claimant|urlencode:'' }}/{{ labels.workspace|urlencode:'' }}"
-            "/builds/{{ labels.workspace_build_num }}",
+            "/builds/{{ labels.workspace_build_num|urlencode:'' }}",
         ),
         _VIEW_VERSION,
     ),

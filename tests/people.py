@@ -64,6 +64,12 @@ def client(user: User | None = None) -> APIClient:
     return http
 
 
+def token_of(user: User) -> str:
+    """A fresh token of `user`."""
+    _key, token = services.token_create(subject(user), user=user)
+    return token
+
+
 def json_of(response: Any) -> Any:
     """The body of an answer that must be JSON."""
     assert response["Content-Type"].startswith("application/json"), response.content

@@ -16,7 +16,9 @@ class SecondsSince(Func):
     def __init__(self, column: str, now: datetime) -> None:
         super().__init__(F(column), Value(now, output_field=DateTimeField()))
 
-    def as_sql(self, compiler: Any, connection: Any, **_context: Any) -> Any:
+    def as_sql(  # type: ignore[override]
+        self, compiler: Any, connection: Any, **_context: Any
+    ) -> Any:
         then, now = self.get_source_expressions()
         (then_sql, then_params), (now_sql, now_params) = compiler.compile(then), compiler.compile(now)
         if connection.vendor == "sqlite":

@@ -69,11 +69,11 @@ class OutsideLane:
         self._pool = ThreadPoolExecutor(max_workers=limits.batch, thread_name_prefix="notifier-send")
         self._running: dict[Future[DeliveryError | None], NotificationMessage] = {}
         self._done: list[tuple[NotificationMessage, DeliveryError | None]] = []
-        self._recorded_at = time.monotonic()
+        self._recorded_at = self._looked_at = time.monotonic()
 
     def step(self) -> float:
         """Begin what there is room for, record what has ended; how long to rest after it."""
-        began = self._begin()
+        began = self._begin() if self._worth_a_look() else 0
         self._gather(min(LOOK_AGAIN, settings.NOTIFICATIONS_STORE_SYNC_INTERVAL))
         self._record_if_due()
         if began or self._running:
@@ -96,7 +96,13 @@ class OutsideLane:
         self.record()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
+    def _worth_a_look(self) -> bool:
+        """With a few places free a look costs more than it brings; but nothing waits for long."""
+        room = self._limits.batch - len(self._running)
+        return room * 4 >= self._limits.batch or time.monotonic() - self._looked_at >= LOOK_AGAIN
+
     def _begin(self) -> int:
+        self._looked_at = time.monotonic()
         room = self._limits.batch - len(self._running)
         if room <= 0 or len(self._done) >= settings.NOTIFICATIONS_STORE_SYNC_BUFFER_SIZE:
             return 0

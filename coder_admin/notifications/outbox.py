@@ -23,7 +23,7 @@ KEPT_FOR = timedelta(days=7)
 DISABLED = "disabled by user"
 UNCONFIRMED = "no notifier confirmed the delivery: every one that tried was ended"
 LONGEST_WAIT = timedelta(hours=1)
-CLEANED_AT_A_TIME = 10_000
+CLEANED_AT_A_TIME = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,10 +195,13 @@ def give_up(now: datetime) -> int:
 
 def clean_up(now: datetime) -> int:
     """Delete messages that nothing has happened to for seven days; returns how many."""
-    old = NotificationMessage.objects.filter(updated_at__lt=now - KEPT_FOR)
-    ids = list(old.order_by("updated_at").values_list("pk", flat=True)[:CLEANED_AT_A_TIME])
-    count, _ = NotificationMessage.objects.filter(pk__in=ids).delete()
-    return count
+    old = NotificationMessage.objects.filter(updated_at__lt=now - KEPT_FOR).order_by("updated_at")
+    deleted = 0
+    # In pieces, so that no statement holds its locks for long.
+    while ids := list(old.values_list("pk", flat=True)[:CLEANED_AT_A_TIME]):
+        NotificationMessage.objects.filter(pk__in=ids).delete()
+        deleted += len(ids)
+    return deleted
 
 
 def kind_of(message: NotificationMessage) -> kinds.Kind | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -21,8 +22,9 @@ def socket_authentication(inner: Application) -> Application:
     """Put `scope["user"]` before `inner` runs.
 
     A handshake with a token needs no origin: a foreign page cannot set headers, so nothing can be forged
-    with it; a wrong token closes the socket (4401) and is never ignored. Without a token the browser's
-    session counts, and its origin must be one of ours. Either way the socket ends with its login.
+    with it; a wrong token is answered with 401 and never ignored. Without a token the browser's session
+    counts, and its origin must be one of ours; every browser sends one, so who does not is a program that
+    forgot its token: 401 too. Either way the socket ends with its login.
     """
 
     async def of_browser(scope: dict[str, Any], receive: Any, send: Any) -> None:
@@ -39,14 +41,29 @@ def socket_authentication(inner: Application) -> Application:
             name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]
         }
         text = token_of_headers(headers)
-        if not text:
+        if not text and "origin" in headers:
             await browsers(scope, receive, send)
             return
-        user = await database_sync_to_async(user_of_token)(text)
+        user = await database_sync_to_async(user_of_token)(text) if text else None
         if user is None:
             await receive()
-            await send({"type": "websocket.close", "code": UNAUTHENTICATED})
+            await _refuse(scope, send)
             return
         await while_logged_in(inner, token_lives(text))({**scope, "user": user}, receive, send)
 
     return application
+
+
+async def _refuse(scope: dict[str, Any], send: Any) -> None:
+    """401 before the upgrade where the server can answer, else the code of the same meaning."""
+    if "websocket.http.response" not in scope.get("extensions", {}):
+        await send({"type": "websocket.close", "code": UNAUTHENTICATED})
+        return
+    body = {
+        "message": "You are signed out or your session has expired.",
+        "detail": "Send a valid token with the request.",
+        "validations": [],
+    }
+    headers = [(b"content-type", b"application/json")]
+    await send({"type": "websocket.http.response.start", "status": 401, "headers": headers})
+    await send({"type": "websocket.http.response.body", "body": json.dumps(body).encode()})

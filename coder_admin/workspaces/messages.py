@@ -182,7 +182,7 @@ MANUAL_BUILD_FAILED = Kind(
         ActionTemplate(
             "View build",
             "{{ base_url }}/@{{ labels.workspace_owner_username|urlencode:'' }}"
-            "/{{ labels.name|urlencode:'' }}/builds/{{ labels.workspace_build_number }}",
+            "/{{ labels.name|urlencode:'' }}/builds/{{ labels.workspace_build_number|urlencode:'' }}",
         ),
     ),
     group=Group.WORKSPACE,

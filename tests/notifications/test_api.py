@@ -205,3 +205,57 @@ def test_three_notions_of_template_admins(db: None) -> None:
     assert recipients.site_template_admins() == [away.id, here.id]
     assert recipients.organization_template_admins(default_organization().id) == [here.id]
     assert recipients.owners_and_template_admins(but_not=[here.id]) == [away.id, boss.id]
+
+
+def test_the_method_of_a_kind(user: User, settings: Any) -> None:
+    boss = client(owner())
+    path = f"/api/v2/notifications/templates/{TEST.id}/method"
+    assert client(user).put(path, {"method": "smtp"}).status_code == 403
+    answer = boss.put(path, {"method": "webhook"})
+    assert (answer.status_code, answer.json()["method"]) == (200, "webhook")
+    assert boss.put(path, {"method": "webhook"}).status_code == 304
+    listed = boss.get("/api/v2/notifications/templates/system").json()
+    assert next(kind["method"] for kind in listed if kind["id"] == str(TEST.id)) == "webhook"
+    for wrong in ("inbox", "pigeon"):
+        refused = boss.put(path, {"method": wrong})
+        assert refused.status_code == 400
+        assert [v["field"] for v in refused.json()["validations"]] == ["method"]
+    assert boss.put(path, {}).status_code == 400
+    assert boss.put(path.replace(str(TEST.id), "x"), {"method": ""}).status_code == 400
+    assert boss.put(path.replace(str(TEST.id), str(uuid.uuid4())), {"method": ""}).status_code == 404
+    assert boss.put(path, {"method": ""}).json()["method"] == ""
+    assert AuditLog.objects.filter(resource_type="notification_template").count() == 2
+
+
+def test_preferences_by_method(user: User) -> None:
+    http = client(user)
+    path = "/api/v2/users/me/notifications/preferences/methods"
+    assert http.get(path).json() == []
+    answer = http.put(path, {"method_disabled_map": {str(TEST.id): {"smtp": True, "inbox": False}}})
+    assert answer.status_code == 200
+    assert [(p["id"], p["method"], p["disabled"]) for p in answer.json()] == [
+        (str(TEST.id), "inbox", False),
+        (str(TEST.id), "smtp", True),
+    ]
+    # The choice about the kind itself is another list, and untouched.
+    assert http.get("/api/v2/users/me/notifications/preferences").json() == []
+    bad = http.put(path, {"method_disabled_map": {"x": {"smtp": True}, str(TEST.id): {"pigeon": True}}})
+    assert bad.status_code == 400
+    assert len(bad.json()["validations"]) == 2
+    assert http.put(path, {"method_disabled_map": {str(TEST.id): True}}).status_code == 400
+
+
+def test_available_methods_are_those_that_are_configured(user: User, settings: Any) -> None:
+    http = client(user)
+    path = "/api/v2/notifications/dispatch-methods"
+    settings.NOTIFICATIONS_WEBHOOK_ENDPOINT = "https://hooks.example.com/x"
+    assert http.get(path).json() == {"available": ["smtp", "webhook"], "default": "smtp"}
+    settings.EMAIL_BACKEND, settings.EMAIL_HOST = "django.core.mail.backends.smtp.EmailBackend", ""
+    assert http.get(path).json() == {"available": ["webhook"], "default": "smtp"}
+
+
+def test_without_template_admins_owners_stand_in(db: None) -> None:
+    boss = owner()
+    assert recipients.or_owners(recipients.site_template_admins()) == [boss.id]
+    zoe = person("zoe", roles=["template-admin"])
+    assert recipients.or_owners(recipients.site_template_admins()) == [zoe.id]

@@ -110,7 +110,7 @@ def test_two_notifiers_send_each_message_exactly_once(spawn: Spawn, receiver: Re
     assert len(queued.ids) == len(users) * 2
     environment: dict[str, Any] = {"CODER_NOTIFICATIONS_LEASE_COUNT": "20"}
     notifiers = [spawn(**environment), spawn(**environment)]
-    until(lambda: sent() == len(queued.ids), "everything sent", within=110)
+    until(lambda: sent() == len(queued.ids), "everything sent", within=90 + MESSAGES / 20)
     for notifier in notifiers:
         notifier.send_signal(signal.SIGTERM)
         assert notifier.wait(20) == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -80,3 +81,52 @@ async def test_refusals_say_why(query: str, code: int) -> None:
     closed = await refused.closed()
     assert closed["code"] == code
     assert closed["reason"]
+
+
+@pytest.mark.parametrize(
+    ("query", "signed_in", "status", "field"),
+    [
+        ("?targets=x", True, 400, "targets"),
+        ("?templates=1", True, 400, "templates"),
+        ("?read_status=maybe", True, 400, "read_status"),
+        ("?format=html", True, 400, "format"),
+        ("?nothing=1", True, 400, "nothing"),
+        ("", False, 401, ""),
+    ],
+)
+def test_refusals_come_before_the_upgrade(query: str, signed_in: bool, status: int, field: str) -> None:
+    from websockets.exceptions import InvalidStatus
+    from websockets.sync.client import connect
+
+    from tests.people import token_of
+    from tests.serving import serving
+
+    headers = {"Coder-Session-Token": token_of(person("ada"))} if signed_in else {}
+    with serving() as url:
+        address = url.replace("http", "ws") + PATH + query
+        with pytest.raises(InvalidStatus) as caught, connect(address, additional_headers=headers):
+            pass
+    answer = caught.value.response
+    assert answer.status_code == status
+    body = json.loads(answer.body)
+    assert body["message"]
+    assert [found["field"] for found in body["validations"]] == ([field] if field else [])
+
+
+def test_a_real_socket_gets_each_message(kind: Kind) -> None:
+    from websockets.sync.client import connect
+
+    from tests.people import token_of
+    from tests.serving import serving
+
+    user = person("ada")
+    with serving() as url:
+        address = url.replace("http", "ws") + PATH
+        headers = {"Coder-Session-Token": token_of(user)}
+        with connect(address, additional_headers=headers) as open_socket:
+            for name in ("one", "two"):
+                services.notify(kind.id, [user.id], labels={"name": name}, created_by="tests")
+                Notifier().deliver_batch()
+                frame = json.loads(open_socket.recv(timeout=10))
+                assert frame["notification"]["title"] == f"Workspace {name} deleted"
+            assert frame["unread_count"] == 2

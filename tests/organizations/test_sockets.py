@@ -68,13 +68,13 @@ async def test_wrong_token_is_refused_even_with_a_good_session() -> None:
     )
 
 
-@pytest.mark.parametrize("origin", [None, b"http://evil.example"])
-async def test_session_from_a_foreign_page_is_refused(origin: bytes | None) -> None:
+@pytest.mark.parametrize(("origin", "code"), [(None, " 4401"), (b"http://evil.example", "")])
+async def test_session_from_a_foreign_page_is_refused(origin: bytes | None, code: str) -> None:
     browser = Client()
     await sync_to_async(browser.force_login)(await sync_to_async(person)("ada"))
     cookie = f"sessionid={browser.cookies['sessionid'].value}".encode()
     headers = [(b"cookie", cookie)] + ([(b"origin", origin)] if origin else [])
-    assert await answer(headers) == "refused"
+    assert await answer(headers) == f"refused{code}"
 
 
 async def _open(headers: list[tuple[bytes, bytes]]) -> ApplicationCommunicator:

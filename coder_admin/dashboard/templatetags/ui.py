@@ -12,9 +12,16 @@ from django.utils.safestring import SafeString
 
 from coder_admin.dashboard.markdown import plain
 from coder_admin.dashboard.statuses import Look, look_of
+from coder_admin.notifications.kinds import Icon
 from coder_admin.notifications.rendering import to_html
 
 register = template.Library()
+
+MESSAGE_ICONS = {
+    Icon.WORKSPACE.value: "workspaces",
+    Icon.TEMPLATE.value: "templates",
+    Icon.ACCOUNT.value: "people",
+}
 
 
 @register.simple_tag
@@ -189,6 +196,12 @@ def index(values: dict[str, object], key: str) -> object:
 def unlocalized(value: float) -> str:
     """A number as SVG takes it, whatever the language."""
     return f"{value:g}"
+
+
+@register.filter
+def message_icon(icon_of_message: str) -> str:
+    """The sprite's symbol for a notification's icon."""
+    return MESSAGE_ICONS.get(icon_of_message, "bell")
 
 
 @register.filter

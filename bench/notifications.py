@@ -1,0 +1,135 @@
+"""Notifications: statements to queue one fact for 1,000 people, and deliveries into the inbox against a bare
+bulk insert of the same rows in the same run."""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from .figure import Figure
+from .reconcile import database
+
+if TYPE_CHECKING:
+    from coder_admin.organizations.models import User
+
+RECIPIENTS = 1_000
+FACTS = 10  # so that 10,000 messages are delivered
+ROUNDS = 5
+
+
+def measure() -> list[Figure]:
+    """On the database of DATABASE_URL, or on SQLite."""
+    with database(), _server_loop():
+        users = _people()
+        return [_statements(users), *_deliveries(users)]
+
+
+@contextmanager
+def _server_loop() -> Iterator[None]:
+    """As in `up`: events go to the server's loop, which runs on a thread of its own."""
+    from coder_admin.foundation import events
+
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    events.bind_loop(loop)
+    try:
+        yield
+    finally:
+        events.bind_loop(None)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(5)
+
+
+def _people() -> list[User]:
+    from coder_admin.organizations.models import User
+
+    return User.objects.bulk_create(
+        User(username=f"bench{number}", email=f"bench{number}@example.com") for number in range(RECIPIENTS)
+    )
+
+
+def _queue(users: list[User], *, personal: bool) -> int:
+    """One fact for everybody, or for each a fact of their own."""
+    from coder_admin.notifications.services import notify
+    from prebuilds.notices import RESOURCE_REPLACED
+
+    def fact(people: list[User], number: int) -> int:
+        labels = {
+            "org": "coder",
+            "workspace": f"box-{number}",
+            "template": "go-service",
+            "template_version": "v1",
+            "preset": "large",
+            "workspace_build_num": "2",
+            "claimant": "ada",
+        }
+        queued = notify(
+            RESOURCE_REPLACED.id,
+            [user.id for user in people],
+            labels=labels,
+            data={"replacements": {"docker_container.main[0]": "env, image", "null_resource.x": "triggers"}},
+            targets=[uuid.uuid4() for _ in range(6)],
+            created_by="bench",
+        )
+        return len(queued.ids)
+
+    if personal:
+        return sum(fact([user], number) for number, user in enumerate(users))
+    return fact(users, int(time.time_ns()))
+
+
+def _statements(users: list[User]) -> Figure:
+    from django.db import connection
+    from django.test.utils import CaptureQueriesContext
+
+    with CaptureQueriesContext(connection) as few:
+        _queue(users[:2], personal=False)
+    with CaptureQueriesContext(connection) as many:
+        _queue(users, personal=False)
+    return Figure(f"statements for {RECIPIENTS:,} people, for 2", len(many), len(few), "")
+
+
+def _deliveries(users: list[User]) -> list[Figure]:
+    """Rows a second: one fact for everybody, ten times; then 10,000 facts of one person each."""
+    from coder_admin.notifications.models import InboxNotification, NotificationMessage
+
+    found = []
+    for name, personal in (("fan-out", False), ("each its own", True)):
+        bare, delivered = [], []
+        for _ in range(ROUNDS if not personal else 3):
+            NotificationMessage.objects.all().delete()
+            InboxNotification.objects.all().delete()
+            for _ in range(FACTS if not personal else 2):
+                _queue(users, personal=personal)
+            NotificationMessage.objects.exclude(method="inbox").delete()
+            waiting = NotificationMessage.objects.count()
+            delivered.append(waiting / _timed_delivery())
+            rows = list(InboxNotification.objects.all())
+            assert len(rows) == waiting
+            for row in rows:
+                row.id = uuid.uuid4()
+            InboxNotification.objects.all().delete()
+            began = time.perf_counter()
+            InboxNotification.objects.bulk_create(rows)
+            bare.append(waiting / (time.perf_counter() - began))
+        # Half of the bare rate is the goal: the ratio is goal by measured, below 1 is better.
+        goal, rate = statistics.median(bare) / 2, statistics.median(delivered)
+        found.append(Figure(f"half a bare insert by inbox, {name}", goal, rate, "/s"))
+    return found
+
+
+def _timed_delivery() -> float:
+    from coder_admin.notifications.dispatcher import Notifier
+
+    notifier = Notifier()
+    began = time.perf_counter()
+    while notifier.deliver_batch():
+        pass
+    return time.perf_counter() - began
