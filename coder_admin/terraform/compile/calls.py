@@ -86,7 +86,7 @@ def compile_call(compiler: Compiler, node: tree.Call) -> Run:
 
 
 def _place(compiler: Compiler, node: tree.Call, problem: FunctionError) -> Site:
-    """What an error of a call points at: an argument, the arguments too many, where one is missing, or all."""
+    """What an error of a call points at: an argument, those too many, the place of a missing one, or all."""
     arguments, at, wanted = node.arguments, problem.arg_index, problem.arguments_wanted
     if wanted is not None and wanted >= len(arguments):
         return compiler.site(node.end - 1, node.end)

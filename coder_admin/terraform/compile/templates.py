@@ -57,7 +57,6 @@ def _unknown_text(prefix: str) -> Value:
 
 def _text(value: Value, site: Site) -> Value | None:
     """The value as a string; None when it is unknown."""
-    of = value.type
     data = value.data
     if data is None:
         raise site.failure(
@@ -65,12 +64,11 @@ def _text(value: Value, site: Site) -> Value | None:
             "The expression result is null. Cannot include a null value in a string template.",
         )
     if type(data) is Refinement:
-        # A type that never becomes a string is refused even while the value is unknown.
-        if of.is_primitive or of.kind == "dynamic":
-            return None
-    elif of is STRING:
+        return None
+    of = value.type
+    if of is STRING:
         return value
-    elif of is NUMBER or of is BOOL:
+    if of is NUMBER or of is BOOL:
         return Value(STRING, to_text(value))
     try:
         return convert(value, STRING)

@@ -133,7 +133,7 @@ def _concat(args: Sequence[Value], context: FunctionContext) -> Value:
     return Value(of, tuple(items), marks) if isinstance(of, ListType) else tuple_(items).with_marks(marks)
 
 
-@function("contains", Parameter("list", DYNAMIC), Parameter("value", DYNAMIC, unknown=True), returns=BOOL)
+@function("contains", Parameter("list", DYNAMIC), Parameter("value", DYNAMIC), returns=BOOL)
 def _contains(args: Sequence[Value], context: FunctionContext) -> Value:
     given, wanted = args
     if not is_list_like(given):
@@ -189,6 +189,8 @@ def _element(args: Sequence[Value], context: FunctionContext) -> Value:
 @function("flatten", Parameter("list", DYNAMIC, marked=True), returns=DYNAMIC)
 def _flatten(args: Sequence[Value], context: FunctionContext) -> Value:
     if not is_list_like(args[0]):
+        if not args[0].is_wholly_known:
+            return DYNAMIC_UNKNOWN.with_marks(args[0].marks)
         raise FunctionError("can only flatten lists, sets and tuples")
     items: list[Value] = []
     marks = args[0].marks
