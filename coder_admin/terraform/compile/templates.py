@@ -8,6 +8,7 @@ from coder_admin.terraform.compile.collections import elements_of, iterable
 from coder_admin.terraform.compile.core import Run, Site
 from coder_admin.terraform.convert import ConversionError, convert
 from coder_admin.terraform.environment import Env
+from coder_admin.terraform.functions.graphemes import safe_prefix
 from coder_admin.terraform.syntax import tree
 from coder_admin.terraform.types import BOOL, NUMBER, STRING
 from coder_admin.terraform.values import Refinement, Value, string, to_text, unknown
@@ -52,7 +53,7 @@ def compile_template(compiler: Compiler, node: tree.Template) -> Run:
 
 
 def _unknown_text(prefix: str) -> Value:
-    return unknown(STRING, Refinement(not_null=True, prefix=string(prefix).data))
+    return unknown(STRING, Refinement(not_null=True, prefix=safe_prefix(string(prefix).data)))
 
 
 def _text(value: Value, site: Site) -> Value | None:

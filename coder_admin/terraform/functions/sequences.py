@@ -349,7 +349,7 @@ def _slice(args: Sequence[Value], context: FunctionContext) -> Value:
 @function("sort", Parameter("list", _STRINGS), returns=_STRINGS)
 def _sort(args: Sequence[Value], context: FunctionContext) -> Value:
     if not args[0].is_wholly_known:
-        return unknown(_STRINGS, NOT_NULL)
+        return list_of([unknown(STRING, NOT_NULL)] * len(args[0].data), STRING)
     for position, element in enumerate(args[0].data):
         if element.data is None:
             raise FunctionError(f"given list element {position} is null; a null string cannot be sorted")
