@@ -23,6 +23,9 @@ from coder_admin.terraform.graph import to_dot
 from coder_admin.terraform.model import EvalContext
 from coder_admin.terraform.module import Module, evaluate, load_module
 from coder_admin.terraform.printing import to_json_text
+from coder_admin.terraform.syntax.scanner import is_open
+from coder_admin.terraform.syntax.source import SourceText
+from coder_admin.terraform.values import SENSITIVE
 
 HISTORY_LINES = 1000
 
@@ -183,23 +186,41 @@ def _json_console(evaluation: Evaluation, source: TextIO, target: TextIO) -> int
 
 
 def _prompt(evaluation: Evaluation) -> int:
-    """An interactive prompt; where the platform has readline, with history."""
+    """An interactive prompt; where the platform has readline, with history.
+
+    An expression may go over several lines, as long as a bracket or heredoc is open. Ctrl-C forgets what was
+    typed so far; Ctrl-D, exit and quit end the session.
+    """
     _use_history()
     while True:
         try:
-            line = input("> ").strip()
-        except (EOFError, KeyboardInterrupt):
+            text = _read_expression()
+        except EOFError:
             _say("")
             return 0
-        if line in ("exit", "quit"):
+        except KeyboardInterrupt:
+            _say("")
+            continue
+        if text in ("exit", "quit"):
             return 0
-        if not line:
+        if not text:
             continue
         try:
-            value = evaluation.value_of(line)
-            _say("(sensitive value)" if value.is_sensitive else to_json_text(value))
+            value = evaluation.value_of(text)
+            _say("(sensitive value)" if value.deep_marks & SENSITIVE else to_json_text(value))
         except DiagnosticError as problem:
             _warn(_line(problem.diagnostic))
+
+
+def _read_expression() -> str:
+    """One expression from the prompt; an empty line ends one that is still open."""
+    text = input("> ").strip()
+    while text and is_open(SourceText("<expression>", f"{text}\n")):
+        more = input("  ")
+        if not more.strip():
+            break
+        text += f"\n{more}"
+    return text
 
 
 def _use_history() -> None:

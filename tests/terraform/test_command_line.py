@@ -138,6 +138,14 @@ def test_the_prompt_answers_and_keeps_its_history(folder: Path, tmp_path: Path) 
     assert history.stat().st_mode & 0o077 == 0
 
 
+def test_the_prompt_reads_expressions_of_several_lines(folder: Path, tmp_path: Path) -> None:
+    given = '[\n1,\n  2 + 1]\n<<E\nx ${upper("y")}\nE\nmax(\n\n"a\n[sensitive(1)]\n'
+    done = command("console", "--dir", str(folder), given=given, XDG_STATE_HOME=str(tmp_path / "state"))
+    answers = [line.replace("> ", "").strip() for line in done.stdout.splitlines()]
+    assert [answer for answer in answers if answer] == ["[1,3]", r'"x Y\n"', "(sensitive value)"]
+    assert done.stderr.count("error: ") == 2
+
+
 def test_the_contracts_hold_for_a_process(folder: Path) -> None:
     done = command("outputs", str(folder), "--var", "size=2", "--json")
     assert (done.returncode, json.loads(done.stdout)) == (0, {"outputs": {"greeting": "Hello, x 2"}})
