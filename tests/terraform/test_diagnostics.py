@@ -106,6 +106,22 @@ def test_declarations_are_checked_as_terraform_checks_them(text: str, expected: 
     assert summaries(text) == expected
 
 
+def test_an_ephemeral_value_is_not_kept_in_a_resource() -> None:
+    text = (
+        'variable "e" {\n  default   = 1\n  ephemeral = true\n}\n'
+        'resource "terraform_data" "r" {\n  input = [var.e]\n}\n'
+    )
+    (item,) = found(text)
+    assert (item.summary, item.range.start.line if item.range else 0) == ("Invalid use of ephemeral value", 6)
+
+
+def test_a_template_file_that_is_wrong_fails_the_call() -> None:
+    text = 'output "x" {\n  value = templatefile("t.tpl", {})\n}\n'
+    (item,) = found(text, t__tpl="a\n${b\n")
+    assert item.summary == "Error in function call"
+    assert "t.tpl:2" in item.detail
+
+
 def test_an_override_needs_something_to_override() -> None:
     assert summaries("locals {\n  a = 1\n}\n", x_override__tf="locals {\n  b = 1\n}\n") == [
         "Missing base local value definition to override"
