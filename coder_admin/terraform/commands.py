@@ -16,13 +16,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
 
-from coder_admin.terraform.diagnostics import Diagnostic, DiagnosticError, has_errors
+from coder_admin.terraform.diagnostics import Diagnostic, DiagnosticError, error, has_errors
 from coder_admin.terraform.evaluation.result import Evaluation
 from coder_admin.terraform.filesystem import DirectoryFileSystem
 from coder_admin.terraform.graph import to_dot
 from coder_admin.terraform.model import EvalContext
 from coder_admin.terraform.module import Module, evaluate, load_module
 from coder_admin.terraform.printing import to_json_text
+from coder_admin.terraform.syntax.scanner import is_open
+from coder_admin.terraform.syntax.source import SourceText
+from coder_admin.terraform.values import SENSITIVE
 
 HISTORY_LINES = 1000
 
@@ -32,8 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     directory = Path(options.directory)
     if not directory.is_dir():
-        _warn(f"{directory} is not a directory; name the folder that holds the .tf files.")
-        return 1
+        return _no_directory(options, directory)
     variables: dict[str, str] = {}
     for pair in options.var or ():
         name, equals, value = pair.partition("=")
@@ -46,12 +48,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         case "console":
             return _console(module, variables, as_json=options.json)
         case "outputs":
-            return _outputs(module, variables, as_json=options.json)
+            return _outputs(module, variables, as_json=options.json, build=options.build)
         case "validate":
             return _validate(module, as_json=options.json)
         case _:
             sys.stdout.write(to_dot(module.graph))
             return 0
+
+
+def _no_directory(options: argparse.Namespace, directory: Path) -> int:
+    detail = f"{directory} is not a directory; name the folder that holds the .tf files."
+    if options.command in ("outputs", "validate") and options.json:
+        found = [error("No such directory", detail).to_json()]
+        answer = {"valid": False, "diagnostics": found} if options.command == "validate" else None
+        _say(json.dumps(answer or {"diagnostics": found}))
+    else:
+        _warn(detail)
+    return 1
 
 
 def _say(text: str) -> None:
@@ -82,13 +95,19 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("--var", action="append", metavar="NAME=VALUE", help="value of a variable")
         else:
             command.set_defaults(var=None)
+        if name == "outputs":
+            command.add_argument(
+                "--build",
+                action="store_true",
+                help="as in a build: timestamp(), uuid() and their like have a value; else they are unknown",
+            )
         if name != "graph":
             command.add_argument("--json", action="store_true", help="machine-readable output")
     return parser
 
 
-def _outputs(module: Module, variables: dict[str, str], *, as_json: bool) -> int:
-    context = EvalContext(now=datetime.now(UTC), strict=True)
+def _outputs(module: Module, variables: dict[str, str], *, as_json: bool, build: bool) -> int:
+    context = EvalContext(now=datetime.now(UTC) if build else None, strict=True)
     evaluation = evaluate(module, variables=variables, context=context)
     if not evaluation.ok:
         return _print_diagnostics(evaluation.diagnostics, as_json=as_json)
@@ -167,23 +186,41 @@ def _json_console(evaluation: Evaluation, source: TextIO, target: TextIO) -> int
 
 
 def _prompt(evaluation: Evaluation) -> int:
-    """An interactive prompt; where the platform has readline, with history."""
+    """An interactive prompt; where the platform has readline, with history.
+
+    An expression may go over several lines, as long as a bracket or heredoc is open. Ctrl-C forgets what was
+    typed so far; Ctrl-D, exit and quit end the session.
+    """
     _use_history()
     while True:
         try:
-            line = input("> ").strip()
-        except (EOFError, KeyboardInterrupt):
+            text = _read_expression()
+        except EOFError:
             _say("")
             return 0
-        if line in ("exit", "quit"):
+        except KeyboardInterrupt:
+            _say("")
+            continue
+        if text in ("exit", "quit"):
             return 0
-        if not line:
+        if not text:
             continue
         try:
-            value = evaluation.value_of(line)
-            _say("(sensitive value)" if value.is_sensitive else to_json_text(value))
+            value = evaluation.value_of(text)
+            _say("(sensitive value)" if value.deep_marks & SENSITIVE else to_json_text(value))
         except DiagnosticError as problem:
             _warn(_line(problem.diagnostic))
+
+
+def _read_expression() -> str:
+    """One expression from the prompt; an empty line ends one that is still open."""
+    text = input("> ").strip()
+    while text and is_open(SourceText("<expression>", f"{text}\n")):
+        more = input("  ")
+        if not more.strip():
+            break
+        text += f"\n{more}"
+    return text
 
 
 def _use_history() -> None:

@@ -26,13 +26,14 @@ def folders(path: str) -> list[Path]:
     return sorted(item for item in (CASES / path).iterdir() if item.is_dir()) if has_cases() else []
 
 
+def as_in_cases(found: dict[str, Any]) -> dict[str, Any]:
+    """An object of our JSON as the cases have it: `{"$unknown": True}` stands for what is unknown."""
+    return {"$unknown": True} if found.keys() == {"unknown", "type"} else found
+
+
 def plain(value: Value) -> Any:
     """The value as plain data with exact numbers; `{"$unknown": True}` for what is unknown."""
-
-    def unknown(found: dict[str, Any]) -> dict[str, Any]:
-        return {"$unknown": True} if found.keys() == {"unknown", "type"} else found
-
-    return json.loads(to_json_text(value), object_hook=unknown)
+    return json.loads(to_json_text(value), object_hook=as_in_cases)
 
 
 def same(got: Any, wanted: Any) -> bool:

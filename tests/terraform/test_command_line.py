@@ -33,6 +33,16 @@ def test_outputs(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert out(capsys) == {"outputs": {"greeting": "Hello, y 2"}}
 
 
+def test_outputs_that_differ_from_run_to_run_have_a_value_in_a_build(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "main.tf").write_text('output "at" {\n  value = timestamp()\n}\n')
+    assert main(["outputs", str(tmp_path), "--json"]) == 0
+    assert out(capsys)["outputs"]["at"] == {"unknown": True, "type": "string"}
+    assert main(["outputs", str(tmp_path), "--json", "--build"]) == 0
+    assert out(capsys)["outputs"]["at"].endswith("Z")
+
+
 def test_outputs_with_an_error(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["outputs", str(folder), "--json"]) == 1
     found = out(capsys)["diagnostics"]
@@ -61,6 +71,11 @@ def test_a_missing_folder_is_one_line_and_exit_code_1(
 ) -> None:
     assert main(["validate", str(tmp_path / "none")]) == 1
     assert capsys.readouterr().err.count("\n") == 1
+    assert main(["validate", str(tmp_path / "none"), "--json"]) == 1
+    found = out(capsys)
+    assert (found["valid"], found["diagnostics"][0]["summary"]) == (False, "No such directory")
+    assert main(["outputs", str(tmp_path / "none"), "--json"]) == 1
+    assert out(capsys)["diagnostics"][0]["summary"] == "No such directory"
     assert main(["outputs", str(tmp_path), "--json"]) == 1
     assert out(capsys)["diagnostics"][0]["summary"] == "No configuration files"
 
@@ -73,6 +88,8 @@ def test_console_answers_json_lines(folder: Path) -> None:
         {"id": 4, "expr": "[1][5]"},
         {"id": 5, "expr": "1 +"},
         {"id": 6},
+        {"id": 7, "expr": "<<EOT\nlast line\nEOT"},
+        {"id": 8, "expr": "timestamp()"},
     ]
     done = subprocess.run(
         [sys.executable, "-m", "coder_admin.terraform", "console", "--dir", str(folder), "--json"],
@@ -90,7 +107,9 @@ def test_console_answers_json_lines(folder: Path) -> None:
     assert answers[4]["id"] == 5
     assert "error" in answers[4]
     assert answers[5]["id"] == 6
-    assert answers[6]["id"] is None
+    assert answers[6] == {"id": 7, "value": "last line\n"}
+    assert answers[7] == {"id": 8, "value": {"unknown": True, "type": "string"}}
+    assert answers[8]["id"] is None
 
 
 def command(*arguments: str, given: str = "", **env: str) -> subprocess.CompletedProcess[str]:
@@ -117,6 +136,14 @@ def test_the_prompt_answers_and_keeps_its_history(folder: Path, tmp_path: Path) 
     history = state / "coder-admin" / "terraform-console-history"
     assert history.exists()
     assert history.stat().st_mode & 0o077 == 0
+
+
+def test_the_prompt_reads_expressions_of_several_lines(folder: Path, tmp_path: Path) -> None:
+    given = '[\n1,\n  2 + 1]\n<<E\nx ${upper("y")}\nE\nmax(\n\n"a\n[sensitive(1)]\n'
+    done = command("console", "--dir", str(folder), given=given, XDG_STATE_HOME=str(tmp_path / "state"))
+    answers = [line.replace("> ", "").strip() for line in done.stdout.splitlines()]
+    assert [answer for answer in answers if answer] == ["[1,3]", r'"x Y\n"', "(sensitive value)"]
+    assert done.stderr.count("error: ") == 2
 
 
 def test_the_contracts_hold_for_a_process(folder: Path) -> None:

@@ -18,7 +18,7 @@ import bcrypt
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from coder_admin.terraform import MemoryFileSystem
@@ -163,7 +163,7 @@ class TestCalls:
             assert not found.marks
             assert found.deep_marks == SENSITIVE
 
-    @settings(max_examples=EXAMPLES)
+    @settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.too_slow])
     @given(st.sampled_from(sorted(set(FUNCTIONS) - {"bcrypt"})), st.lists(typed_values(), max_size=3))
     def test_no_arguments_make_a_function_fail_but_by_refusal(self, name: str, args: list[Value]) -> None:
         context = FunctionContext(files=FILES, render_template=lambda text, filename, variables: string(text))
@@ -177,7 +177,7 @@ class TestCalls:
         assert found == again
         assert found.is_wholly_known or name in {"uuid", "timestamp", "plantimestamp"}
 
-    @settings(max_examples=EXAMPLES)
+    @settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.too_slow])
     @given(st.sampled_from(sorted(set(FUNCTIONS) - {"bcrypt"})), st.lists(typed_values(), max_size=3))
     def test_what_is_said_of_unknown_arguments_holds_later(self, name: str, args: list[Value]) -> None:
         context = FunctionContext(files=FILES, render_template=lambda text, filename, variables: string(text))
@@ -405,6 +405,11 @@ class TestCrypto:
         assert result("rsadecrypt", ciphertext, pem) == "geheim é"
         assert refused("rsadecrypt", "!", pem).arg_index == 0
         assert refused("rsadecrypt", ciphertext, "no key").arg_index == 1
+
+    @pytest.mark.parametrize("text", ["9" * 500_000, "1e999999999", "0x" + "f" * 500_000])
+    def test_numbers_beyond_all_bounds_are_refused(self, text: str) -> None:
+        assert refused("yamldecode", text).summary == "Error in function call"
+        assert refused("tonumber", text).detail
 
     def test_name_based_uuids(self) -> None:
         assert result("uuidv5", "dns", "www.example.com") == str(

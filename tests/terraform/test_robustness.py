@@ -93,6 +93,13 @@ def test_real_templates_have_no_false_error(folder: Path) -> None:
     assert len(load_module(files).resources) == declared
 
 
+@needs_cases
+@pytest.mark.parametrize("folder", folders("terraform_plans"), ids=lambda folder: folder.name)
+def test_planned_modules_have_no_false_error(folder: Path) -> None:
+    evaluation = evaluate(load_module(DirectoryFileSystem(folder)))
+    assert [str(found) for found in evaluation.diagnostics if found.is_error] == []
+
+
 def output(expression: str) -> str:
     return f'output "x" {{\n  value = {expression}\n}}\n'
 

@@ -10,6 +10,7 @@ from coder_admin.terraform.diagnostics import DiagnosticError
 from coder_admin.terraform.environment import BudgetError, Env
 from coder_admin.terraform.functions import FUNCTIONS
 from coder_admin.terraform.functions.registry import FunctionError, call_function
+from coder_admin.terraform.operators import UNKNOWN_BOOL
 from coder_admin.terraform.syntax import tree
 from coder_admin.terraform.types import DYNAMIC, ListType, SetType, TupleType
 from coder_admin.terraform.values import DYNAMIC_UNKNOWN, SENSITIVE, Refinement, Value, boolean
@@ -86,7 +87,7 @@ def compile_call(compiler: Compiler, node: tree.Call) -> Run:
 
 
 def _place(compiler: Compiler, node: tree.Call, problem: FunctionError) -> Site:
-    """What an error of a call points at: an argument, the arguments too many, where one is missing, or all."""
+    """What an error of a call points at: an argument, those too many, the place of a missing one, or all."""
     arguments, at, wanted = node.arguments, problem.arg_index, problem.arguments_wanted
     if wanted is not None and wanted >= len(arguments):
         return compiler.site(node.end - 1, node.end)
@@ -162,15 +163,9 @@ def _expanded(value: Value, site: Site) -> list[Value] | None:
 
 
 def _compile_lazy(compiler: Compiler, node: tree.Call, name: str) -> Run:
-    """try() and can(): an argument that depends on anything unknown makes the result unknown."""
-    choices: list[tuple[Run, list[Run]]] = []
-    for argument in node.arguments:
-        bound = compiler.depth
-        watched: list[tuple[Run, int]] = []
-        compiler.watching.append(watched)
-        code = compiler.compile(argument)
-        compiler.watching.pop()
-        choices.append((code, [look for look, slot in watched if slot < bound]))
+    """try() and can(). What fails now fails for good: no later value of an unknown mends it. What succeeds
+    with anything unknown in it may still fail, or have another type; so the result is unknown."""
+    choices = [compiler.compile(argument) for argument in node.arguments]
     if name == "can":
         wrong = FunctionError("")
         wrong.arguments_wanted = 1
@@ -178,27 +173,14 @@ def _compile_lazy(compiler: Compiler, node: tree.Call, name: str) -> Run:
     return _try(choices, compiler.site_of(node))
 
 
-def _depends_on_unknown(looks: list[Run], env: Env) -> bool:
-    for look in looks:
-        try:
-            if not look(env).is_wholly_known:
-                return True
-        except BudgetError:
-            raise
-        except DiagnosticError:
-            continue
-    return False
-
-
-def _try(choices: list[tuple[Run, list[Run]]], site: Site) -> Run:
+def _try(choices: list[Run], site: Site) -> Run:
     def run(env: Env) -> Value:
         env.meter.spend(1)
         failures: list[str] = []
-        for code, looks in choices:
-            if _depends_on_unknown(looks, env):
-                return DYNAMIC_UNKNOWN
+        for code in choices:
             try:
-                return code(env)
+                value = code(env)
+                return value if value.is_wholly_known else DYNAMIC_UNKNOWN
             except BudgetError:
                 raise
             except DiagnosticError as problem:
@@ -217,7 +199,7 @@ def _try(choices: list[tuple[Run, list[Run]]], site: Site) -> Run:
     return run
 
 
-def _can(choices: list[tuple[Run, list[Run]]], site: Site) -> Run:
+def _can(choices: list[Run], site: Site) -> Run:
     def run(env: Env) -> Value:
         env.meter.spend(1)
         if len(choices) != 1:
@@ -225,17 +207,12 @@ def _can(choices: list[tuple[Run, list[Run]]], site: Site) -> Run:
             missing = ' Missing value for "expression".' if not choices else ""
             only = "" if not choices else "only "
             raise site.failure(summary, f'Function "can" expects {only}1 argument(s).{missing}')
-        code, looks = choices[0]
-        if _depends_on_unknown(looks, env):
-            from coder_admin.terraform.operators import UNKNOWN_BOOL
-
-            return UNKNOWN_BOOL
         try:
-            code(env)
+            value = choices[0](env)
         except BudgetError:
             raise
         except DiagnosticError:
             return boolean(False)
-        return boolean(True)
+        return boolean(True) if value.is_wholly_known else UNKNOWN_BOOL
 
     return run

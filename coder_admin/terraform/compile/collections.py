@@ -305,7 +305,7 @@ def _object_key(key: Value, site: Site) -> Value:
         raise site.failure(
             "Invalid object key", "Key expression in 'for' expression must not produce a null value."
         )
-    if key.type is STRING:
+    if key.type is STRING or type(key.data) is Refinement:
         return key
     try:
         return convert(key, STRING)

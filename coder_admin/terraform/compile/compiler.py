@@ -52,8 +52,6 @@ class Compiler:
         self.parts: list[tuple[Run | None, Run]] = []  # of the object or tuple compiled last
         self.problems: list[Diagnostic] = []
         self.constants: dict[Run, Value] = {}
-        # Traversals met while compiling an argument of try() or can(): (code, slots that it needs).
-        self.watching: list[list[tuple[Run, int]]] = []
 
     def finish(self, node: tree.Node) -> Compiled:
         """Compile a whole expression."""
@@ -150,8 +148,6 @@ class Compiler:
         code = self.steps(base, node.steps[used:])
         if slot is None:
             self.mentions.append(Mention(node.start, node.end, code))
-        for watched in self.watching:
-            watched.append((code, -1 if slot is None else slot))
         return code
 
     def slot(self, slot: int) -> Run:

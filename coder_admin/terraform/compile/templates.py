@@ -8,6 +8,7 @@ from coder_admin.terraform.compile.collections import elements_of, iterable
 from coder_admin.terraform.compile.core import Run, Site
 from coder_admin.terraform.convert import ConversionError, convert
 from coder_admin.terraform.environment import Env
+from coder_admin.terraform.functions.graphemes import safe_prefix
 from coder_admin.terraform.syntax import tree
 from coder_admin.terraform.types import BOOL, NUMBER, STRING
 from coder_admin.terraform.values import Refinement, Value, string, to_text, unknown
@@ -52,12 +53,11 @@ def compile_template(compiler: Compiler, node: tree.Template) -> Run:
 
 
 def _unknown_text(prefix: str) -> Value:
-    return unknown(STRING, Refinement(not_null=True, prefix=string(prefix).data))
+    return unknown(STRING, Refinement(not_null=True, prefix=safe_prefix(string(prefix).data)))
 
 
 def _text(value: Value, site: Site) -> Value | None:
     """The value as a string; None when it is unknown."""
-    of = value.type
     data = value.data
     if data is None:
         raise site.failure(
@@ -65,12 +65,11 @@ def _text(value: Value, site: Site) -> Value | None:
             "The expression result is null. Cannot include a null value in a string template.",
         )
     if type(data) is Refinement:
-        # A type that never becomes a string is refused even while the value is unknown.
-        if of.is_primitive or of.kind == "dynamic":
-            return None
-    elif of is STRING:
+        return None
+    of = value.type
+    if of is STRING:
         return value
-    elif of is NUMBER or of is BOOL:
+    if of is NUMBER or of is BOOL:
         return Value(STRING, to_text(value))
     try:
         return convert(value, STRING)

@@ -14,6 +14,7 @@ from coder_admin.terraform.config.declarations import (
     Rule,
     Section,
 )
+from coder_admin.terraform.config.dependencies import depends_on
 from coder_admin.terraform.config.names import BUILTIN_ARGUMENTS, ModuleResolver, did_you_mean
 from coder_admin.terraform.config.sections import section as section_of
 from coder_admin.terraform.model import Mode
@@ -44,7 +45,7 @@ class BodyCompiler:
         resolver = ModuleResolver(decoder.names, repeat)
         kind, name = (label.text for label in section.node.labels)
         found = Resource(
-            mode, kind, name, section.range, CompiledBody(), depends_on=decoder.depends_on(section)
+            mode, kind, name, section.range, CompiledBody(), depends_on=depends_on(decoder, section)
         )
         for meta in ("count", "for_each"):
             located = section.attributes.get(meta)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from coder_admin.terraform.compile.compiler import compile_expression
-from coder_admin.terraform.compile.core import Compiled, Reference, Resolver
+from coder_admin.terraform.compile.core import Compiled, Resolver
 from coder_admin.terraform.config.blocks import BodyCompiler
 from coder_admin.terraform.config.declarations import (
     Check,
@@ -16,17 +16,16 @@ from coder_admin.terraform.config.declarations import (
     Section,
     Variable,
 )
+from coder_admin.terraform.config.dependencies import depends_on
 from coder_admin.terraform.config.names import ConstantResolver, ModuleResolver, Names, did_you_mean
 from coder_admin.terraform.config.sections import Sections
 from coder_admin.terraform.config.sections import section as section_of
 from coder_admin.terraform.convert import ConversionError, convert
-from coder_admin.terraform.diagnostics import DiagnosticError, Range, error, warning
+from coder_admin.terraform.diagnostics import DiagnosticError, Range, error
 from coder_admin.terraform.environment import Env, Meter
 from coder_admin.terraform.functions.registry import FunctionContext
 from coder_admin.terraform.model import Budget
 from coder_admin.terraform.syntax import tree
-from coder_admin.terraform.syntax.json_body import move
-from coder_admin.terraform.syntax.parser import parse_expression
 from coder_admin.terraform.syntax.source import SourceText
 from coder_admin.terraform.typeexpr import TypeParser
 from coder_admin.terraform.types import DYNAMIC
@@ -224,7 +223,7 @@ class Decoder:
             self.text(section, "description"),
             self.flag(section, "sensitive", False),
             self.flag(section, "ephemeral", False),
-            self.depends_on(section),
+            depends_on(self, section),
             self.rules(section, "precondition", self.resolver),
         )
 
@@ -253,7 +252,7 @@ class Decoder:
             section.range,
             self.text(section, "source"),
             self.text(section, "version"),
-            depends_on=self.depends_on(section),
+            depends_on=depends_on(self, section),
         )
         for argument, located in section.attributes.items():
             if argument in ("count", "for_each"):
@@ -279,7 +278,7 @@ class Decoder:
             if not isinstance(value, str):
                 self.report(
                     "Invalid module source address",
-                    'The source of a module is a text, such as "./tools" or "registry.example/team/tools/aws".',
+                    'The source of a module is a text, such as "./tools".',
                     located.value_range,
                 )
             elif value.startswith(("./", "../")) and "version" in section.attributes:
@@ -310,52 +309,6 @@ class Decoder:
                 )
             return "for_each"
         return "count" if "count" in section.attributes else ""
-
-    def depends_on(self, section: Section) -> tuple[Reference, ...]:
-        located = section.attributes.get("depends_on")
-        if located is None:
-            return ()
-        expr = located.attribute.expr
-        if isinstance(expr, tree.Broken):
-            return ()
-        if not isinstance(expr, tree.TupleCons):
-            self.report("Invalid expression", "A static list expression is required.", located.value_range)
-            return ()
-        found: list[Reference] = []
-        for item in expr.items:
-            if isinstance(item, tree.Literal) and isinstance(item.value, str):
-                item = self.unquoted(located.source, item)
-            if isinstance(item, tree.Traversal):
-                found += compile_expression(located.source, item, self.resolver).references
-                found += self._whole_resource(located.source, item)
-            else:
-                self.report(
-                    "Invalid expression",
-                    "A single static variable reference is required: only attribute access and indexing "
-                    "with constant keys. No calculations, function calls, template expressions, etc are "
-                    "allowed here.",
-                    located.source.range(item.start, item.end),
-                )
-        return tuple(dict.fromkeys(found))
-
-    def unquoted(self, source: SourceText, item: tree.Literal) -> tree.Node:
-        """A reference in quotes, as Terraform 0.11 wrote it: still read, with a warning."""
-        inner = SourceText(source.file, str(item.value))
-        parsed = parse_expression(inner)
-        if not isinstance(parsed.node, tree.Traversal):
-            return item
-        where = source.range(item.start, item.end)
-        if source.text[item.start : item.start + 1] == '"' and not source.file.endswith(".json"):
-            detail = "In this context a reference stands without quotes; remove them."
-            self.config.diagnostics.append(warning("Quoted references are deprecated", detail, where))
-        move(parsed.node, item.start, item.end)
-        return parsed.node
-
-    def _whole_resource(self, source: SourceText, item: tree.Traversal) -> list[Reference]:
-        """Report names in depends_on that mean nothing."""
-        compiled = compile_expression(source, item, self.resolver)
-        self.config.diagnostics += compiled.problems
-        return []
 
     def rules(self, section: Section, kind: str, resolver: Resolver) -> list[Rule]:
         found = [self.rule(source, block, resolver) for source, block in section.blocks if block.type == kind]

@@ -143,7 +143,10 @@ class Sections:
                 self.unsupported_block(source, inner, contents.blocks)
         for name in ("from", "to"):
             found = given.get(name)
-            if found is not None and isinstance(found.expr, _NO_REFERENCE):
+            if found is None:
+                continue
+            quoted = isinstance(found.expr, tree.Literal) and not source.file.endswith(".json")
+            if quoted or isinstance(found.expr, _NO_REFERENCE):
                 self.report(
                     "Invalid expression",
                     "A single static reference is required here: names and constant indexes only.",

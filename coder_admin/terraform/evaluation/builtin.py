@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from coder_admin.terraform.diagnostics import error
 from coder_admin.terraform.model import Instance
 from coder_admin.terraform.types import STRING
-from coder_admin.terraform.values import NOT_NULL, NULL, Value, object_, unknown
+from coder_admin.terraform.values import EPHEMERAL, NOT_NULL, NULL, Value, object_, unknown
 
 
 def plan_builtin(instance: Instance) -> Value | None:
@@ -12,6 +13,15 @@ def plan_builtin(instance: Instance) -> Value | None:
     if instance.mode != "managed" or instance.type != "terraform_data":
         return None
     written = instance.config.attributes
+    for name, value in written.items():
+        if value.deep_marks & EPHEMERAL:
+            instance.diagnostics.append(
+                error(
+                    "Invalid use of ephemeral value",
+                    f'Ephemeral values are not valid for "{name}", which is kept in the state.',
+                    instance.config.ranges.get(name),
+                )
+            )
     given = written.get("input", NULL)
     return object_(
         {

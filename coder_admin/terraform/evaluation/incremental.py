@@ -51,12 +51,12 @@ class _Rerun:
         # Resources with other instances than before: what depends on them in any way names other addresses.
         self.renamed: set[Node] = set()
         old, new = before.given, after.given
-        places = before.given_at, after.given_at
+        was, now = before.given_at, after.given_at
         find = after.graph.find
         changed = [
             name
             for name in {**old, **new}
-            if old.get(name) != new.get(name) or places[0].get(name) != places[1].get(name)
+            if old.get(name) != new.get(name) or was.get(name) != now.get(name)
         ]
         self.dirty = {node for name in changed if (node := find((), "variable", name)) is not None}
 

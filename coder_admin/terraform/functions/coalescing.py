@@ -43,7 +43,9 @@ def _coalescelist(args: Sequence[Value], context: FunctionContext) -> Value:
         raise FunctionError("at least one argument is required")
     types = {arg.type for arg in args}
     for arg in args:
-        if arg.is_known and not isinstance(arg.type, (ListType, TupleType)):
+        if not arg.is_known:
+            break
+        if not isinstance(arg.type, (ListType, TupleType)):
             raise FunctionError("coalescelist arguments must be lists or tuples")
     for arg in args:
         if not arg.is_known:

@@ -68,8 +68,10 @@ def _short(text: str) -> str:
 
 @function("base64gzip", _STR, returns=STRING)
 def _base64gzip(args: Sequence[Value], context: FunctionContext) -> Value:
-    """The frame is that of Terraform's writer, which flushes before it closes. Deflate itself is free in how it
-    packs, so that longer texts may differ in their bytes; what they unpack to is the same."""
+    """The frame is that of Terraform's writer, which flushes before it closes.
+
+    Deflate is free in how it packs, so that longer texts may differ in bytes; they unpack to the same.
+    """
     data = args[0].data.encode()
     deflate = zlib.compressobj(wbits=-zlib.MAX_WBITS)
     body = deflate.compress(data) + deflate.flush(zlib.Z_SYNC_FLUSH)

@@ -186,6 +186,10 @@ def _rendered(name: str, text: str, filename: str, variables: Value, context: Fu
     context.rendering = True
     try:
         result = context.render_template(text, filename, variables.data)
+    except FunctionError as error:
+        if error.arg_index == 0 and name == "templatefile":  # the file is wrong, not its path
+            raise FunctionError(error.message) from None
+        raise
     finally:
         context.rendering = False
     return result.with_marks(variables.marks)

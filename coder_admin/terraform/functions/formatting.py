@@ -14,7 +14,7 @@ from ..gotext import exact_decimal, general, quoted
 from ..numbers import NEGATIVE_ZERO, Float, Number
 from ..types import BOOL, DYNAMIC, NUMBER, STRING, ListType, SetType, TupleType, Type, list_type
 from ..values import NOT_NULL, Refinement, Value, list_of, string, to_text, unknown
-from .graphemes import grapheme_count, graphemes
+from .graphemes import grapheme_count, graphemes, safe_prefix
 from .json_text import json_string, json_text
 from .registry import FunctionContext, FunctionError, Parameter, function
 
@@ -273,7 +273,7 @@ def _format(args: Sequence[Value], context: FunctionContext) -> Value:
 
 def _known_prefix(text: str) -> Refinement:
     """An unknown result begins with what stands before the first verb."""
-    prefix = text.partition("%")[0]
+    prefix = safe_prefix(text.partition("%")[0])
     return Refinement(not_null=True, prefix=prefix) if prefix else NOT_NULL
 
 

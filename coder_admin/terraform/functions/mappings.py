@@ -131,18 +131,24 @@ def _lookup(args: Sequence[Value], context: FunctionContext) -> Value:
         raise FunctionError(str(error), 2) from None
 
 
+def _match_type(args: Sequence[Value]) -> Type:
+    """The type in which keys are compared."""
+    of = unify([args[1].type, args[2].type])
+    if of is None:
+        raise FunctionError("keys and searchset must be of the same type")
+    return of
+
+
 @function(
     "matchkeys",
     Parameter("values", _ANY_LIST),
     Parameter("keys", _ANY_LIST),
     Parameter("searchset", _ANY_LIST),
-    returns=lambda args: args[0].type,
+    returns=lambda args: (_match_type(args), args[0].type)[1],
 )
 def _matchkeys(args: Sequence[Value], context: FunctionContext) -> Value:
     values, keys, wanted = args
-    of = unify([keys.type, wanted.type])
-    if of is None:
-        raise FunctionError("keys and searchset must be of the same type")
+    of = _match_type(args)
     if len(keys.data) != len(values.data):
         raise FunctionError("length of keys and values should be equal")
     keys, wanted = convert(keys, of), convert(wanted, of)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from .. import numbers
 from ..convert import ConversionError, convert
 from ..numbers import Number
-from ..types import DYNAMIC, NUMBER, STRING, list_type
+from ..types import DYNAMIC, NUMBER, STRING, Type, list_type
 from ..values import (
     NOT_NULL,
     Value,
@@ -161,10 +161,15 @@ def _extreme(args: Sequence[Value], sign: int) -> Value:
     return best
 
 
-@function("parseint", Parameter("number", DYNAMIC), Parameter("base", NUMBER), returns=NUMBER)
-def _parseint(args: Sequence[Value], context: FunctionContext) -> Value:
-    if args[0].type is not STRING:
+def _parseint_type(args: Sequence[Value]) -> Type:
+    if args[0].type not in (STRING, DYNAMIC):
         raise FunctionError(f"first argument must be a string, not {args[0].type}", 0)
+    return NUMBER
+
+
+@function("parseint", Parameter("number", DYNAMIC), Parameter("base", NUMBER), returns=_parseint_type)
+def _parseint(args: Sequence[Value], context: FunctionContext) -> Value:
+    _parseint_type(args)
     base = int_argument(args, 1, blame=True)
     if not 2 <= base <= 62:
         raise FunctionError("base must be a whole number between 2 and 62 inclusive", 1)

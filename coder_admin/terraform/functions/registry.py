@@ -159,9 +159,9 @@ def call_function(name: str, args: Sequence[Value], context: FunctionContext) ->
         _describe(error, name, function)
         raise
     except NumberError as problem:  # a number that is read or computed is beyond all bounds
-        error = FunctionError(str(problem))
-        _describe(error, name, function)
-        raise error from None
+        refused = FunctionError(str(problem))
+        _describe(refused, name, function)
+        raise refused from None
 
 
 def _describe(error: FunctionError, name: str, function: Function) -> None:

@@ -133,7 +133,7 @@ def _concat(args: Sequence[Value], context: FunctionContext) -> Value:
     return Value(of, tuple(items), marks) if isinstance(of, ListType) else tuple_(items).with_marks(marks)
 
 
-@function("contains", Parameter("list", DYNAMIC), Parameter("value", DYNAMIC, unknown=True), returns=BOOL)
+@function("contains", Parameter("list", DYNAMIC), Parameter("value", DYNAMIC), returns=BOOL)
 def _contains(args: Sequence[Value], context: FunctionContext) -> Value:
     given, wanted = args
     if not is_list_like(given):
@@ -189,6 +189,8 @@ def _element(args: Sequence[Value], context: FunctionContext) -> Value:
 @function("flatten", Parameter("list", DYNAMIC, marked=True), returns=DYNAMIC)
 def _flatten(args: Sequence[Value], context: FunctionContext) -> Value:
     if not is_list_like(args[0]):
+        if not args[0].is_wholly_known:
+            return DYNAMIC_UNKNOWN.with_marks(args[0].marks)
         raise FunctionError("can only flatten lists, sets and tuples")
     items: list[Value] = []
     marks = args[0].marks
@@ -347,7 +349,7 @@ def _slice(args: Sequence[Value], context: FunctionContext) -> Value:
 @function("sort", Parameter("list", _STRINGS), returns=_STRINGS)
 def _sort(args: Sequence[Value], context: FunctionContext) -> Value:
     if not args[0].is_wholly_known:
-        return unknown(_STRINGS, NOT_NULL)
+        return list_of([unknown(STRING, NOT_NULL)] * len(args[0].data), STRING)
     for position, element in enumerate(args[0].data):
         if element.data is None:
             raise FunctionError(f"given list element {position} is null; a null string cannot be sorted")

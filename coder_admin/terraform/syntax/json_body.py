@@ -247,7 +247,7 @@ class _BodyMaker:
         as_code: bool = False,
         literal: bool = False,
     ) -> None:
-        """as_code: strings are expressions. literal: they are no templates, as nothing can be evaluated there."""
+        """as_code: strings are expressions. literal: they are no templates, as nothing is evaluated there."""
         if key in body.attributes:
             self.report("Attribute redefined", f'The argument "{key}" was already set.', name)
             return

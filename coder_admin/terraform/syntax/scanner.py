@@ -317,3 +317,10 @@ def only_in_comments(source: SourceText) -> bool:
     tokens = scan(source)
     spans = zip(tokens.kinds, tokens.starts, tokens.ends, strict=True)
     return not any("\ufffd" in source.text[start:end] for kind, start, end in spans if kind != t.NEWLINE)
+
+
+def is_open(source: SourceText) -> bool:
+    """Whether more must follow: a bracket, interpolation or heredoc is not closed yet."""
+    kinds = scan(source).kinds
+    opened = sum(kind in t.OPENERS for kind in kinds) - sum(kind in t.CLOSERS for kind in kinds)
+    return opened > 0 and t.QUOTED_NEWLINE not in kinds
