@@ -133,7 +133,8 @@ PROGRAM = """
     for transition in ("start", "stop", "delete"):
         source = MemoryFileSystem({"main.tf": template.encode()})
         metadata = WorkspaceMetadata(transition=transition)
-        request = EngineRequest(source, folder, state=state, metadata=metadata, destroy=transition == "delete")
+        gone = transition == "delete"
+        request = EngineRequest(source, folder, state=state, metadata=metadata, destroy=gone)
         plan = used.plan(request, quiet)
         result = used.apply(request, plan, quiet, never_canceled)
         assert result.error is None, result.error
