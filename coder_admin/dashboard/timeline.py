@@ -88,9 +88,9 @@ def _seconds(span: Span, now: datetime) -> float:
 
 
 def seconds_text(seconds: float) -> str:
-    """``0.04 s``, ``3.1 s``, ``1 min 20 s``."""
+    """``4 ms``, ``3.1 s``, ``1 min 20 s``."""
     if seconds < 1:
-        return f"{seconds:.2f} s"
+        return f"{seconds * 1000:.0f} ms"
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)

@@ -49,7 +49,7 @@ def test_every_bar_is_seen_and_stays_inside(rows: list[tuple[float, float, bool]
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0.042, "0.04 s"), (3.14, "3.1 s"), (80, "1 min 20 s"), (7500, "2 h 5 min")],
+    [(0.042, "42 ms"), (3.14, "3.1 s"), (80, "1 min 20 s"), (7500, "2 h 5 min")],
 )
 def test_lengths_are_told_as_people_do(seconds: float, text: str) -> None:
     assert seconds_text(seconds) == text

@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
     RuleBasedStateMachine,
-    consumes,
     initialize,
     invariant,
+    multiple,
     rule,
     run_state_machine_as_test,
 )
@@ -74,8 +74,14 @@ class Jobs(RuleBasedStateMachine):
         self.attempts[job.id] = self.lines[job.id] = 0
         return job.id
 
+    @rule(target=claims)
+    def create_and_acquire(self) -> Any:
+        """The usual beginning, as one step: most of what can go wrong happens to a job that runs."""
+        self.create({}, False)
+        return self.acquire(0)
+
     @rule(target=claims, worker=st.integers(0, 2))
-    def acquire(self, worker: int) -> queue.Claim | None:
+    def acquire(self, worker: int) -> Any:
         """The first that waits and fits: people before prebuilds, then by age."""
         worker_id, tags = self.workers[worker]
         expected = next(
@@ -89,26 +95,36 @@ class Jobs(RuleBasedStateMachine):
         taker = queue.Taker(worker_id, tags, HOST, JobType.values, (), ("embedded",))
         claim = queue.claim(taker, now=timezone.now(), lease=LEASE)
         assert (claim.job_id if claim else None) == (expected.id if expected else None)
-        if claim is not None:
-            self._move(claim.job_id, Event.ACQUIRE)
-            self.attempts[claim.job_id] += 1
-            assert claim.attempt == self.attempts[claim.job_id]
-            self.holders[claim.job_id] = claim
+        if claim is None:
+            return multiple()
+        self._move(claim.job_id, Event.ACQUIRE)
+        self.attempts[claim.job_id] += 1
+        assert claim.attempt == self.attempts[claim.job_id]
+        self.holders[claim.job_id] = claim
         return claim
 
-    @rule(claim=claims)
-    def complete(self, claim: queue.Claim | None) -> None:
+    @rule(claim=claims, does=st.sampled_from(["complete", "fail", "release", "write_log", "renew"]))
+    def a_worker(self, claim: queue.Claim, does: str) -> None:
+        """Somebody who has the job, or believes so."""
+        getattr(self, f"_{does}")(claim)
+        assert reaper.sweep(now=timezone.now()) == 0, "nothing is due"
+
+    @rule(claim=claims, what=st.sampled_from(["cancel", "worker_dies"]))
+    def happens_while_it_runs(self, claim: queue.Claim, what: str) -> None:
+        getattr(self, f"_{what}")(claim.job_id)
+
+    @rule(job=jobs, what=st.sampled_from(["cancel", "nobody_comes"]))
+    def happens(self, job: uuid.UUID, what: str) -> None:
+        getattr(self, f"_{what}")(job)
+
+    def _complete(self, claim: queue.Claim) -> None:
         self._end(claim, Event.COMPLETE, lambda c: services.job_complete(claim=c, result=str(c)))
 
-    @rule(claim=claims)
-    def fail(self, claim: queue.Claim | None) -> None:
+    def _fail(self, claim: queue.Claim) -> None:
         self._end(claim, Event.FAIL, lambda c: services.job_fail(claim=c, error=JobFailed("no")))
 
-    @rule(claim=claims)
-    def release(self, claim: queue.Claim | None) -> None:
+    def _release(self, claim: queue.Claim) -> None:
         """A worker that stops in order gives the job back; not one that is being canceled."""
-        if claim is None:
-            return
         given = queue.release(claim, now=timezone.now(), count_attempt=False)
         mine = self.holders.get(claim.job_id) == claim
         assert given == (mine and self.model[claim.job_id] == JobStatus.RUNNING)
@@ -116,8 +132,7 @@ class Jobs(RuleBasedStateMachine):
             self._move(claim.job_id, Event.RELEASE)
             self.attempts[claim.job_id] -= 1
 
-    @rule(job=jobs)
-    def cancel(self, job: uuid.UUID) -> None:
+    def _cancel(self, job: uuid.UUID) -> None:
         with acting_as(SystemSubject.PROVISIONERD, reason="test") as actor:
             if self.model[job] in (JobStatus.PENDING, JobStatus.RUNNING):
                 services.job_cancel(actor=actor, job_id=job)
@@ -126,8 +141,7 @@ class Jobs(RuleBasedStateMachine):
             with pytest.raises(Invalid):
                 services.job_cancel(actor=actor, job_id=job)
 
-    @rule(job=jobs)
-    def worker_dies(self, job: uuid.UUID) -> None:
+    def _worker_dies(self, job: uuid.UUID) -> None:
         """Nothing is heard of it until its lease is over; then a sweep comes."""
         if self.model[job] not in (JobStatus.RUNNING, JobStatus.CANCELING):
             return
@@ -139,30 +153,19 @@ class Jobs(RuleBasedStateMachine):
         self._move(job, Event.RELEASE)
         self.lines[job] += 1  # "stopped answering"
 
-    @rule(job=jobs)
-    def nobody_comes(self, job: uuid.UUID) -> None:
+    def _nobody_comes(self, job: uuid.UUID) -> None:
         if self.model[job] != JobStatus.PENDING:
             return
         ProvisionerJob.objects.filter(id=job).update(updated_at=timezone.now() - timedelta(minutes=31))
         reaper.sweep(now=timezone.now())
         self._move(job, Event.REAP)
 
-    @rule()
-    def sweep(self) -> None:
-        """Nothing is due: nothing changes."""
-        assert reaper.sweep(now=timezone.now()) == 0
+    def _write_log(self, claim: queue.Claim) -> None:
+        services.log_append(job_id=claim.job_id, lines=[Line(timezone.now(), "Work", "line")])
+        self.lines[claim.job_id] += 1
 
-    @rule(claim=claims)
-    def write_log(self, claim: queue.Claim | None) -> None:
-        if claim is not None:
-            services.log_append(job_id=claim.job_id, lines=[Line(timezone.now(), "Work", "line")])
-            self.lines[claim.job_id] += 1
-
-    @rule(claim=consumes(claims))
-    def renew(self, claim: queue.Claim | None) -> None:
+    def _renew(self, claim: queue.Claim) -> None:
         """A worker that looks after its jobs learns which it still has and which are to end."""
-        if claim is None:
-            return
         now = timezone.now()
         kept = queue.look_after([claim], now=now, renew_until=now + LEASE)
         mine = self.holders.get(claim.job_id) == claim
@@ -193,9 +196,7 @@ class Jobs(RuleBasedStateMachine):
         assert {j for j, place in places.items() if place.position} == set(waiting)
         assert all(1 <= places[j].position <= places[j].size <= len(waiting) for j in waiting)
 
-    def _end(self, claim: queue.Claim | None, event: Event, write: Callable[[queue.Claim], object]) -> None:
-        if claim is None:
-            return
+    def _end(self, claim: queue.Claim, event: Event, write: Callable[[queue.Claim], object]) -> None:
         if self.holders.get(claim.job_id) != claim:
             before = ProvisionerJobLog.objects.count()
             with pytest.raises(services.ClaimLost):
@@ -224,8 +225,8 @@ def test_any_order_of_events_leaves_every_job_where_the_rules_say(
     run_state_machine_as_test(
         Machine,
         settings=settings(
-            max_examples=25,
-            stateful_step_count=25,
+            max_examples=40,
+            stateful_step_count=20,
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
         ),

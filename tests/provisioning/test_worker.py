@@ -276,6 +276,40 @@ def test_a_database_that_stumbles_delays_a_job_only_briefly(
     assert failures == []
 
 
+def test_a_worker_that_cannot_renew_its_leases_gives_its_jobs_up(
+    recorder: Recorder, make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the end of the lease somebody else may have them: what it still did would be done twice."""
+    from django.db import OperationalError
+
+    from coder_admin.provisioning import queue
+
+    away = threading.Event()
+    look_after = queue.look_after
+
+    def unreachable(*claims: Any, **arguments: Any) -> Any:
+        if away.is_set():
+            raise OperationalError("the database is away")
+        return look_after(*claims, **arguments)
+
+    def work(ctx: Any) -> str:
+        if len(recorder.started) > 1:
+            return "second"
+        away.set()
+        try:
+            while True:
+                ctx.wait(0.05)
+        finally:
+            away.clear()
+
+    monkeypatch.setattr(queue, "look_after", unreachable)
+    recorder.work = work
+    with Worker(name="cut-off", lease_seconds=0.4, sweep_seconds=0.2):
+        job = ended(make_job(), JobStatus.SUCCEEDED)
+    assert recorder.completed == [(job.id, "second")]
+    assert recorder.started == [job.id, job.id]
+
+
 def test_nothing_is_announced_before_the_commit(recorder: Recorder, make_job: MakeJob) -> None:
     heard: list[dict[str, str]] = []
     undo = wake.listen(lambda tags: heard.append(dict(tags)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -10,9 +11,11 @@ from django.db.models import Count, QuerySet
 
 from coder_admin.catalog.models import Template, TemplateVersion, TemplateVersionParameter
 from coder_admin.dashboard.timeline import STAGES, Span
+from coder_admin.foundation.encryption import EncryptionError
 from coder_admin.foundation.errors import NotFound
 from coder_admin.organizations.models import PREBUILDS_USER_ID
 from coder_admin.provisioning.choices import JobStatus
+from coder_admin.provisioning.engines.shown_state import ShownResource, shown_state
 from coder_admin.workspaces import selectors as rooms
 from coder_admin.workspaces.choices import PrebuildStage
 from coder_admin.workspaces.models import (
@@ -210,6 +213,8 @@ def build_spans(build: WorkspaceBuild) -> list[Span]:
     job = build.job
     spans = [Span("Waiting for a worker", "queue", job.created_at, job.started_at or job.completed_at)]
     timings = list(job.timings.order_by("started_at", "id")[:MAX_TIMINGS])
+    if timings and job.started_at is not None:
+        spans.append(Span("Preparing", "stage", job.started_at, timings[0].started_at))
     for stage in (timing for timing in timings if not timing.resource):
         label = STAGES.get(stage.stage, stage.stage)
         spans.append(Span(label, "stage", stage.started_at, stage.ended_at))
@@ -218,6 +223,8 @@ def build_spans(build: WorkspaceBuild) -> list[Span]:
             for t in timings
             if t.resource and t.stage == stage.stage
         ]
+    if timings and job.completed_at is not None:
+        spans.append(Span("Storing the outcome", "stage", max(t.ended_at for t in timings), job.completed_at))
     if job.started_at is not None and job.completed_at is None:
         spans.append(Span("Running", "stage", job.started_at, None))
     spans += [
@@ -225,3 +232,11 @@ def build_spans(build: WorkspaceBuild) -> list[Span]:
         for t in rooms.script_timings(build)[:MAX_TIMINGS]
     ]
     return spans
+
+
+def state_shown(build: WorkspaceBuild) -> Sequence[ShownResource]:
+    """What the build's state holds, without what is sensitive; nothing where it cannot be decrypted."""
+    try:
+        return shown_state(build.provisioner_state)
+    except EncryptionError:
+        return ()

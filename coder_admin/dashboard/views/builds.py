@@ -50,6 +50,13 @@ def detail(request: ViewerRequest, owner: str, name: str, number: int) -> HttpRe
         "may_cancel": _may_cancel(request, build),
         "waiting": job_queue_positions([build.job])[build.job_id],
     }
+    if (
+        not part
+        and build.job.completed_at is not None
+        and may(request.viewer, Action.UPDATE, workspace.template)
+    ):
+        # As the API gives the state: to those who manage the template, here without what is sensitive.
+        context["state"] = selectors.state_shown(build)
     if part in ("", "timings"):
         context["timeline"] = timeline(selectors.build_spans(build), now=now)
     if part:
