@@ -12,8 +12,8 @@ from typing import Any
 from django.contrib.auth import get_user_model
 
 from rbac.django import subject_for
-from rbac.explain import Explanation, Finding, explain, roles_that_allow, sentence
-from rbac.model import LEGAL_ACTIONS, Action, RbacObject, ResourceType
+from rbac.explain import Explanation, Finding, Step, explain, roles_that_allow, sentence
+from rbac.model import LEGAL_ACTIONS, SCOPE_ALL, Action, RbacObject, ResourceType
 from rbac.objects import UnknownObject, find_object, find_row, names_of
 
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -132,6 +132,12 @@ def _lines(found: Explanation, names: Mapping[str, str]) -> tuple[Line, ...]:
 def _told(found: Finding) -> str:
     if found.why:
         return found.why
+    if found.step is Step.SCOPE:
+        return (
+            "no token limits it"
+            if found.sources == (SCOPE_ALL.role.name,)
+            else f"allowed by {found.sources[0]}"
+        )
     if found.sources:
         return ", ".join(found.sources)
     return "no role grants or bans it"

@@ -50,13 +50,13 @@ class EntryView:
 def entry_view(row: AuditLog, where: Mapping[tuple[str, str], Linked], *, path: str) -> EntryView:
     """`where` says where resources are now; `path` is the page's own address."""
     found = where.get((row.resource_type, row.resource_id), UNKNOWN)
-    before, _, after = description(row.action, row.resource_type, row.status_code).partition("{target}")
+    before, names, after = description(row.action, row.resource_type, row.status_code).partition("{target}")
     query = urlencode({"filter": f"request_id:{row.request_id}"})
     return EntryView(
         row=row,
         who=row.username or NOBODY,
         verb=before.replace("{user}", "").strip(),
-        target=(row.resource_target + after).strip(),
+        target=(row.resource_target + after).strip() if names else "",
         link=found.link,
         deleted=found.deleted,
         outcome=outcome_of(row.status_code),

@@ -1,4 +1,5 @@
-"""Every use of a system subject in the product is known here, so that a new one is seen in review."""
+"""Every use of a system subject in the product is listed beside this file, so that a new one is seen in
+review. After a change that is meant: `python -m tests.rbac.test_acting_as` writes the list anew."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ import ast
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+LIST = Path(__file__).with_name("system_subjects.txt")
 
 
 def uses() -> list[tuple[str, str, list[str]]]:
@@ -16,7 +18,9 @@ def uses() -> list[tuple[str, str, list[str]]]:
         for path in sorted((ROOT / package).rglob("*.py")):
             tree = ast.parse(path.read_text())
             for node in ast.walk(tree):
-                if isinstance(node, ast.Call) and getattr(node.func, "id", "") in (
+                if isinstance(node, ast.Call) and (
+                    getattr(node.func, "id", "") or getattr(node.func, "attr", "")
+                ) in (
                     "acting_as",
                     "acting_as_sub_agent_api",
                 ):
@@ -53,3 +57,20 @@ def test_every_use_names_a_subject_and_gives_a_written_reason() -> None:
         assert reasons, f"{where}: write the reason in the file that uses it"
         for reason in reasons:
             assert len(reason.split()) >= 3, f"{where}: say in a clause why the program acts in its own name"
+
+
+def listing() -> str:
+    """One line for each use: file, subject, reason."""
+    lines = sorted(
+        f"{where}: {who.removeprefix('SystemSubject.')}: {' / '.join(reasons)}"
+        for where, who, reasons in uses()
+    )
+    return "\n".join(lines) + "\n"
+
+
+def test_the_list_of_uses_is_the_reviewed_one() -> None:
+    assert listing() == LIST.read_text(), "review the new use, then run python -m tests.rbac.test_acting_as"
+
+
+if __name__ == "__main__":
+    LIST.write_text(listing())
