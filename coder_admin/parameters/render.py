@@ -76,6 +76,8 @@ class Template:
     parameters: Memo[PreviewParameter] = field(default_factory=Memo, compare=False)
     presets: Memo[Preset] = field(default_factory=Memo, compare=False)
     objects: Memo[Value] = field(default_factory=Memo, compare=False)
+    first: list[Evaluation] = field(default_factory=list, compare=False)
+    """The first evaluation by anybody: others begin from it, and evaluate only what is different for them."""
     broken: bool = False
     """Nothing can be rendered at all; ``notes`` say why."""
 
@@ -135,7 +137,7 @@ class Renderer:
     def __init__(self, template: Template, surroundings: Surroundings = NOTHING_KNOWN) -> None:
         self._template = template
         self._surroundings = surroundings
-        self._last: Evaluation | None = None
+        self._last: Evaluation | None = template.first[0] if template.first else None
 
     def render(self, owner: Owner = DEFAULT_OWNER, inputs: Mapping[str, str] | None = None) -> Output:
         """The form for one owner and one set of inputs. Never raises for what a template holds."""
@@ -158,6 +160,8 @@ class Renderer:
             crash = error("Evaluate terraform files", CRASHED)
             return Output(diagnostics=(*template.notes, crash), complete=False)
         self._last = evaluation
+        if not template.first:
+            template.first.append(evaluation)
         return output
 
 

@@ -156,9 +156,11 @@ def is_dynamic(engine_version: str) -> bool:
     return found is not None and (int(found[1]), int(found[2])) >= _DYNAMIC_SINCE
 
 
-def prepare(version: TemplateVersion) -> Renderer:
+def prepare(version: TemplateVersion, *, hold_files: bool = True) -> Renderer:
     """A renderer for a version that the caller was allowed to read. Close it.
 
+    A form holds the version's files open for as long as it is shown. A build, which renders once, does
+    without them (``hold_files`` false) while the compiled template is at hand.
     Raises TooEarly while the import runs, ServiceError (500) when files or variables cannot be used.
     """
     if version.job.completed_at is None:
@@ -168,9 +170,9 @@ def prepare(version: TemplateVersion) -> Renderer:
         return static_renderer(version)
     key = (version.id, values.updated_at, version.updated_at)
     surroundings = _surroundings(version)
-    handles = _acquire(version, values)
+    template = _templates.get(key)
+    handles = _acquire(version, values) if hold_files or template is None else []
     try:
-        template = _templates.get(key)
         if template is None:
             template = _compile(version, values, handles)
             _templates.put(key, template)

@@ -76,7 +76,7 @@ def _resolve(
         values = resolve_classic(parameters, previous=previous, request=request, preset=preset)
         return Resolution(values, tags=_classic_tags(version, owner_id, values))
     owner = _owner(version, owner_id)
-    with prepare(version) as renderer:
+    with prepare(version, hold_files=False) as renderer:
         resolution = resolve_values(
             lambda inputs: renderer.render(owner, inputs),
             first_build=first_build,
@@ -94,7 +94,7 @@ def _classic_tags(version: TemplateVersion, owner_id: UUID, values: Mapping[str,
     if not imported:
         return {}
     try:
-        with prepare(version) as renderer:
+        with prepare(version, hold_files=False) as renderer:
             output = renderer.render(_owner(version, owner_id), values)
     except ServiceError as problem:
         log.warning("tags of the import kept", version=str(version.id), reason=str(problem))

@@ -13,6 +13,7 @@ from coder_admin.catalog.models import TemplateVersion
 from coder_admin.files.cache import file_cache
 from coder_admin.foundation.errors import Invalid, ServiceError, TooEarly
 from coder_admin.organizations.models import GroupMember, User
+from coder_admin.parameters import renderer as renderers
 from coder_admin.parameters.importing import import_folder
 from coder_admin.parameters.owners import load_owner
 from coder_admin.parameters.renderer import RecentlyUsed, is_dynamic, prepare
@@ -75,6 +76,11 @@ def build(
     )
 
 
+def forget_templates() -> None:
+    renderers._templates.clear()
+    renderers._renders.clear()
+
+
 def test_owner_decides_and_tags_follow_the_values(version: TemplateVersion) -> None:
     owner = make_user(version.organization)
     assert build(version, owner).values == {"size": "small"}
@@ -106,7 +112,10 @@ def test_stop_survives_an_owner_or_files_that_are_gone(
     kept = build(version, owner, transition="delete", previous={"size": "large"})
     assert (kept.values, kept.tags["size"]) == ({"size": "large"}, "small")
     User.objects.filter(pk=owner.pk).update(deleted=False)
+    build(version, owner)
     monkeypatch.setattr(file_cache, "_fetch", lambda file_id: (_ for _ in ()).throw(ConnectionError("away")))
+    assert build(version, owner).values == {"size": "small"}  # the compiled template is still at hand
+    forget_templates()
     with pytest.raises(ServiceError):
         build(version, owner)
     assert build(version, owner, transition="stop", previous={"size": "large"}).values == {"size": "large"}
