@@ -77,7 +77,7 @@ def test_an_expired_prebuild_is_deleted_and_replaced_in_one_pass() -> None:
     assert (build.transition, build.prebuild_stage, build.template_version_preset_id) == (
         "delete",
         "create",
-        None,
+        preset.id,  # asked for without one, noted by its values (dynamic-parameters 7.3)
     )
     assert build.template_version_id == preset.template_version_id
     assert done(reconcile_once())
