@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import structlog
-from django.core.exceptions import PermissionDenied
+from django.conf import settings
+from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.http import Http404
 from rest_framework import exceptions
 from rest_framework.response import Response
@@ -35,6 +36,11 @@ def handle_exception(error: Exception, context: dict[str, Any]) -> Response:
             return handle_exception(NotFound(), context)
         case PermissionDenied():
             return _answer(403, "You may not do this.")
+        case RequestDataTooBig():
+            limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+            return _answer(
+                413, "The body is too large.", f"At most {limit} bytes: send it in several smaller requests."
+            )
         case exceptions.ValidationError():
             return _answer(400, "Validation failed.", "", list(_validations(error.detail)))
         case exceptions.APIException():

@@ -65,6 +65,7 @@ PEOPLE = (
     "/people/users/new",
     "/people/users/mia",
 )
+CLOCKS = ("/@mia/dev-1/schedule", "/@mia/dev-1/version", "/templates/coder/go-service/settings")
 STANDARD = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 EVERY_RULE = {"runOnly": {"type": "tag", "values": STANDARD}, "preload": False}
 # What a theme can break; everything else is the same markup in both.
@@ -73,7 +74,7 @@ CONTRAST = {"runOnly": {"type": "rule", "values": ["color-contrast"]}, "preload"
 
 def every_page(here: World) -> dict[str, str]:
     """Address by name."""
-    return {name: addresses(here)[name] for name in PAGES} | {url: url for url in PEOPLE}
+    return {name: addresses(here)[name] for name in PAGES} | {url: url for url in (*PEOPLE, *CLOCKS)}
 
 
 @pytest.mark.parametrize(("theme", "rules"), [("light", EVERY_RULE), ("dark", CONTRAST)])

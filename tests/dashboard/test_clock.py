@@ -13,7 +13,7 @@ from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coder_admin.catalog.models import Template
+from coder_admin.catalog.models import Template, TemplateVersionTerraformValues
 from coder_admin.dashboard.clock_view import SimpleSchedule, schedule_words, simple_schedule
 from coder_admin.organizations.models import User
 from coder_admin.workspaces.models import (
@@ -26,7 +26,8 @@ from coder_admin.workspaces.models import (
 )
 from tests.prebuilds import world as pools
 
-from .world import World
+from .world import TEMPLATE as TEMPLATE_SOURCE
+from .world import World, archive
 
 ClientOf = Callable[[User], Client]
 PLACE = ("mia", "dev-1")
@@ -125,6 +126,19 @@ def test_the_templates_rules_are_said(here: World, client_of: ClientOf) -> None:
     assert "Monday and Tuesday" in shown
     refused = client.post(reverse("dashboard:workspace-schedule", args=PLACE), FORM)
     assert "forbid autostart" in refused.content.decode()
+
+
+def test_a_start_that_will_be_refused_is_said_beforehand(here: World, client_of: ClientOf) -> None:
+    newer = pools.version(here.template, "newer")
+    text = TEMPLATE_SOURCE + b'data "coder_parameter" "team" {\n  name = "team"\n}\n'
+    newer.job.file = archive({"main.tf": text}, here.owner)
+    newer.job.save()
+    TemplateVersionTerraformValues.objects.create(template_version=newer, provisionerd_version="1.9")
+    Template.objects.filter(pk=here.template.pk).update(active_version=newer)
+    client = client_of(here.member)
+    assert "will be refused" not in page(client, "workspace-schedule")
+    Workspace.objects.update(automatic_updates="always")
+    assert "will be refused" in page(client, "workspace-schedule")
 
 
 def test_prebuilds_and_strangers_get_no_form(here: World, client_of: ClientOf) -> None:
@@ -332,7 +346,7 @@ def test_an_agents_facts_apps_and_blocking_scripts(here: World, client_of: Clien
         stage="start",
         status="ok",
     )
-    assert "Where the time went" in page(client, "build", 1)
+    assert f"{agent.name}: Dotfiles" in page(client, "build", 1)
 
 
 def test_replaced_resources_on_the_build_and_the_preset(here: World, client_of: ClientOf) -> None:

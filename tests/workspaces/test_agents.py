@@ -191,6 +191,13 @@ def test_logs_are_stored_in_order_and_once(agent: WorkspaceAgent) -> None:
     assert _stored(agent)[-1].endswith("(line cut)")
 
 
+def test_a_batch_above_the_servers_limit_is_refused_unread(agent: WorkspaceAgent, settings: Any) -> None:
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 10_000
+    assert _send(agent, ["x" * 20_000]) == 413
+    assert _send(agent, ["small"]) == 200
+    assert _stored(agent) == ["small"]
+
+
 def test_a_full_log_is_413_and_keeps_what_fits(agent: WorkspaceAgent) -> None:
     WorkspaceAgent.objects.filter(pk=agent.pk).update(logs_length=LOG_LIMIT - 10)
     assert _send(agent, ["12345", "67890"]) == 413

@@ -275,7 +275,7 @@ def test_a_stream_sends_what_changed_and_ends_with_the_right() -> None:
         return answers.pop(0)
 
     async def collect() -> list[bytes]:
-        return [event async for event in data_stream("workspace:x", read, ping_interval=0.001)]
+        return [event async for event in data_stream("workspace:x", read, ping_interval=0.2)]
 
     events = asyncio.run(collect())
     data = [json.loads(e.decode().split("data: ")[1]) for e in events if e != PING]

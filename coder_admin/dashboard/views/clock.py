@@ -21,6 +21,7 @@ from coder_admin.dashboard.selectors import workspaces as selectors
 from coder_admin.dashboard.workspace_view import workspace_view
 from coder_admin.foundation.errors import Forbidden, Invalid, NotFound, ServiceError, Validation
 from coder_admin.workspaces import scheduling, services
+from coder_admin.workspaces import selectors as rooms
 from coder_admin.workspaces.autostart import day_names
 from coder_admin.workspaces.choices import AutomaticUpdates
 from coder_admin.workspaces.models import Workspace
@@ -55,6 +56,7 @@ def schedule(request: ViewerRequest, owner: str, name: str) -> HttpResponse:
         "zones": zones() if editable else (),
         "words": schedule_words(row.autostart_schedule) if row.autostart_schedule else "",
         "template": row.template,
+        "mismatch": editable and rooms.parameters_mismatch(viewer=request.viewer, workspace=row),
         "days": day_names(row.template.autostart_days_of_week),
         "all_days": row.template.autostart_days_of_week == 127,
     }
