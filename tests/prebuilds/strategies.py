@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from prebuilds.snapshot import (
     BackoffRow,
     Config,
+    FailedPrebuild,
     InProgress,
     PrebuildStatus,
     Preset,
@@ -28,6 +29,7 @@ configs = st.builds(
     Config,
     backoff_interval=st.integers(0, 600).map(lambda seconds: timedelta(seconds=seconds)),
     failure_hard_limit=st.integers(0, 5),
+    failed_retention=st.one_of(st.none(), st.just(timedelta(hours=1))),
 )
 presets = st.builds(
     Preset,
@@ -67,4 +69,7 @@ def preset_snapshots(draw: st.DrawFn) -> PresetSnapshot:
             st.one_of(st.none(), st.builds(BackoffRow, st.just(preset.id), st.integers(0, 5), instants))
         ),
         hard_limited=draw(st.booleans()),
+        failed=tuple(
+            FailedPrebuild(f"f{n}", preset.id, draw(instants)) for n in range(draw(st.integers(0, 4)))
+        ),
     )

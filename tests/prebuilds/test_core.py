@@ -211,6 +211,7 @@ def test_decisions_are_deterministic_and_bounded(snapshot: PresetSnapshot, confi
     assert decided == calculate_actions(snapshot, NOW, config)
     state = calculate_state(snapshot, NOW)
     known = {prebuild.id for prebuild in (*snapshot.running, *snapshot.expired)}
+    evidence = {prebuild.id: prebuild for prebuild in snapshot.failed}
     deleted: list[str] = []
     for action in decided:
         match action:
@@ -219,6 +220,12 @@ def test_decisions_are_deterministic_and_bounded(snapshot: PresetSnapshot, confi
             case Create(count):
                 assert snapshot.preset.is_active
                 assert count + len(snapshot.running) + state.starting == state.desired
+            case Delete(ids, DeleteReason.FAILED):
+                assert ids
+                assert config.failed_retention is not None
+                assert all(NOW - evidence[name].built_at > config.failed_retention for name in ids)
+                if snapshot.hard_limited and snapshot.preset.is_active:
+                    assert len(evidence) - len(ids) >= min(config.failure_hard_limit, len(evidence))
             case Delete(ids, _):
                 assert ids
                 deleted += ids
