@@ -69,9 +69,10 @@ def _new(type_: ResourceType, where: str) -> RbacObject:
 def find_row(type_: ResourceType, text: str) -> Authorizable | None:
     """The live row of that type with this id or name, or None."""
     for model in models_of(type_):
-        found = _by_id(model, text) or _by_name(model, text)
-        if isinstance(found, Authorizable):
-            return found
+        found: Any = _by_id(model, text) or _by_name(model, text)
+        if found is not None:
+            row: Authorizable = found
+            return row
     return None
 
 

@@ -5,8 +5,6 @@ denied, only for update and delete, and only while the prebuilds user still owns
 `prebuilt_workspace` question is asked too. A claimed prebuild is an ordinary workspace.
 """
 
-from dataclasses import replace
-
 from rbac.model import PREBUILDS_USER_ID, Action, RbacObject, ResourceType, Subject
 from rbac.policy import Denied, allowed
 
@@ -51,4 +49,6 @@ def as_prebuilt(workspace: RbacObject, action: Action) -> RbacObject | None:
     """The object of the second question, or None where there is no second question."""
     if action not in FALLBACK_ACTIONS or workspace.owner != PREBUILDS_USER_ID:
         return None
-    return replace(workspace, type=ResourceType.PREBUILT_WORKSPACE, acl_users={}, acl_groups={})
+    return RbacObject(
+        ResourceType.PREBUILT_WORKSPACE, id=workspace.id, org=workspace.org, owner=workspace.owner
+    )

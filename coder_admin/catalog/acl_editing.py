@@ -33,8 +33,6 @@ class AclForm:
     def role_of(self, actions: Collection[str]) -> str:
         """The API's role that a set of actions amounts to: the last (widest) one that lies in it."""
         held = [r for r, name in self.codenames.items() if self.tables.actions[name] <= set(actions)]
-        if not held and "*" in actions:
-            return next(reversed(self.codenames))
         return held[-1] if held else ""
 
 

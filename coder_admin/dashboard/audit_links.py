@@ -88,7 +88,8 @@ def _build(row: WorkspaceBuild) -> Linked:
 
 
 def _users() -> QuerySet[User]:
-    return User.objects.all()
+    rows: QuerySet[User] = User.objects.all()
+    return rows
 
 
 def _user(row: User) -> Linked:

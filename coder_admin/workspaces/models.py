@@ -109,11 +109,11 @@ class Workspace(models.Model):
     def rbac_object(self) -> RbacObject:
         """``workspace`` with its access lists, or ``workspace_dormant`` while dormant, then without
         (rbac-and-organizations.md 1.2)."""
-        place = {"id": str(self.id), "org": str(self.organization_id), "owner": str(self.owner_id)}
+        id_, org, owner = str(self.id), str(self.organization_id), str(self.owner_id)
         if self.dormant_at:
-            return RbacObject(ResourceType.WORKSPACE_DORMANT, **place)
+            return RbacObject(ResourceType.WORKSPACE_DORMANT, id_, org, owner)
         users, groups = WORKSPACE_ACL.lists(self)
-        return RbacObject(ResourceType.WORKSPACE, **place, acl_users=users, acl_groups=groups)
+        return RbacObject(ResourceType.WORKSPACE, id_, org, owner, acl_users=users, acl_groups=groups)
 
 
 class WorkspaceUserPermission(UserObjectPermissionBase):
