@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import uuid
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.db import DatabaseError, transaction
+from django.db.models.fields.json import KeyTextTransform
 
 from coder_admin.foundation import events
 
 from . import outbox
-from .models import InboxNotification, MessageStatus, Method, NotificationMessage
+from .bulk import move_to_inbox
+from .kinds import all_kinds
+from .models import MessageStatus, Method, NotificationMessage
 from .outbox import Failure, Limits, kind_of
-from .rendering import Composer, Rendered, RenderError
+from .rendering import Composer, Rendered, RenderError, is_personal
 
 INBOX_ID_LIMIT = 50  # ids of new messages that one event names
 
@@ -79,65 +84,81 @@ def deliver_inbox(methods: Sequence[Method], limits: Limits, now: datetime) -> B
 
 
 def _deliver(methods: Sequence[Method], limits: Limits, now: datetime, *, singly: bool) -> Batch:
-    messages = list(outbox.due(methods, limits, now)[: limits.batch])
+    # What is only moved is not read: the insert takes it from the outbox itself.
+    rows = outbox.due(methods, limits, now).only(
+        "id", "user_id", "notification_template_id", "method", "updated_at"
+    )
+    labels, data = KeyTextTransform("labels", "payload"), KeyTextTransform("data", "payload")
+    messages = list(rows.annotate(labels_text=labels, data_text=data)[: limits.batch])
     if not messages:
         return Batch()
     for message in messages:
         message.queued_seconds = max(0.0, (now - message.updated_at).total_seconds())
     unwanted = outbox.unwanted(messages)
-    composer = Composer()
-    written = [write_letter(message, composer) for message in messages if message.id not in unwanted]
-    failed = [one for one in written if isinstance(one, Failure)]
-    letters = [one for one in written if isinstance(one, Letter)]
+    written, failed = _written([message for message in messages if message.id not in unwanted])
     if singly:
-        refused = [failure for letter in letters if (failure := _insert_one(letter, now)) is not None]
+        refused = [failure for one in written if (failure := _insert_one(one, now)) is not None]
         failed += refused
         gone = {failure.message.id for failure in refused}
-        letters = [letter for letter in letters if letter.message.id not in gone]
+        written = [one for one in written if one.message.id not in gone]
     else:
-        # A row has its message's id: one that is delivered again is not inserted twice.
-        InboxNotification.objects.bulk_create(
-            [_row(letter, now) for letter in letters], ignore_conflicts=True
-        )
-    batch = Batch(
-        [letter.message for letter in letters], failed, [one for one in messages if one.id in unwanted]
-    )
+        move_to_inbox([(one.message.id, one.text.title, one.text.body, one.icon) for one in written], now)
+    batch = Batch([one.message for one in written], failed, [one for one in messages if one.id in unwanted])
     outbox.settle_locked(batch.sent, now, MessageStatus.SENT, "")
     outbox.settle_locked(batch.inhibited, now, MessageStatus.INHIBITED, outbox.DISABLED)
     for failure in failed:
         outbox.settle_locked([failure.message], now, MessageStatus.PERMANENT_FAILURE, failure.reason[:2000])
-    _announce(letters)
+    _announce(batch.sent)
     return batch
 
 
-def _row(letter: Letter, now: datetime) -> InboxNotification:
-    return InboxNotification(
-        id=letter.message.id,
-        user_id=letter.message.user_id,
-        template_id=letter.message.notification_template_id,
-        targets=letter.message.targets,
-        title=letter.text.title,
-        content=letter.text.body,
-        icon=letter.icon,
-        actions=letter.actions,
-        created_at=now,
+def _written(messages: Sequence[NotificationMessage]) -> tuple[list[Letter], list[Failure]]:
+    """The letters, and what cannot be written; what differs only in its reader is rendered once."""
+    shared = {kind.id for kind in all_kinds() if not is_personal(kind)}
+    keys = {message.id: _text_key(message, shared) for message in messages}
+    first: dict[object, uuid.UUID] = {}
+    for message in messages:
+        first.setdefault(keys[message.id], message.id)
+    payloads = dict(
+        NotificationMessage.objects.filter(pk__in=list(first.values())).values_list("pk", "payload")
     )
+    composer = Composer()
+    made: dict[object, Letter | Failure] = {}
+    letters: list[Letter] = []
+    failures: list[Failure] = []
+    for message in messages:
+        key = keys[message.id]
+        if key not in made:
+            message.payload = payloads[message.id]
+            made[key] = write_letter(message, composer)
+        one = made[key]
+        if isinstance(one, Failure):
+            failures.append(Failure(message, one.reason, one.retryable))
+        else:
+            letters.append(Letter(message, one.text, one.icon))
+    return letters, failures
+
+
+def _text_key(message: Any, shared: Collection[uuid.UUID]) -> object:
+    """Messages of the same key read the same; `shared` are the kinds whose texts do not name the reader."""
+    kind_id = message.notification_template_id
+    return (kind_id, message.labels_text, message.data_text) if kind_id in shared else message.id
 
 
 def _insert_one(letter: Letter, now: datetime) -> Failure | None:
     try:
         with transaction.atomic():
-            InboxNotification.objects.bulk_create([_row(letter, now)], ignore_conflicts=True)
+            move_to_inbox([(letter.message.id, letter.text.title, letter.text.body, letter.icon)], now)
     except (DatabaseError, ValueError) as error:
         return Failure(letter.message, f"the inbox refused it: {error}", retryable=False)
     return None
 
 
-def _announce(letters: Sequence[Letter]) -> None:
+def _announce(messages: Sequence[NotificationMessage]) -> None:
     """Tell open pages after the commit: one event for each reader, in one go."""
     new: dict[str, list[str]] = {}
-    for letter in letters:
-        new.setdefault(f"inbox:{letter.message.user_id}", []).append(str(letter.message.id))
+    for message in messages:
+        new.setdefault(f"inbox:{message.user_id}", []).append(str(message.id))
     events.publish_all(
         [
             (topic, {"kind": "new", "ids": ids[start : start + INBOX_ID_LIMIT]})

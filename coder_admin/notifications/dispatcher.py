@@ -25,7 +25,7 @@ from .enqueue import WAKE
 
 log = structlog.get_logger(__name__)
 
-INBOX_BATCH = 200
+INBOX_BATCH = 1_000
 
 
 class Notifier:
