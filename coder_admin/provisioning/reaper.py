@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 import structlog
+from django.conf import settings
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
@@ -29,6 +30,7 @@ log = structlog.get_logger(__name__)
 
 HUNG_AFTER = timedelta(minutes=5)
 PENDING_AFTER = timedelta(minutes=30)
+CANCEL_MARGIN = timedelta(minutes=1)  # beyond the grace that a worker's engine has after a cancel
 MAX_ATTEMPTS = 3  # a job whose workers die three times is taken to be the reason
 PER_SWEEP = 10
 
@@ -50,14 +52,17 @@ class Row:
     updated_at: datetime
     lease_expires_at: datetime | None
     attempt: int
+    canceled_at: datetime | None = None
 
 
-def judge(row: Row, *, now: datetime) -> Verdict:
-    """Pure: what is to happen with a job at this time."""
+def judge(row: Row, *, now: datetime, grace: timedelta = HUNG_AFTER) -> Verdict:
+    """Pure: what is to happen with a job at this time. ``grace``: what a canceled job may take to end."""
     if row.status is JobStatus.PENDING:
         return Verdict.PENDING if now - row.updated_at >= PENDING_AFTER else Verdict.KEEP
     if row.status not in {JobStatus.RUNNING, JobStatus.CANCELING}:
         return Verdict.KEEP
+    if row.status is JobStatus.CANCELING and row.canceled_at is not None and now - row.canceled_at >= grace:
+        return Verdict.CANCEL  # its worker lives, but does not let go of it
     silent = now - row.updated_at >= HUNG_AFTER
     expired = row.lease_expires_at is not None and row.lease_expires_at <= now
     if not silent and not expired:
@@ -74,8 +79,16 @@ def candidates(now: datetime) -> QuerySet[ProvisionerJob]:
     running = Q(started_at__isnull=False) & (
         Q(lease_expires_at__lte=now) | Q(updated_at__lte=now - HUNG_AFTER)
     )
+    stuck = Q(canceled_at__lte=now - cancel_grace())
     pending = Q(started_at__isnull=True, updated_at__lte=now - PENDING_AFTER)
-    return ProvisionerJob.objects.filter(running | pending, completed_at__isnull=True).order_by("updated_at")
+    return ProvisionerJob.objects.filter(running | stuck | pending, completed_at__isnull=True).order_by(
+        "updated_at"
+    )
+
+
+def cancel_grace() -> timedelta:
+    """How long a canceled job may take to end: the engine kills what it runs after its own grace."""
+    return timedelta(seconds=settings.TERRAFORM_GRACE_SECONDS) + CANCEL_MARGIN
 
 
 def sweep(*, now: datetime) -> int:
@@ -95,8 +108,8 @@ def sweep(*, now: datetime) -> int:
 @transaction.atomic
 def _decide(job_id: uuid.UUID, now: datetime) -> bool:
     job = locked(job_id)
-    row = Row(derive(facts_of(job)), job.updated_at, job.lease_expires_at, job.attempt)
-    verdict = judge(row, now=now)
+    row = Row(derive(facts_of(job)), job.updated_at, job.lease_expires_at, job.attempt, job.canceled_at)
+    verdict = judge(row, now=now, grace=cancel_grace())
     match verdict:
         case Verdict.KEEP:
             return False
@@ -104,7 +117,7 @@ def _decide(job_id: uuid.UUID, now: datetime) -> bool:
             _release(job, now)
         case Verdict.CANCEL:
             apply_facts(job, step(facts_of(job), Event.REAP, now=now), now=now)
-            ended(job, JobCanceled("The job was canceled; its worker stopped answering."))
+            ended(job, JobCanceled("The job was canceled; its worker did not end it in time."))
         case Verdict.LOST | Verdict.HUNG | Verdict.PENDING:
             _end(job, verdict, now)
     log.warning("job reaped", job=str(job.id), verdict=str(verdict), attempt=job.attempt)

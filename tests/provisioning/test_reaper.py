@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -115,6 +116,28 @@ def test_a_canceled_job_whose_worker_died_is_canceled(make_job: MakeJob, recorde
     reaper.sweep(now=timezone.now() + timedelta(minutes=1))
     job.refresh_from_db()
     assert job.job_status == JobStatus.CANCELED
+    assert [type(error) for _, error in recorder.failed] == [JobCanceled]
+
+
+@pytest.mark.django_db
+def test_a_canceled_job_that_its_worker_does_not_let_go_of_is_ended_after_the_grace(
+    make_job: MakeJob, recorder: Recorder, settings: Any
+) -> None:
+    settings.TERRAFORM_GRACE_SECONDS = 180
+    job = make_job()
+    claim = take(worker())
+    assert claim is not None
+    with acting_as(SystemSubject.PROVISIONERD, reason="test") as actor:
+        services.job_cancel(actor=actor, job_id=job.id)
+    alive = timezone.now() + timedelta(hours=1)
+    age(job, lease_expires_at=alive)
+    assert reaper.sweep(now=timezone.now() + timedelta(seconds=230)) == 0
+    assert reaper.sweep(now=timezone.now() + timedelta(seconds=250)) == 1
+    job.refresh_from_db()
+    assert job.job_status == JobStatus.CANCELED
+    # The worker that comes back at last finds that the job is no longer its own.
+    with pytest.raises(services.ClaimLost):
+        services.job_complete(claim=claim, result=None)
     assert [type(error) for _, error in recorder.failed] == [JobCanceled]
 
 
