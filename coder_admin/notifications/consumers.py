@@ -13,12 +13,12 @@ from django.core.serializers.json import DjangoJSONEncoder
 
 from coder_admin.foundation.errors import Invalid, NotAuthenticated, ServiceError
 from coder_admin.foundation.events import group_name
+from coder_admin.foundation.markdown import to_text
 from rbac.django import subject_for
 
 from . import selectors, services
 from .api import WATCH_KEYS, inbox_filter, inbox_json
 from .models import InboxNotification
-from .rendering import to_text
 from .selectors import InboxFilter
 
 

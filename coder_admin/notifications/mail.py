@@ -14,8 +14,10 @@ from django.conf import settings
 from django.core.mail import EmailMultiAlternatives, get_connection
 from django.template.loader import render_to_string
 
+from coder_admin.foundation.markdown import to_html, to_text
+
 from .delivery import DeliveryError, Letter
-from .rendering import helpers, to_html, to_text
+from .rendering import helpers
 
 
 def send(letter: Letter, *, timeout: float) -> None:

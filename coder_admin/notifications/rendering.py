@@ -13,13 +13,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-import nh3
 from django.conf import settings
 from django.template import Context, Engine, Template, TemplateSyntaxError
 from django.utils import timezone
-from django.utils.safestring import SafeString, mark_safe
-from markdown_it import MarkdownIt
-from markdown_it.token import Token
 
 from .bursts import is_digest
 from .kinds import ActionTemplate, Kind
@@ -27,24 +23,6 @@ from .kinds import ActionTemplate, Kind
 APP_NAME = "Coder Admin"
 _PUNCTUATION = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>&~])")
 _ENGINE = Engine(libraries={}, builtins=["django.template.defaultfilters"], autoescape=False)
-_MARKDOWN = MarkdownIt("commonmark", {"html": False})
-_TAGS = {
-    "p",
-    "br",
-    "em",
-    "strong",
-    "code",
-    "pre",
-    "ul",
-    "ol",
-    "li",
-    "a",
-    "blockquote",
-    "h1",
-    "h2",
-    "h3",
-    "hr",
-}
 
 
 class RenderError(Exception):
@@ -115,58 +93,6 @@ def render_actions(actions: tuple[ActionTemplate, ...], payload: Mapping[str, An
     """The buttons of a message, as the API shows them."""
     context = {**helpers(), **payload}
     return [{"label": _render(a.label, context), "url": _render(a.url, context)} for a in actions]
-
-
-def to_html(markdown: str) -> SafeString:
-    """Markdown as HTML that may stand in any page."""
-    html = nh3.clean(
-        _MARKDOWN.render(markdown),
-        tags=_TAGS,
-        attributes={"a": {"href"}},
-        url_schemes={"http", "https", "mailto"},
-        link_rel="noopener noreferrer nofollow",
-    )
-    return mark_safe(html)  # noqa: S308 - cleaned in the line above
-
-
-def to_text(markdown: str) -> str:
-    """Markdown as plain text: the words, links as `text (address)`, list items on lines of their own."""
-    return "\n".join(_lines(_MARKDOWN.parse(markdown))).strip()
-
-
-def _lines(tokens: list[Token]) -> list[str]:
-    lines: list[str] = []
-    bullet = ""
-    for token in tokens:
-        match token.type:
-            case "list_item_open":
-                bullet = "- "
-            case "inline":
-                lines.append(bullet + _inline(token.children or []))
-                bullet = ""
-            case "fence" | "code_block":
-                lines.append(token.content.rstrip())
-            case "paragraph_close" | "bullet_list_close" | "ordered_list_close" | "heading_close" if (
-                not token.hidden
-            ):
-                lines.append("")
-    return lines
-
-
-def _inline(tokens: list[Token]) -> str:
-    parts: list[str] = []
-    address = ""
-    for token in tokens:
-        match token.type:
-            case "text" | "code_inline":
-                parts.append(token.content)
-            case "softbreak" | "hardbreak":
-                parts.append("\n")
-            case "link_open":
-                address = str(token.attrs.get("href", ""))
-            case "link_close":
-                parts.append(f" ({address})" if address and parts[-1:] != [address] else "")
-    return "".join(parts)
 
 
 def _escaped(value: Any) -> Any:

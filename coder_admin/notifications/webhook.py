@@ -23,8 +23,9 @@ from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from django.conf import settings
 
+from coder_admin.foundation.markdown import to_text
+
 from .delivery import DeliveryError, Letter
-from .rendering import to_text
 
 VERSION = "1.1"
 REDIRECTS = 3

@@ -1,4 +1,4 @@
-"""The pure pieces: filters, bars, heat maps, durations, plain text, form fields, addresses."""
+"""The pure pieces: filters, bars, heat maps, durations, form fields, addresses."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from coder_admin.dashboard.filters import filter_bar, join_words, merged, value_of, with_value, words_of
 from coder_admin.dashboard.heat import heat_map, shade
-from coder_admin.dashboard.markdown import plain
 from coder_admin.dashboard.middleware import known_zone
 from coder_admin.dashboard.parameter_form import Given, as_list, fields, read_inputs
 from coder_admin.dashboard.pools import SCALE, bar
@@ -134,15 +133,6 @@ def test_counts_and_lists_are_spoken() -> None:
     assert joined(["a", "b", "c"]) == "a, b and c"
     assert initials("ada-lovelace") == "AL"
     assert initials("") == "?"
-
-
-def test_markdown_becomes_text() -> None:
-    assert (
-        plain("# Title\n**bold** and *soft*, `code`, [a link](https://x.y)")
-        == "Title\nbold and soft, code, a link"
-    )
-    assert plain("---\nname: x\n---\ntext") == "text"
-    assert plain("2 * 3 * 4 and snake_case_name") == "2 * 3 * 4 and snake_case_name"
 
 
 def test_every_state_has_a_look() -> None:

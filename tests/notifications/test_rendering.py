@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from coder_admin.foundation.markdown import readme_html, to_html, to_text
 from coder_admin.notifications.kinds import ActionTemplate, Kind
-from coder_admin.notifications.rendering import RenderError, render, render_actions, to_html, to_text
+from coder_admin.notifications.rendering import RenderError, render, render_actions
 
 KIND = Kind(
     id=uuid.uuid4(),
@@ -102,3 +103,11 @@ def test_a_broken_template_says_so(template: str) -> None:
     broken = Kind(id=uuid.uuid4(), name="Broken", title_template="x", body_template=template)
     with pytest.raises(RenderError):
         render(broken, {"labels": {"name": "x"}})
+
+
+def test_readme_has_no_front_matter_and_runs_nothing() -> None:
+    html = readme_html("---\nname: x\n---\n# Title\n\n**bold** <script>alert(1)</script>\n\n---\nend")
+    assert html.startswith("<h1>Title</h1>")
+    assert "<strong>bold</strong>" in html
+    assert "<script" not in html
+    assert "<hr>" in html

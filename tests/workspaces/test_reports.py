@@ -8,8 +8,9 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from coder_admin.foundation.markdown import to_html, to_text
 from coder_admin.notifications.models import NotificationMessage, NotificationReportLog
-from coder_admin.notifications.rendering import render, to_html, to_text
+from coder_admin.notifications.rendering import render
 from coder_admin.notifications.reports import make_when_due
 from coder_admin.workspaces.reports import BUILDS_FAILED, PERIOD, send
 from tests.people import organization

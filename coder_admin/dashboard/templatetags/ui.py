@@ -10,10 +10,9 @@ from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from coder_admin.dashboard.markdown import plain
 from coder_admin.dashboard.statuses import Look, look_of
+from coder_admin.foundation.markdown import readme_html, to_html, to_text
 from coder_admin.notifications.kinds import Icon
-from coder_admin.notifications.rendering import to_html
 
 register = template.Library()
 
@@ -213,4 +212,10 @@ def message_html(text: str) -> SafeString:
 @register.filter
 def plain_markdown(text: str) -> str:
     """Markdown without its marks; Django escapes the result as any text."""
-    return plain(text or "")
+    return to_text(text or "")
+
+
+@register.filter
+def as_readme(text: str) -> SafeString:
+    """A template's readme as sanitised HTML."""
+    return readme_html(text or "")
