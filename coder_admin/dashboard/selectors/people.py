@@ -25,12 +25,24 @@ from rbac.model import Subject
 KEYS = frozenset({"status", "role", "name"})
 
 
-def members(viewer: Subject, organization: str) -> QuerySet[OrganizationMember]:
-    """Memberships of people that the viewer may read."""
-    rows = OrganizationMember.objects.people().visible_to(viewer).filter(organization__deleted=False)
+def members(
+    viewer: Subject, organization: str, *, include_system: bool = False
+) -> QuerySet[OrganizationMember]:
+    """Memberships that the viewer may read: of people, or with those of system users."""
+    rows = OrganizationMember.objects.visible_to(viewer).filter(
+        organization__deleted=False, user__deleted=False
+    )
+    if not include_system:
+        rows = rows.people()
     if organization:
         rows = rows.filter(organization__name=organization)
     return rows.select_related("user", "organization").order_by("organization__name", "user__username")
+
+
+def usernames(viewer: Subject, most: int) -> list[str]:
+    """Names of people whose membership the viewer may read, for suggestions."""
+    rows = members(viewer, "").order_by("user__username")
+    return list(rows.values_list("user__username", flat=True).distinct()[:most])
 
 
 def matching(rows: QuerySet[OrganizationMember], text: str) -> QuerySet[OrganizationMember]:

@@ -6,8 +6,8 @@ from django.http import HttpResponse
 
 from coder_admin.dashboard.access import may_explain
 from coder_admin.dashboard.http import ViewerRequest, draw, page
+from coder_admin.dashboard.selectors import people
 from coder_admin.foundation.errors import Forbidden
-from coder_admin.organizations.models import Organization, OrganizationMember
 from rbac.asking import Answer, BadQuestion, Question, answer, read_question
 from rbac.django import may
 from rbac.model import LEGAL_ACTIONS, Action, RbacObject, ResourceType, Subject
@@ -44,7 +44,7 @@ def explain(request: ViewerRequest) -> HttpResponse:
         "errors": errors,
         "actions": sorted(Action),
         "examples": EXAMPLES,
-        "usernames": _usernames(request.viewer),
+        "usernames": people.usernames(request.viewer, MAX_SUGGESTIONS),
     }
     return draw(request, "people/access.html", context)
 
@@ -78,12 +78,4 @@ def _seen(viewer: Subject, obj: RbacObject) -> bool:
         return True
     return bool(obj.org) and allowed(
         viewer, Action.ASSIGN, RbacObject(ResourceType.ASSIGN_ORG_ROLE, org=obj.org)
-    )
-
-
-def _usernames(viewer: Subject) -> list[str]:
-    organizations = Organization.objects.live().visible_to(viewer)
-    rows = OrganizationMember.objects.people().visible_to(viewer).filter(organization__in=organizations)
-    return list(
-        rows.order_by("user__username").values_list("user__username", flat=True).distinct()[:MAX_SUGGESTIONS]
     )

@@ -10,6 +10,7 @@ from django.http import HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
 from coder_admin.dashboard.http import ViewerRequest, command, draw, page
+from coder_admin.dashboard.selectors.people import members
 from coder_admin.foundation.errors import Invalid, Validation
 from coder_admin.foundation.pagination import Page, page_of
 from coder_admin.organizations import selectors as people
@@ -58,16 +59,11 @@ class Allowance:
 @page
 def usage(request: ViewerRequest) -> HttpResponse:
     """Members that the viewer may see, the prebuilds user among them: pools cost too."""
-    rows = OrganizationMember.objects.visible_to(request.viewer).filter(
-        organization__deleted=False, user__deleted=False
-    )
+    chosen = request.GET.get("organization", "")
     groups = people.groups(request.viewer)
-    if chosen := request.GET.get("organization", ""):
-        rows, groups = rows.filter(organization__name=chosen), groups.filter(organization__name=chosen)
-    found = page_of(
-        request.GET,
-        rows.select_related("user", "organization").order_by("organization__name", "user__username"),
-    )
+    if chosen:
+        groups = groups.filter(organization__name=chosen)
+    found = page_of(request.GET, members(request.viewer, chosen, include_system=True))
     numbers = quotas([(row.organization_id, row.user_id) for row in found.items])
     items = [QuotaRow(row, numbers[row.organization_id, row.user_id]) for row in found.items]
     context: dict[str, object] = {
