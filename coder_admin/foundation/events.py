@@ -15,7 +15,7 @@ from typing import Any
 
 import structlog
 from asgiref.sync import async_to_sync
-from channels.layers import get_channel_layer
+from channels.layers import InMemoryChannelLayer, get_channel_layer
 from django.conf import settings
 from django.db import connections, transaction
 
@@ -164,6 +164,8 @@ def _send_to_layer(topic: str, event: dict[str, Any]) -> None:
     layer = get_channel_layer()
     if layer is None:
         return
+    if isinstance(layer, InMemoryChannelLayer) and not layer.groups.get(group_name(topic)):
+        return  # nobody of this process listens, and nobody else can: a worker sends many such events
     message = _message(topic, event)
     loop = _loop
     if loop is not None and loop.is_running():
@@ -176,7 +178,7 @@ def _send_to_layer(topic: str, event: dict[str, Any]) -> None:
             _keep(loop.create_task(_logged(sending, topic)))
         else:
             asyncio.run_coroutine_threadsafe(_logged(sending, topic), loop)
-    elif type(layer).__name__ != "InMemoryChannelLayer":
+    elif not isinstance(layer, InMemoryChannelLayer):
         # A process without a server (worker, command): nobody listens in memory, others do on Redis.
         async_to_sync(layer.group_send)(group_name(topic), message)
     else:

@@ -16,7 +16,7 @@ SENDS = frozenset(
         *("_send_to_layer", "_send_in_tests", "basic_publish", "nudge", "wake_local", "drain_queue"),
     }
 )
-OWN = frozenset({"send", "_send"})  # too common names: only on what carries messages out
+OWN = frozenset({"send", "_send", "_send_all"})  # too common names: only on what carries messages out
 CARRIERS = frozenset({"layer", "channel_layer", "producer", "events"})
 
 

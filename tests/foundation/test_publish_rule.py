@@ -121,6 +121,7 @@ def test_the_layer_hears_nothing_before_the_commit(monkeypatch: pytest.MonkeyPat
         sent.append(group)
 
     monkeypatch.setattr(layer, "group_send", group_send)
+    monkeypatch.setattr(layer, "groups", {"unheard.1": {"x": 0.0}, "unheard.2": {"x": 0.0}}, raising=False)
     with transaction.atomic():
         events.publish("unheard:1", {})
         events.after_commit(lambda: events.publish("unheard:2", {}))
