@@ -19,7 +19,7 @@ from prebuilds.snapshot import (
     is_invalidated,
     is_past_ttl,
 )
-from prebuilds.state import calculate_state
+from prebuilds.state import State, calculate_state
 
 _FOREVER = datetime.max.replace(tzinfo=UTC)
 
@@ -96,7 +96,8 @@ def calculate_actions(snapshot: PresetSnapshot, now: datetime, config: Config) -
     evidence = _outdated_evidence(snapshot, now, config)
     if not snapshot.preset.is_active:
         return _wind_down(snapshot) + evidence
-    return _drain(snapshot, now) + evidence + _refill(snapshot, now)
+    state = calculate_state(snapshot, now)
+    return _drain(snapshot, now, state.extraneous) + evidence + _refill(snapshot, state)
 
 
 def permit(
@@ -140,12 +141,13 @@ def _wind_down(snapshot: PresetSnapshot) -> tuple[Action, ...]:
     return tuple(actions)
 
 
-def _drain(snapshot: PresetSnapshot, now: datetime) -> tuple[Action, ...]:
+def _drain(snapshot: PresetSnapshot, now: datetime, surplus: int) -> tuple[Action, ...]:
     """What an active pool gives up: expired prebuilds by reason, then the oldest of those beyond its size."""
+    if not snapshot.expired and not surplus:
+        return ()
     groups: dict[DeleteReason, list[RunningPrebuild]] = {reason: [] for reason in DeleteReason}
     for prebuild in _oldest_first(snapshot.expired):
         groups[_expired_because(snapshot, prebuild, now)].append(prebuild)
-    surplus = calculate_state(snapshot, now).extraneous
     groups[DeleteReason.EXTRANEOUS] = _oldest_first(snapshot.running)[:surplus]
     return tuple(Delete(_ids(rows), reason) for reason, rows in groups.items() if rows)
 
@@ -156,8 +158,7 @@ def _expired_because(snapshot: PresetSnapshot, prebuild: RunningPrebuild, now: d
     return DeleteReason.EXPIRED if is_past_ttl(snapshot.preset, prebuild, now) else DeleteReason.NOT_READY
 
 
-def _refill(snapshot: PresetSnapshot, now: datetime) -> tuple[Action, ...]:
-    state = calculate_state(snapshot, now)
+def _refill(snapshot: PresetSnapshot, state: State) -> tuple[Action, ...]:
     missing = max(state.desired - len(snapshot.running) - state.starting, 0)
     return (Create(missing),) if missing else ()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from uuid import UUID
 
 import structlog
 from django.db import transaction
@@ -37,7 +38,8 @@ def follow_incident(*, lead: Lead, preset: Preset, limited: bool, now: datetime)
     with transaction.atomic():
         lead.confirm()
         kinds = (PrebuildEventKind.HARD_LIMITED, PrebuildEventKind.RECOVERED)
-        last = PrebuildEvent.objects.filter(preset=preset.id, kind__in=kinds).order_by("-created_at").first()
+        told = PrebuildEvent.objects.filter(preset=UUID(preset.id), kind__in=kinds)
+        last = told.order_by("-created_at").first()
         over = last is None or last.kind == PrebuildEventKind.RECOVERED
         if limited and over:
             _begin_incident(preset, now)

@@ -34,7 +34,7 @@ LABELS = Pool._fields
 _P = "coderd_prebuilt_workspaces_"
 
 # The names are a contract; the client would add a `…_created` series to each of its own.
-disable_created_metrics()
+disable_created_metrics()  # type: ignore[no-untyped-call]  # the client does not annotate it
 
 # Filled by the reconciler of this process.
 RECONCILIATION_DURATION = Histogram(

@@ -7,6 +7,7 @@ connection however many presets there are, and a process that lost the lock cann
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -30,7 +31,7 @@ from prebuilds.actions import (
     permit,
 )
 from prebuilds.conditions import names
-from prebuilds.desired import desired_instances
+from prebuilds.desired import desired_instances, preset_schedule_problems
 from prebuilds.leader import Lead, LeadLost, leadership
 from prebuilds.loader import EVERYTHING, Scope, configured, load_snapshot
 from prebuilds.membership import reconcile_memberships
@@ -42,6 +43,7 @@ from prebuilds.timing import next_due
 from rbac import Subject, SystemSubject, acting_as
 
 log = structlog.get_logger("coderd.prebuilds")
+_DEBUG = logging.getLogger("coderd.prebuilds")
 
 REASON = "keep the pools of prebuilt workspaces at the size that their templates declare"
 
@@ -174,13 +176,9 @@ class _Pass:
         self._follow_limit(part)
         wanted = calculate_actions(part, self.now, self.config)
         actions, barred = permit(part, wanted)
-        log.debug(
-            "preset",
-            state=calculate_state(part, self.now),
-            actions=wanted,
-            barred=barred,
-            **names(part.preset),
-        )
+        if _DEBUG.isEnabledFor(logging.DEBUG):  # thousands of presets have nothing to do
+            state = calculate_state(part, self.now)
+            log.debug("preset", state=state, actions=wanted, barred=barred, **names(part.preset))
         for item in barred:
             self._tell_barred(part, item)
         for action in actions:
@@ -267,7 +265,7 @@ class _Pass:
 
     def _tell_schedule_problems(self, part: PresetSnapshot) -> None:
         """Once per change: the pool works on with its base size."""
-        problems = desired_instances(part.preset, part.schedules, self.now).problems
+        problems = preset_schedule_problems(part.preset, part.schedules) if part.schedules else ()
         if self.memory.problems.get(part.preset.id, ()) != problems:
             self.memory.problems[part.preset.id] = problems
             for problem in problems:
