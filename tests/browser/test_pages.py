@@ -31,7 +31,7 @@ def test_signing_in_leads_to_the_page_that_was_asked_for(here: World, page_of: P
     page.get_by_label("Username or e-mail").fill("olive")
     page.get_by_label("Password").fill("wrong")
     page.get_by_role("button", name="Sign in").click()
-    expect(page.locator("form [role=alert]")).to_contain_text("Incorrect email or password")
+    expect(page.locator("main [role=alert]")).to_contain_text("Incorrect email or password")
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("People")

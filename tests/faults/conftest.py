@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
+from coder_admin.workspaces.models import Workspace
 from tests.provisioning.conftest import eventually
 from tests.provisioning.test_killed_workers import environment
 
@@ -62,7 +63,9 @@ def nursery() -> Iterator[Nursery]:
 
 
 def agent_processes() -> list[Path]:
-    """The folder of each agent process that runs now."""
+    """The folder of each agent process that runs now for a workspace of this test; others may have run
+    in this process's data folder before."""
+    own = workspace_ids()
     found = []
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
@@ -74,5 +77,12 @@ def agent_processes() -> list[Path]:
             continue
         folder = next((v[16:] for v in variables if v.startswith(b"CODER_AGENT_DIR=")), b"")
         if folder.startswith(os.fsencode(settings.DATA_DIR)) and b"coder_admin.agent" in command:
-            found.append(Path(os.fsdecode(folder)))
+            path = Path(os.fsdecode(folder))
+            if path.parts[-3] in own:
+                found.append(path)
     return found
+
+
+def workspace_ids() -> set[str]:
+    """Those of all workspaces that this test made, deleted ones too."""
+    return {str(pk) for pk in Workspace.objects.values_list("pk", flat=True)}

@@ -10,6 +10,7 @@ import os
 import random
 import re
 import time
+import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ from tests.people import subject
 from tests.provisioning.conftest import eventually
 from tests.workspaces.world import IMPORT, World, make_world, orchestrator, reread
 
-from .conftest import Nursery, agent_processes
+from .conftest import Nursery, agent_processes, workspace_ids
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(900)]
 
@@ -243,7 +244,8 @@ def agents_here() -> list[str]:
 
 
 def folders() -> list[Path]:
-    return [path for path in processes.workspace_folder(Workspace().id).parent.glob("*-*") if path.is_dir()]
+    every = (processes.workspace_folder(uuid.UUID(pk)) for pk in workspace_ids())
+    return [path for path in every if path.is_dir()]
 
 
 def files_are_those_of_the_states() -> None:
