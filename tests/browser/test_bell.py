@@ -163,7 +163,8 @@ def test_a_cut_connection_comes_back_and_nothing_is_missed(
 
 def test_a_list_that_cannot_be_loaded_says_so_and_can_be_tried_again(here: World, page_of: PageOf) -> None:
     page = page_of(here.owner)
-    page.goto("/templates")
+    with page.expect_response("**/inbox/count"):  # the look that follows the subscription: the last by itself
+        page.goto("/templates")
     live(page)
     page.route("**/inbox/latest**", lambda route: route.fulfill(status=503, body="away"))
     page.locator("#bell").click()
