@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kombu import pools
 
 from coder_admin.provisioning import wake
 from coder_admin.provisioning.choices import JobStatus, JobType
 from coder_admin.provisioning.models import ProvisionerJob
+from tests.brokers import broker_at
 from tests.provisioning.conftest import Recorder, eventually, make_job, organization, person, recorder
 from tests.provisioning.test_killed_workers import environment
 from tests.workspaces.world import World
@@ -60,28 +60,16 @@ class Redis:
 
 
 @pytest.fixture
-def redis(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Redis]:
+def redis(tmp_path: Path) -> Iterator[Redis]:
     """Also the broker of this process, which announces the jobs."""
     program = shutil.which("redis-server")
     if program is None:
         pytest.skip("redis-server is not installed")
-    from coder_admin.celery import app
-
     server = Redis(program, tmp_path)
     server.start()
-    monkeypatch.setattr("django.conf.settings.CELERY_BROKER_URL", server.url)
-    monkeypatch.setattr(app.conf, "broker_url", server.url)
-    forget_connections(app)
-    yield server
+    with broker_at(server.url):
+        yield server
     server.kill()
-    forget_connections(app)
-
-
-def forget_connections(app: Any) -> None:
-    """Celery keeps connections to the broker that it knew first; each test has one of its own."""
-    app._pool = None
-    app.amqp._producer_pool = None
-    pools.reset()
 
 
 def test_builds_end_while_redis_comes_and_goes(world: World, redis: Redis) -> None:

@@ -20,6 +20,7 @@ from coder_admin.workspaces.models import Workspace
 from prebuilds.leader import ADVISORY_KEY, LEASE_NAME, LeadLost
 from prebuilds.passes import Stats, reconcile_once
 from prebuilds.reconciler import Reconciler
+from tests.brokers import broker_at
 from tests.prebuilds import world
 from tests.prebuilds.test_reconciler import eventually
 
@@ -116,10 +117,10 @@ def nobody_listens(settings: Any) -> Any:
             "CONFIG": {"hosts": [{"address": address, "socket_timeout": 1}]},
         }
     }
-    settings.CELERY_BROKER_URL = address
     channel_layers.backends.clear()
     events.bind_loop(None)
-    yield
+    with broker_at(address):
+        yield
     channel_layers.backends.clear()
 
 

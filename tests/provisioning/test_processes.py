@@ -19,6 +19,7 @@ from django.core.management.base import CommandError
 from coder_admin.provisioning import wake
 from coder_admin.provisioning.choices import JobStatus
 from coder_admin.provisioning.models import ProvisionerDaemon, ProvisionerJob
+from tests.brokers import broker_at
 from tests.provisioning.conftest import Recorder, eventually
 from tests.provisioning.test_killed_workers import environment
 
@@ -94,10 +95,7 @@ def test_a_worker_elsewhere_is_woken_through_redis(
     redis: str,
     make_job: Callable[..., ProvisionerJob],
     recorder: Recorder,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from coder_admin.celery import app
-
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.provisioning.worker_process", "far", "30", "600"],
         env={**environment(), "REDIS_URL": redis},
@@ -105,8 +103,6 @@ def test_a_worker_elsewhere_is_woken_through_redis(
         stdout=subprocess.PIPE,
         text=True,
     )
-    monkeypatch.setattr("django.conf.settings.CELERY_BROKER_URL", redis)
-    monkeypatch.setattr(app.conf, "broker_url", redis)
     try:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
@@ -125,8 +121,9 @@ def test_a_worker_elsewhere_is_woken_through_redis(
             assert job.job_status == JobStatus.SUCCEEDED
 
         # The first may be found by the worker's own look at its start, the second only by the message.
-        run_one()
-        run_one()
+        with broker_at(redis):
+            run_one()
+            run_one()
     finally:
         process.kill()
         process.communicate()
