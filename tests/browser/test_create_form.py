@@ -222,3 +222,16 @@ def test_the_workspace_gets_what_the_form_showed(form: Callable[..., Page]) -> N
         "zone": "us-1",
         "note": "hello",
     }
+
+
+def test_a_chosen_text_stays_chosen_when_its_value_arrives(form: Callable[..., Page]) -> None:
+    """Who has chosen a whole text in order to write over it does so, whatever arrives in between."""
+    page = form()
+    expect(page.locator("[data-parameter=size]")).to_contain_text("from your last workspace")
+    note = page.get_by_label("note")
+    note.select_text()
+    before = note.input_value()
+    page.evaluate("document.querySelector('input[value=us]').click()")  # leaves the focus where it is
+    expect(note).not_to_have_value(before)
+    page.keyboard.type("hello")
+    expect(note).to_have_value("hello")

@@ -21,7 +21,11 @@ function offered(parameter) {
 }
 
 function writeText(input, value) {
-  if (input.value !== value) input.value = value;
+  if (input.value === value) return;
+  // Whoever has chosen the whole text to write over it writes over the new one too.
+  const all = document.activeElement === input && input.value !== "" && input.selectionStart === 0 && input.selectionEnd === input.value.length;
+  input.value = value;
+  if (all) input.select();
 }
 
 function typed(input, change) {
