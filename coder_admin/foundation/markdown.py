@@ -28,6 +28,9 @@ _TAGS = {
     "h1",
     "h2",
     "h3",
+    "h4",
+    "h5",
+    "h6",
     "hr",
 }
 _FRONT_MATTER = re.compile(r"\A---\r?\n.*?^---\r?\n", re.DOTALL | re.MULTILINE)
@@ -35,8 +38,12 @@ _FRONT_MATTER = re.compile(r"\A---\r?\n.*?^---\r?\n", re.DOTALL | re.MULTILINE)
 
 def to_html(markdown: str) -> SafeString:
     """Markdown as HTML that may stand in any page."""
+    return _clean(_MARKDOWN.render(markdown))
+
+
+def _clean(raw: str) -> SafeString:
     html = nh3.clean(
-        _MARKDOWN.render(markdown),
+        raw,
         tags=_TAGS,
         attributes={"a": {"href"}},
         url_schemes={"http", "https", "mailto"},
@@ -87,4 +94,8 @@ def _inline(tokens: list[Token]) -> str:
 
 def readme_html(markdown: str) -> SafeString:
     """A readme as HTML: bounded, and without the front matter that registries read."""
-    return to_html(_FRONT_MATTER.sub("", markdown[:LONGEST], count=1))
+    tokens = _MARKDOWN.parse(_FRONT_MATTER.sub("", markdown[:LONGEST], count=1))
+    for token in tokens:
+        if token.type in ("heading_open", "heading_close"):
+            token.tag = f"h{min(int(token.tag[1]) + 2, 6)}"  # below the title of the card that it stands in
+    return _clean(_MARKDOWN.renderer.render(tokens, _MARKDOWN.options, {}))

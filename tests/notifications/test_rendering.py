@@ -107,7 +107,7 @@ def test_a_broken_template_says_so(template: str) -> None:
 
 def test_readme_has_no_front_matter_and_runs_nothing() -> None:
     html = readme_html("---\nname: x\n---\n# Title\n\n**bold** <script>alert(1)</script>\n\n---\nend")
-    assert html.startswith("<h1>Title</h1>")
+    assert html.startswith("<h3>Title</h3>")
     assert "<strong>bold</strong>" in html
     assert "<script" not in html
     assert "<hr>" in html
