@@ -7,7 +7,7 @@ it (no name, a type outside the enum) is a top-level error. Pure: values in, dat
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from coder_admin.parameters.forms import FormType, FormTypeError, ParameterType, form_type_for
 from coder_admin.parameters.model import (
@@ -90,11 +90,21 @@ def _enum_member(instance: Instance, name: str, allowed: Sequence[str], default:
     )
 
 
-def read_parameter(instance: Instance, inputs: Mapping[str, str]) -> PreviewParameter:
-    """The parameter that the block describes, with its value and everything wrong with it.
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """A parameter as its block describes it, still without its value.
 
-    Raises UnreadableBlockError.
+    notes: what is wrong with the block. wish: the form type that it asks for.
     """
+
+    parameter: PreviewParameter
+    default: Value | None
+    notes: tuple[Note, ...]
+    wish: str
+
+
+def read_declaration(instance: Instance) -> Declared:
+    """What the block says, whatever the inputs are. Raises UnreadableBlockError."""
     content = instance.config
     name = required_name(instance)
     kind = ParameterType(_enum_member(instance, "type", list(ParameterType), ParameterType.STRING))
@@ -115,7 +125,6 @@ def read_parameter(instance: Instance, inputs: Mapping[str, str]) -> PreviewPara
     required = default is None or (default.is_known and default.is_null)
     notes += _flag_notes(instance, ephemeral=ephemeral, mutable=mutable, required=required)
     notes += _icon_notes(instance, options) + _hidden_notes(instance)
-    value, value_notes = _value(instance, name, inputs, default, required=required)
     parameter = PreviewParameter(
         name=name,
         type=kind,
@@ -131,13 +140,21 @@ def read_parameter(instance: Instance, inputs: Mapping[str, str]) -> PreviewPara
         required=required,
         order=optional_whole(content, "order") or 0,
         ephemeral=ephemeral,
-        value=value,
         range=instance.range,
     )
+    return Declared(parameter, default, tuple(notes), wish)
+
+
+def with_value(declared: Declared, instance: Instance, inputs: Mapping[str, str]) -> PreviewParameter:
+    """The parameter with its value and everything that is wrong with it."""
+    value, value_notes = _value(instance, declared, inputs)
+    parameter = replace(declared.parameter, value=value)
+    notes = declared.notes
     if not any(note.is_error for note in notes):
         # A value that cannot be resolved yet is neither right nor wrong; a missing one is judged as "".
-        settled = parameter.value.valid or required
-        notes += check_parameter(parameter if settled else replace(parameter, validations=()), wish=wish)
+        settled = value.valid or parameter.required
+        judged = parameter if settled else replace(parameter, validations=())
+        notes += tuple(check_parameter(judged, wish=declared.wish))
     return parameter.noting(*notes, *value_notes)
 
 
@@ -157,17 +174,16 @@ def check_parameter(
     return [replace(note, range=parameter.range) for note in found]
 
 
-def _value(
-    instance: Instance, name: str, inputs: Mapping[str, str], default: Value | None, *, required: bool
-) -> tuple[NullText, list[Note]]:
+def _value(instance: Instance, declared: Declared, inputs: Mapping[str, str]) -> tuple[NullText, list[Note]]:
     """The effective value (4.2) and what is said when there is none."""
+    name, default = declared.parameter.name, declared.default
     place = place_of(instance, "default")
     written = attribute(instance.config, "value")
     if written is not None and is_text(written):
         return NullText.of(text_of(written)), []  # a block that sets its value itself is left alone
     if name in inputs:
         return NullText.of(inputs[name]), []
-    if required or default is None:
+    if declared.parameter.required or default is None:
         note = value_error(
             "Required parameter not provided", "parameter value is null", "required", instance.range
         )

@@ -65,7 +65,7 @@ class FormProvider:
     owner: Owner = DEFAULT_OWNER
     plan: PlanData = EMPTY_PLAN
     surroundings: Surroundings = NOTHING_KNOWN
-    memo: Memo[Value] = field(default_factory=Memo)
+    memo: Memo[dict[str, Value], Value] = field(default_factory=Memo)
 
     def data(self, instance: Instance) -> Value | None:
         match instance.type:
@@ -73,7 +73,11 @@ class FormProvider:
                 content = instance.config
                 given = input_of(content, self.inputs)
                 return self.memo.answer(
-                    instance.address, content, given, lambda: parameter_object(content, given)
+                    instance.address,
+                    content,
+                    given,
+                    lambda: _written_parameter(content),
+                    lambda written: _parameter(content, written, given),
                 )
             case "coder_workspace_owner":
                 return self.owner.value
@@ -112,20 +116,22 @@ def _written(content: BlockContent) -> Value:
     return object_(values)
 
 
-def parameter_object(content: BlockContent, given: str | None) -> Value:
-    """What references to a ``coder_parameter`` see. ``value`` is always text, as in Terraform; it is not
-    there at all while a required parameter has no input, so that try() finds its fallback."""
+def _written_parameter(content: BlockContent) -> dict[str, Value]:
+    """The attributes of a ``coder_parameter`` that its block decides alone."""
     default = content.attributes.get("default")
     values: dict[str, Value] = {**_PARAMETER_TEXTS, **content.attributes}
     values["id"] = unknown(STRING)
     values["optional"] = boolean(default is not None and not default.is_null)
     values["option"] = tuple_([_option(b.content) for b in content.of_type("option") if not b.uncertain])
     values["validation"] = tuple_([_written(block.content) for block in content.of_type("validation")])
-    if "value" not in content.attributes:
-        value = effective_value(content, given)
-        if value is not None:
-            values["value"] = value
-    return object_(values)
+    return values
+
+
+def _parameter(content: BlockContent, written: Mapping[str, Value], given: str | None) -> Value:
+    """What references to a ``coder_parameter`` see. ``value`` is always text, as in Terraform; it is not
+    there at all while a required parameter has no input, so that try() finds its fallback."""
+    value = None if "value" in written else effective_value(content, given)
+    return object_(written if value is None else {**written, "value": value})
 
 
 def effective_value(content: BlockContent, given: str | None) -> Value | None:

@@ -9,13 +9,19 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import structlog
 
 from coder_admin.catalog.imports import ImportedPreset, ImportedSchedule, preset_problems
-from coder_admin.parameters.blocks import UnreadableBlockError, duplicate_notes, read_parameter
+from coder_admin.parameters.blocks import (
+    Declared,
+    UnreadableBlockError,
+    duplicate_notes,
+    read_declaration,
+    with_value,
+)
 from coder_admin.parameters.memo import Memo, input_of
 from coder_admin.parameters.model import (
     Note,
@@ -73,13 +79,18 @@ class Template:
     plan: PlanData = EMPTY_PLAN
     notes: tuple[Note, ...] = ()
     complete: bool = True
-    parameters: Memo[PreviewParameter] = field(default_factory=Memo, compare=False)
-    presets: Memo[Preset] = field(default_factory=Memo, compare=False)
-    objects: Memo[Value] = field(default_factory=Memo, compare=False)
+    parameters: Memo[Declared, PreviewParameter] = field(default_factory=Memo, compare=False)
+    presets: Memo[Preset, Preset] = field(default_factory=Memo, compare=False)
+    objects: Memo[dict[str, Value], Value] = field(default_factory=Memo, compare=False)
     first: list[Evaluation] = field(default_factory=list, compare=False)
     """The first evaluation by anybody: others begin from it, and evaluate only what is different for them."""
     broken: bool = False
     """Nothing can be rendered at all; ``notes`` say why."""
+
+    @cached_property
+    def shown_variables(self) -> tuple[Variable, ...]:
+        """The root module's variables as a form shows them."""
+        return read_variables(self.module)
 
 
 def compile_template(
@@ -182,14 +193,14 @@ def read_output(template: Template, evaluation: Evaluation, inputs: Mapping[str,
         presets=_read_presets(by_type["coder_workspace_preset"], template.presets),
         tags=tags,
         unknown_tags=tuple(unknown_tags),
-        variables=read_variables(template.module),
+        variables=template.shown_variables,
         diagnostics=tuple(notes),
         complete=template.complete,
     )
 
 
 def _read_parameters(
-    instances: Iterable[Instance], inputs: Mapping[str, str], memo: Memo[PreviewParameter]
+    instances: Iterable[Instance], inputs: Mapping[str, str], memo: Memo[Declared, PreviewParameter]
 ) -> tuple[tuple[PreviewParameter, ...], list[Note]]:
     found: list[PreviewParameter] = []
     addresses: list[str] = []
@@ -200,7 +211,8 @@ def _read_parameters(
                 instance.address,
                 instance.config,
                 input_of(instance.config, inputs),
-                partial(read_parameter, instance, inputs),
+                partial(read_declaration, instance),
+                partial(with_value, instance=instance, inputs=inputs),
             )
             if (wrong := instance.repetition_problem) is not None:
                 parameter = parameter.noting(error(wrong.summary, wrong.detail, range=wrong.range))
@@ -220,10 +232,12 @@ def _order(parameter: PreviewParameter) -> tuple[int, bytes]:
     return parameter.order, parameter.name.encode("utf-8", "surrogatepass")
 
 
-def _read_presets(instances: Sequence[Instance], memo: Memo[Preset]) -> tuple[Preset, ...]:
+def _read_presets(instances: Sequence[Instance], memo: Memo[Preset, Preset]) -> tuple[Preset, ...]:
     presets = with_single_default(
         [
-            memo.answer(instance.address, instance.config, None, partial(_read_preset, instance))
+            memo.answer(
+                instance.address, instance.config, None, partial(_read_preset, instance), lambda read: read
+            )
             for instance in instances
         ]
     )

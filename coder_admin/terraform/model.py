@@ -114,6 +114,7 @@ class Instance:
     None and `unknown_key` is True. repetition_problem: why the count or for_each can never be one.
     depends_on: addresses of the resource instances it depends on, through locals and modules too.
     value: what the rest of the module sees; set when the provider has answered.
+    steps: what evaluating its arguments took of the budget.
     """
 
     address: str
@@ -130,6 +131,7 @@ class Instance:
     repetition_problem: Diagnostic | None = None
     value: Value | None = None
     diagnostics: list[Diagnostic] = field(default_factory=list)
+    steps: int = 0
 
 
 class Provider(Protocol):

@@ -356,7 +356,7 @@ def test_what_is_kept_between_renders_never_shows_in_another_form() -> None:
         ("load_module", "Parse terraform files", []),
         ("evaluate", "Evaluate terraform files", []),
         ("read_tags", "Evaluate terraform files", []),
-        ("read_parameter", "cannot be read", []),
+        ("read_declaration", "cannot be read", []),
         ("read_preset", "", ["p"]),
     ],
 )

@@ -116,6 +116,14 @@ class TestWhatIsRun:
         assert to_python(self.first.outputs["b"]) == "<1>"
         assert again.instance("data.p.c") is self.first.instance("data.p.c")
 
+    def test_the_arguments_of_a_block_that_is_only_answered_anew_stay(self) -> None:
+        again, _ = self.again({"data.p.b": "2"})
+        b, inside = again.instance("data.p.b"), again.instance("module.m.data.p.inside")
+        assert b is not None
+        assert inside is not None
+        assert b.config is self.first.instance("data.p.b").config  # type: ignore[union-attr]
+        assert to_python(inside.config.attributes["default"]) == "2"
+
     def test_a_value_that_comes_out_the_same_stops_the_change(self) -> None:
         again, asked = self.again({"data.p.b": "1", "data.p.a": "ab"})
         assert asked == 2  # a and b; b's own value stays, so the module is not entered

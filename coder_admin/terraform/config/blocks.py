@@ -17,9 +17,10 @@ from coder_admin.terraform.config.declarations import (
 from coder_admin.terraform.config.dependencies import depends_on
 from coder_admin.terraform.config.names import BUILTIN_ARGUMENTS, ModuleResolver, did_you_mean
 from coder_admin.terraform.config.sections import section as section_of
-from coder_admin.terraform.model import Mode
+from coder_admin.terraform.model import Block, BlockContent, Mode
 from coder_admin.terraform.syntax import tree
 from coder_admin.terraform.syntax.source import SourceText
+from coder_admin.terraform.values import Value
 
 if TYPE_CHECKING:
     from coder_admin.terraform.config.decode import Decoder
@@ -143,6 +144,7 @@ class BodyCompiler:
             found.attributes.append((name, self.compile(located, resolver), located.range))
         for block in node.blocks:
             self.block(found, source, block, resolver)
+        found.fixed = _fixed(found)
         return found
 
     def dynamic(
@@ -278,3 +280,22 @@ class BodyCompiler:
                     located.source.range(item.start, item.end),
                 )
         return tuple(found)
+
+
+def _fixed(body: CompiledBody) -> tuple[BlockContent, int] | None:
+    """The content of a block in which nothing is computed, such as most options, and the blocks in it."""
+    values: dict[str, Value] = {}
+    for name, compiled, _ in body.attributes:
+        if compiled.constant is None:
+            return None
+        values[name] = compiled.constant
+    blocks: list[Block] = []
+    steps = 0
+    for block in body.blocks:
+        if block.for_each is not None or block.body.fixed is None:
+            return None
+        content, inside = block.body.fixed
+        blocks.append(Block(block.type, block.labels, content, block.range))
+        steps += 1 + inside
+    ranges = {name: where for name, _, where in body.attributes}
+    return BlockContent(values, tuple(blocks), ranges), steps

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from coder_admin.terraform.compile.core import Compiled, Reference
 from coder_admin.terraform.diagnostics import Diagnostic, Range
-from coder_admin.terraform.model import Mode
+from coder_admin.terraform.model import BlockContent, Mode
 from coder_admin.terraform.syntax import tree
 from coder_admin.terraform.syntax.source import SourceText
 from coder_admin.terraform.typeexpr import NO_DEFAULTS, Defaults
@@ -99,10 +99,14 @@ class Output:
 
 @dataclass(slots=True)
 class CompiledBody:
-    """Arguments and blocks of a resource, or of a block in one, in source order."""
+    """Arguments and blocks of a resource, or of a block in one, in source order.
+
+    fixed: what a nested block of nothing but literals always is, and the steps that this counts for.
+    """
 
     attributes: list[tuple[str, Compiled, Range]] = field(default_factory=list)
     blocks: list[CompiledBlock] = field(default_factory=list)
+    fixed: tuple[BlockContent, int] | None = None
 
 
 @dataclass(slots=True)

@@ -90,6 +90,10 @@ def with_range(diagnostic: Diagnostic, compiled: Compiled) -> Diagnostic:
 
 def evaluate_body(body: CompiledBody, env: Env) -> BlockContent:
     """All arguments and nested blocks."""
+    if body.fixed is not None:
+        content, steps = body.fixed
+        env.meter.spend(steps)
+        return content
     open_names: dict[str, tuple[str, ...]] = {}
     items: dict[str, tuple[tuple[Value | None, Value], ...]] = {}
     diagnostics: list[Diagnostic] = []

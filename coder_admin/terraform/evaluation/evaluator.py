@@ -75,6 +75,8 @@ class Evaluator:
         self.diagnostics: list[Diagnostic] = []
         self.by_node: dict[Node, list[Instance]] = {}
         self.records: dict[Node, Record] = {}
+        # By address: what the node that is run now had, when its arguments are still the same.
+        self.kept: Mapping[str, Instance] = {}
         self.stopped = False
 
     def run(self, nodes: list[Node]) -> None:

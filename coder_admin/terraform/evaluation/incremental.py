@@ -66,9 +66,10 @@ class _Rerun:
         reached = 0
         try:
             for node in nodes:
-                if node in self.dirty or (node in after.by_node and self.is_stale(node)):
+                changed = node in self.dirty
+                if changed or (node in after.by_node and self.is_stale(node)):
                     reached += 1
-                    if self.rerun(node):
+                    if self.rerun(node) if changed else self.ask_again(node):
                         self.dirty.update(node.dependents)
                 else:
                     self.take_over(node)
@@ -104,6 +105,14 @@ class _Rerun:
             if addresses[0] != addresses[1]:
                 self.renamed.add(node)
         return old != self.seen(self.after, node)
+
+    def ask_again(self, node: Node) -> bool:
+        """Run a resource's node of which only the provider's answer, or what it depends on, is different."""
+        self.after.kept = {instance.address: instance for instance in self.after.by_node[node]}
+        try:
+            return self.rerun(node)
+        finally:
+            self.after.kept = {}
 
     def rerun_call(self, node: Node) -> bool:
         """Run a module call's expansion. When its instances are those of before they are kept."""

@@ -18,7 +18,7 @@ from coder_admin.terraform.evaluation.repetition import (
 )
 from coder_admin.terraform.evaluation.scope import ResourceState, Scope, key_text
 from coder_admin.terraform.graph import Node
-from coder_admin.terraform.model import Instance, Key, Lifecycle
+from coder_admin.terraform.model import BlockContent, Instance, Key, Lifecycle
 from coder_admin.terraform.values import DYNAMIC_UNKNOWN, Value
 
 if TYPE_CHECKING:
@@ -55,7 +55,8 @@ def run_resource(evaluator: Evaluator, node: Node, scope: Scope, *, seen: bool =
         env = evaluator.env(scope)
         repeated = repetition(key, each) if state.expanded else UNKNOWN_REPETITION
         env.count_index, env.each_key, env.each_value = repeated
-        instance = _instance(resource, scope, key, env, before)
+        instance = _instance(evaluator, resource, scope, key, env)
+        instance.depends_on = before
         instance.unknown_key = not state.expanded or scope.unknown_key
         instance.repetition_problem = wrong
         state.instances[key] = instance
@@ -63,14 +64,15 @@ def run_resource(evaluator: Evaluator, node: Node, scope: Scope, *, seen: bool =
         _decide(evaluator, resource, instance, env)
 
 
-def _instance(resource: Resource, scope: Scope, key: Key, env: Env, before: tuple[str, ...]) -> Instance:
+def _instance(evaluator: Evaluator, resource: Resource, scope: Scope, key: Key, env: Env) -> Instance:
     env.meter.spend(1)
-    content = evaluate_body(resource.body, env)
+    address = scope.prefixed(f"{resource.address}{key_text(key)}")
+    content, steps = _content(resource, env, evaluator.kept.get(address))
     problems = list(content.diagnostics)
     rules = resource.lifecycle
     replace = tuple((text, run(compiled, env, problems)) for text, compiled in rules.replace_triggered_by)
     return Instance(
-        scope.prefixed(f"{resource.address}{key_text(key)}"),
+        address,
         resource.mode,
         resource.type,
         resource.name,
@@ -78,10 +80,22 @@ def _instance(resource: Resource, scope: Scope, key: Key, env: Env, before: tupl
         key,
         content,
         resource.range,
-        before,
-        Lifecycle(rules.create_before_destroy, rules.prevent_destroy, rules.ignore_changes, replace),
+        lifecycle=Lifecycle(
+            rules.create_before_destroy, rules.prevent_destroy, rules.ignore_changes, replace
+        ),
         diagnostics=problems,
+        steps=steps,
     )
+
+
+def _content(resource: Resource, env: Env, kept: Instance | None) -> tuple[BlockContent, int]:
+    """The arguments, and the steps that they take."""
+    if kept is not None:
+        env.meter.spend(kept.steps)
+        return kept.config, kept.steps
+    before = env.meter.steps
+    content = evaluate_body(resource.body, env)
+    return content, env.meter.steps - before
 
 
 def _decide(evaluator: Evaluator, resource: Resource, instance: Instance, env: Env) -> None:
