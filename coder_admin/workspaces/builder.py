@@ -18,9 +18,10 @@ from django.utils import timezone
 from coder_admin.catalog.models import TemplateVersion, TemplateVersionPreset
 from coder_admin.foundation.errors import Conflict, Forbidden, Invalid, NotAcceptable, NotFound, Validation
 from coder_admin.parameters.resolving import matching_preset, resolve
-from coder_admin.provisioning.choices import ACTIVE_STATUSES, JobStatus, JobType
+from coder_admin.provisioning.choices import ACTIVE_STATUSES, JobStatus, JobType, LogLevel, LogSource
+from coder_admin.provisioning.limits import Line
 from coder_admin.provisioning.selectors import can_be_taken
-from coder_admin.provisioning.services import job_complete_without_worker, job_create
+from coder_admin.provisioning.services import job_complete_without_worker, job_create, log_append
 from rbac import allowed
 from rbac.django import may
 from rbac.model import Action, RbacObject, ResourceType, Subject
@@ -58,6 +59,7 @@ class _Inputs:
     state: bytes | None
     number: int
     daily_cost: int  # of the last build: what exists goes on costing until this build has changed it
+    warnings: tuple[str, ...] = ()  # what was decided about the parameters that its owner should know
 
 
 def build(
@@ -310,6 +312,7 @@ def _inputs(
 ) -> _Inputs:
     previous = dict(last.parameters.values_list("name", "value")) if last is not None else {}
     values, tags = dict(previous), dict[str, str](last.job.tags if last is not None else {})
+    warnings: tuple[str, ...] = ()
     if request.transition is not Transition.DELETE:
         resolved = resolve(
             version=request.version,
@@ -321,6 +324,9 @@ def _inputs(
             preset=_preset_values(request.preset),
         )
         values, tags = dict(resolved.values), dict(resolved.tags)
+        warnings = tuple(
+            f'Parameter "{name}": {note.summary}. {note.detail}' for name, note in resolved.warnings
+        )
     carried = None
     if not request.orphan and last is not None and last.provisioner_state is not None:
         carried = bytes(last.provisioner_state)
@@ -330,6 +336,7 @@ def _inputs(
         state if state is not None else carried,
         number=last.build_number + 1 if last else 1,
         daily_cost=last.daily_cost if last else 0,
+        warnings=warnings,
     )
 
 
@@ -354,6 +361,11 @@ def _insert_rows(request: _Request, inputs: _Inputs) -> WorkspaceBuild:
         file_id=TemplateVersion.objects.values_list("job__file_id", flat=True).get(pk=request.version.pk),
         tags=dict(inputs.tags),
     )
+    source, level = LogSource.PROVISIONER_DAEMON, LogLevel.WARN
+    if inputs.warnings:
+        log_append(
+            job_id=job.id, lines=[Line(now, "Parameters", text, level, source) for text in inputs.warnings]
+        )
     result = WorkspaceBuild.objects.create(
         id=build_id,
         created_at=now,

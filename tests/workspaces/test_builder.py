@@ -24,7 +24,7 @@ from rbac.model import Subject
 from tests.catalog.factories import make_template
 from tests.people import organization, person, subject
 
-from .world import World, fail, finish, orchestrator, parameters_of, reread, settled, template_admin
+from .world import MAIN_TF, World, fail, finish, orchestrator, parameters_of, reread, settled, template_admin
 
 
 @contextmanager
@@ -214,6 +214,19 @@ def test_parameters_are_judged_by_the_form(world: World) -> None:
     assert [v.field for v in caught.value.validations] == ["region", "size"]
     build(ada, workspace, "start", parameters={"size": "4", "region": "eu"})
     assert parameters_of(reread(workspace)) == {"region": "eu", "size": "4"}
+
+
+def test_a_value_that_is_no_option_any_more_is_told_in_the_log(world: World) -> None:
+    workspace = world.running(parameters={"size": "3"})
+    offered = 'default = "1"\n  option {\n    name  = "One"\n    value = 1\n  }'
+    rule = MAIN_TF[MAIN_TF.index("  validation {") : MAIN_TF.index("resource")]
+    version = world.new_version(source=MAIN_TF.replace(rule, "}\n").replace('default = "1"', offered))
+    begun = build(subject(world.boss), workspace, "start", version=version)
+    assert parameters_of(reread(workspace))["size"] == "1"
+    line = begun.job.logs.get()
+    assert (line.level, line.source) == ("warn", "provisioner_daemon")
+    assert '"size"' in line.output
+    assert '"3" was replaced by the default' in line.output
 
 
 def test_the_preset_that_the_final_values_amount_to_is_noted(world: World) -> None:

@@ -78,8 +78,10 @@ class World:
         assert version is not None
         return version
 
-    def new_version(self, *, done: bool = True, result: ImportResult = IMPORT) -> TemplateVersion:
-        file = make_file(self.boss, {"main.tf": MAIN_TF + f"# {uuid.uuid4()}\n"})
+    def new_version(
+        self, *, done: bool = True, result: ImportResult = IMPORT, source: str = MAIN_TF
+    ) -> TemplateVersion:
+        file = make_file(self.boss, {"main.tf": source + f"# {uuid.uuid4()}\n"})
         return make_version(
             self.boss, self.organization, template=self.template, done=done, result=result, file=file
         )
