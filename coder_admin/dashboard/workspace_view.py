@@ -192,7 +192,10 @@ def sentence(view: WorkspaceView, now: datetime) -> str:
         return "Deleted. Its builds and their logs are kept."
     if view.row.dormant_at is not None:
         gone = f" It is deleted {relative_text(view.row.deleting_at, now)}." if view.row.deleting_at else ""
-        return f"Dormant {relative_text(view.row.dormant_at, now)}: it does not run until you wake it.{gone}"
+        since = f"Dormant {relative_text(view.row.dormant_at, now)}"
+        if view.status == WorkspaceStatus.RUNNING:
+            return f"{since}, but still running. Stop it to free what it uses, or wake it.{gone}"
+        return f"{since}: it does not run until you wake it.{gone}"
     if view.status == WorkspaceStatus.RUNNING:
         waiting = "waiting to be claimed" if view.is_prebuild else "in use"
         newer = " A newer template version is active: update to get it." if view.outdated else ""

@@ -1,13 +1,14 @@
 /* <time data-relative datetime=…> is drawn exact by the server; here it becomes relative
-   and stays so. The exact value is in its title. */
+   and stays so, in the server's words (relative_text). The exact value is in its title. */
 
-const STEPS = [[60, "second", 1], [3600, "minute", 60], [86400, "hour", 3600], [2592000, "day", 86400], [31536000, "month", 2592000], [Infinity, "year", 31536000]];
-const format = new Intl.RelativeTimeFormat("en", { numeric: "always", style: "narrow" });
+const STEPS = [[60, 1, "s"], [3600, 60, "min"], [86400, 3600, "h"], [Infinity, 86400, "d"]];
 
-export function relative(seconds) {
-  if (Math.abs(seconds) < 5) return "now";
-  const [, unit, size] = STEPS.find(([limit]) => Math.abs(seconds) < limit);
-  return format.format(Math.trunc(seconds / size), unit);
+function relative(seconds) {
+  const length = Math.abs(seconds);
+  if (length < 5) return "now";
+  const [, size, unit] = STEPS.find(([limit]) => length < limit);
+  const text = `${Math.trunc(length / size)} ${unit}`;
+  return seconds < 0 ? `${text} ago` : `in ${text}`;
 }
 
 function draw(time) {

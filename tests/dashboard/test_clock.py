@@ -179,7 +179,7 @@ def test_asleep_and_awake(here: World, client_of: ClientOf) -> None:
     url = reverse("dashboard:workspace-sleep", args=PLACE)
     client.post(url, {"dormant": "true"})
     shown = page(client)
-    assert "it does not run until you wake it" in shown
+    assert "but still running. Stop it to free what it uses, or wake it." in shown
     assert ">Wake</button>" in shown
     assert ">Start</button>" not in shown
     assert "dormant: wake it to use it" in client.get("/workspaces").content.decode()
