@@ -291,6 +291,15 @@ def test_bulk_reaches_nothing_that_the_viewer_may_not_touch(here: World, client_
 # --- agents, replacements, timings ----------------------------------------------------------------
 
 
+def test_a_stop_leaves_no_agents_to_wait_for(here: World, client_of: ClientOf) -> None:
+    client = client_of(here.member)
+    assert "No agents" not in page(client)
+    build = here.workspace.latest_build
+    assert build is not None
+    WorkspaceBuild.objects.filter(pk=build.pk).update(transition="stop")
+    assert "No agents" in page(client)
+
+
 def test_an_agents_facts_apps_and_blocking_scripts(here: World, client_of: ClientOf) -> None:
     agent = here.agent
     WorkspaceAgentMetadatum.objects.create(

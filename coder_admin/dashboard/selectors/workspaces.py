@@ -17,7 +17,7 @@ from coder_admin.organizations.models import PREBUILDS_USER_ID
 from coder_admin.provisioning.choices import JobStatus
 from coder_admin.provisioning.engines.shown_state import ShownResource, shown_state
 from coder_admin.workspaces import selectors as rooms
-from coder_admin.workspaces.choices import PrebuildStage
+from coder_admin.workspaces.choices import PrebuildStage, Transition
 from coder_admin.workspaces.models import (
     Workspace,
     WorkspaceAgent,
@@ -120,8 +120,8 @@ def resources(build: WorkspaceBuild | None) -> list[WorkspaceResource]:
 
 
 def agents(build: WorkspaceBuild | None) -> list[WorkspaceAgent]:
-    """Agents of a build with their apps."""
-    if build is None:
+    """Agents of a build with their apps. Those that a stop leaves declared run nowhere, so it has none."""
+    if build is None or build.transition != Transition.START:
         return []
     rows = WorkspaceAgent.objects.filter(resource__workspace_build=build, deleted=False)
     return list(
