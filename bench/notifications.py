@@ -1,10 +1,10 @@
-"""Notifications: statements to queue one fact for 1,000 people, and deliveries into the inbox against a bare
-bulk insert of the same rows in the same run."""
+"""Notifications: statements to queue one fact for 1,000 people, and deliveries into the inbox against half
+the rate of Django's `bulk_create` of the same inbox rows, in turn with them."""
 
 from __future__ import annotations
 
 import asyncio
-import statistics
+import gc
 import threading
 import time
 import uuid
@@ -20,13 +20,15 @@ if TYPE_CHECKING:
 
 RECIPIENTS = 1_000
 FACTS = 5  # so that 5,000 messages are delivered
-ROUNDS = 3
+ROUNDS = 5
 
 
 def measure() -> list[Figure]:
     """On the database of DATABASE_URL, or on SQLite."""
     with database(), _server_loop():
         users = _people()
+        gc.collect()
+        gc.freeze()  # as `up` does
         return [_statements(users), *_deliveries(users)]
 
 
@@ -97,11 +99,12 @@ def _statements(users: list[User]) -> Figure:
 
 
 def _deliveries(users: list[User]) -> list[Figure]:
-    """Rows a second: one fact for everybody, five times; then 1,000 facts of one person each."""
+    """Rows a second, the best of some rounds: one fact for everybody, five times; then 1,000 facts, so that
+    each message has a text of its own to be rendered."""
     from coder_admin.notifications.models import InboxNotification, NotificationMessage
 
     found = []
-    for name, personal in (("fan-out", False), ("each its own", True)):
+    for name, personal in (("one text", False), ("own texts", True)):
         bare, delivered = [], []
         for _ in range(ROUNDS):
             NotificationMessage.objects.all().delete()
@@ -120,8 +123,7 @@ def _deliveries(users: list[User]) -> list[Figure]:
             InboxNotification.objects.bulk_create(rows)
             bare.append(waiting / (time.perf_counter() - began))
         # Half of the bare rate is the goal: the ratio is goal by measured, below 1 is better.
-        goal, rate = statistics.median(bare) / 2, statistics.median(delivered)
-        found.append(Figure(f"half a bare insert by inbox, {name}", goal, rate, "/s"))
+        found.append(Figure(f"half of bulk_create by inbox, {name}", max(bare) / 2, max(delivered), "/s"))
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from uuid import UUID
 
 from coder_admin.notifications.kinds import ActionTemplate, Digest, Group, Icon, Kind, register
@@ -12,12 +13,14 @@ from rbac.model import Subject
 from .guards import workspace_owners
 from .models import Template, TemplateVersion
 
+_kind = partial(Kind, group=Group.TEMPLATE, icon=Icon.TEMPLATE)
+
 _VIEW_TEMPLATE = ActionTemplate(
     "View template",
     "{{ base_url }}/templates/{{ labels.organization|urlencode:'' }}/{{ labels.template|urlencode:'' }}",
 )
 
-TEMPLATE_DELETED = Kind(
+TEMPLATE_DELETED = _kind(
     id=UUID("29a09665-2a4c-403f-9648-54301670e7be"),
     name="Template Deleted",
     title_template='Template "{{ labels.name }}" deleted',
@@ -26,13 +29,11 @@ TEMPLATE_DELETED = Kind(
         "workspaces from it any more, and its prebuilt workspaces are removed."
     ),
     actions=(ActionTemplate("View templates", "{{ base_url }}/templates"),),
-    group=Group.TEMPLATE,
-    icon=Icon.TEMPLATE,
     summary="Sent to owners and template admins when somebody else deleted a template.",
     audience=(OWNER, TEMPLATE_ADMIN),
 )
 
-TEMPLATE_DEPRECATED = Kind(
+TEMPLATE_DEPRECATED = _kind(
     id=UUID("f40fae84-55a2-42cd-99fa-b41c1ca64894"),
     name="Template Deprecated",
     title_template="Template '{{ labels.template }}' has been deprecated",
@@ -48,12 +49,10 @@ TEMPLATE_DEPRECATED = Kind(
         ),
         _VIEW_TEMPLATE,
     ),
-    group=Group.TEMPLATE,
-    icon=Icon.TEMPLATE,
     summary="Sent to everybody who has a workspace of a template that was deprecated.",
 )
 
-VERSION_IMPORT_FAILED = Kind(
+VERSION_IMPORT_FAILED = _kind(
     # A kind of our own: the reference has none for imports.
     id=UUID("5b1c3c0e-8d2e-4b5a-9c57-6a6f0f1f3c21"),
     name="Template Version Import Failed",
@@ -71,8 +70,6 @@ VERSION_IMPORT_FAILED = Kind(
             "{% endif %}",
         ),
     ),
-    group=Group.TEMPLATE,
-    icon=Icon.TEMPLATE,
     digest=Digest(
         title_template="{{ data.digest.count }} more imports"
         "{% if labels.template %} of {{ labels.template }}{% endif %} failed",

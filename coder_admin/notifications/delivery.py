@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Sequence
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from django.db import DatabaseError, transaction
-from django.db.models.fields.json import KeyTextTransform
 
 from coder_admin.foundation import events
 
 from . import outbox
-from .bulk import move_to_inbox
-from .kinds import all_kinds
+from .bulk import InboxText, move_to_inbox
 from .models import MessageStatus, Method, NotificationMessage
 from .outbox import Failure, Limits, kind_of
-from .rendering import Composer, Rendered, RenderError, is_personal
+from .rendering import Composer, Rendered, RenderError
 
 INBOX_ID_LIMIT = 50  # ids of new messages that one event names
 
@@ -84,12 +82,10 @@ def deliver_inbox(methods: Sequence[Method], limits: Limits, now: datetime) -> B
 
 
 def _deliver(methods: Sequence[Method], limits: Limits, now: datetime, *, singly: bool) -> Batch:
+    rows = outbox.due(methods, limits, now)
     # What is only moved is not read: the insert takes it from the outbox itself.
-    rows = outbox.due(methods, limits, now).only(
-        "id", "user_id", "notification_template_id", "method", "updated_at"
-    )
-    labels, data = KeyTextTransform("labels", "payload"), KeyTextTransform("data", "payload")
-    messages = list(rows.annotate(labels_text=labels, data_text=data)[: limits.batch])
+    columns = ("id", "user_id", "notification_template_id", "method", "updated_at", "payload")
+    messages = list(rows.only(*columns)[: limits.batch])
     if not messages:
         return Batch()
     for message in messages:
@@ -102,7 +98,7 @@ def _deliver(methods: Sequence[Method], limits: Limits, now: datetime, *, singly
         gone = {failure.message.id for failure in refused}
         written = [one for one in written if one.message.id not in gone]
     else:
-        move_to_inbox([(one.message.id, one.text.title, one.text.body, one.icon) for one in written], now)
+        _insert(written, now)
     batch = Batch([one.message for one in written], failed, [one for one in messages if one.id in unwanted])
     outbox.settle_locked(batch.sent, now, MessageStatus.SENT, "")
     outbox.settle_locked(batch.inhibited, now, MessageStatus.INHIBITED, outbox.DISABLED)
@@ -113,42 +109,30 @@ def _deliver(methods: Sequence[Method], limits: Limits, now: datetime, *, singly
 
 
 def _written(messages: Sequence[NotificationMessage]) -> tuple[list[Letter], list[Failure]]:
-    """The letters, and what cannot be written; what differs only in its reader is rendered once."""
-    shared = {kind.id for kind in all_kinds() if not is_personal(kind)}
-    keys = {message.id: _text_key(message, shared) for message in messages}
-    first: dict[object, uuid.UUID] = {}
-    for message in messages:
-        first.setdefault(keys[message.id], message.id)
-    payloads = dict(
-        NotificationMessage.objects.filter(pk__in=list(first.values())).values_list("pk", "payload")
-    )
+    """The letters, and what cannot be written."""
     composer = Composer()
-    made: dict[object, Letter | Failure] = {}
     letters: list[Letter] = []
     failures: list[Failure] = []
     for message in messages:
-        key = keys[message.id]
-        if key not in made:
-            message.payload = payloads[message.id]
-            made[key] = write_letter(message, composer)
-        one = made[key]
-        if isinstance(one, Failure):
-            failures.append(Failure(message, one.reason, one.retryable))
-        else:
-            letters.append(Letter(message, one.text, one.icon))
+        match write_letter(message, composer):
+            case Letter() as letter:
+                letters.append(letter)
+            case failure:
+                failures.append(failure)
     return letters, failures
 
 
-def _text_key(message: Any, shared: Collection[uuid.UUID]) -> object:
-    """Messages of the same key read the same; `shared` are the kinds whose texts do not name the reader."""
-    kind_id = message.notification_template_id
-    return (kind_id, message.labels_text, message.data_text) if kind_id in shared else message.id
+def _insert(letters: Sequence[Letter], now: datetime) -> None:
+    same: dict[tuple[Rendered, str], list[uuid.UUID]] = defaultdict(list)
+    for letter in letters:
+        same[letter.text, letter.icon].append(letter.message.id)
+    move_to_inbox([InboxText(text.title, text.body, icon, ids) for (text, icon), ids in same.items()], now)
 
 
 def _insert_one(letter: Letter, now: datetime) -> Failure | None:
     try:
         with transaction.atomic():
-            move_to_inbox([(letter.message.id, letter.text.title, letter.text.body, letter.icon)], now)
+            _insert([letter], now)
     except (DatabaseError, ValueError) as error:
         return Failure(letter.message, f"the inbox refused it: {error}", retryable=False)
     return None

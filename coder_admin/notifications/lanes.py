@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import time
 import uuid
-from collections.abc import Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 
@@ -48,10 +47,10 @@ class InboxLane:
         for message in batch.sent:
             metrics.observe_queued(message)
             metrics.SEND_SECONDS.labels(Method.INBOX).observe(each)
-            metrics.count_attempt(message, metrics.SUCCESS)
+        metrics.count_attempts(batch.sent, metrics.SUCCESS)
+        metrics.count_attempts([failure.message for failure in batch.failed], metrics.PERMANENT)
         for failure in batch.failed:
             metrics.observe_queued(failure.message)
-            metrics.count_attempt(failure.message, metrics.PERMANENT)
             log.warning("message not delivered", message=str(failure.message.id), reason=failure.reason)
         return len(batch)
 
@@ -146,7 +145,8 @@ class OutsideLane:
             return
         sent = [message for message, error in self._done if error is None]
         outbox.record_sent(self._holder, sent, timezone.now())
-        self._count(sent)
+        metrics.count_attempts(sent, metrics.SUCCESS)
+        metrics.SYNCED_UPDATES.inc(len(sent))
         self._done = [(message, error) for message, error in self._done if error is not None]
         while self._done:
             message, error = self._done[0]
@@ -154,11 +154,6 @@ class OutsideLane:
                 self._record_failure(message, error)
             self._done.pop(0)
         metrics.PENDING_UPDATES.set(0)
-
-    def _count(self, sent: Iterable[NotificationMessage]) -> None:
-        for message in sent:
-            metrics.SYNCED_UPDATES.inc()
-            metrics.count_attempt(message, metrics.SUCCESS)
 
     def _record_failure(self, message: NotificationMessage, error: DeliveryError) -> None:
         failure = Failure(message, error.reason, error.retryable)
@@ -170,7 +165,7 @@ class OutsideLane:
             jitter=random.random(),  # noqa: S311 - spreads retries, keeps no secret
         )
         metrics.SYNCED_UPDATES.inc()
-        metrics.count_attempt(message, metrics.TEMPORARY if again else metrics.PERMANENT)
+        metrics.count_attempts([message], metrics.TEMPORARY if again else metrics.PERMANENT)
         if again:
             metrics.RETRIES.labels(message.method, str(message.notification_template_id)).inc()
         log.warning("message not delivered", message=str(message.id), reason=error.reason, again=again)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter as TimesSeen
+from collections.abc import Iterable
+
 from prometheus_client import Counter, Gauge, Histogram
 
 from .models import NotificationMessage
@@ -54,9 +57,11 @@ TEMPORARY = "temp_fail"
 PERMANENT = "perm_fail"
 
 
-def count_attempt(message: NotificationMessage, result: str) -> None:
-    """One attempt at a message and its result."""
-    ATTEMPTS.labels(message.method, str(message.notification_template_id), result).inc()
+def count_attempts(messages: Iterable[NotificationMessage], result: str) -> None:
+    """One attempt at each of the messages and its result."""
+    counts = TimesSeen((message.method, message.notification_template_id) for message in messages)
+    for (method, kind_id), count in counts.items():
+        ATTEMPTS.labels(method, str(kind_id), result).inc(count)
 
 
 def observe_queued(message: NotificationMessage) -> None:

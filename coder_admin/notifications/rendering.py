@@ -7,7 +7,7 @@ turned into HTML with raw HTML off, and what comes out is sanitised once more.
 from __future__ import annotations
 
 import json
-import re
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -21,7 +21,7 @@ from .bursts import is_digest
 from .kinds import ActionTemplate, Kind
 
 APP_NAME = "Coder Admin"
-_PUNCTUATION = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>&~])")
+_ESCAPES = str.maketrans({mark: f"\\{mark}" for mark in r"\`*_{}[]()#+-.!|<>&~"})
 _ENGINE = Engine(libraries={}, builtins=["django.template.defaultfilters"], autoescape=False)
 
 
@@ -32,8 +32,12 @@ class RenderError(Exception):
 @dataclass(frozen=True, slots=True)
 class Rendered:
     title: str  # plain text
-    title_markdown: str
     body: str  # markdown
+
+    @property
+    def title_markdown(self) -> str:
+        """The same title for whoever reads markdown; titles have no markup of their own."""
+        return str(_escaped(self.title))
 
 
 def helpers() -> dict[str, Any]:
@@ -48,41 +52,42 @@ def helpers() -> dict[str, Any]:
 
 def render(kind: Kind, payload: Mapping[str, Any]) -> Rendered:
     """Title and body of a message, or of a digest of several. Raises RenderError."""
-    plain = {**helpers(), **payload}
-    escaped = {**helpers(), **{key: _escaped(value) for key, value in payload.items()}}
     texts = kind.digest if kind.digest is not None and is_digest(payload) else kind
-    return Rendered(
-        title=_one_line(_render(texts.title_template, plain)),
-        title_markdown=_one_line(_render(texts.title_template, escaped)),
-        body=_render(texts.body_template, escaped).strip(),
-    )
+    given = helpers()
+    title = _one_line(_render(texts.title_template, {**given, **payload}))
+    # What a text does not name need not be escaped for it.
+    escaped = {key: _escaped(value) for key, value in payload.items() if key in texts.body_template}
+    return Rendered(title, _render(texts.body_template, {**given, **escaped}).strip())
 
 
 class Composer:
-    """Renders a batch: what differs only in its reader is rendered once, unless the texts name the reader."""
+    """Renders a batch: the text of one fact is rendered once for all its readers, unless it names them."""
 
     def __init__(self) -> None:
-        self._made: dict[tuple[Kind, str], Rendered] = {}
+        self._made: dict[tuple[uuid.UUID, str], Rendered] = {}
+        self._personal: dict[uuid.UUID, bool] = {}
 
     def compose(self, kind: Kind, payload: Mapping[str, Any]) -> Rendered:
         """As `render`. Raises RenderError."""
-        if is_personal(kind):
+        personal = self._personal.get(kind.id)
+        if personal is None:
+            personal = self._personal[kind.id] = _is_personal(kind)
+        if personal:
             return render(kind, payload)
-        key = (kind, json.dumps([payload.get("labels"), payload.get("data"), payload.get("targets")]))
+        key = (kind.id, json.dumps([payload.get("labels"), payload.get("data")]))
         found = self._made.get(key)
         if found is None:
             found = self._made[key] = render(kind, payload)
         return found
 
 
-@lru_cache(maxsize=256)
-def is_personal(kind: Kind) -> bool:
-    """Whether a text of the kind depends on who reads it."""
+def _is_personal(kind: Kind) -> bool:
+    """Whether a text of the kind depends on more than its labels and data: on who reads it, above all."""
     digest = kind.digest
     texts = (kind.title_template, kind.body_template) + (
         (digest.title_template, digest.body_template) if digest else ()
     )
-    return any("user_" in text or "actions" in text for text in texts)
+    return any(name in text for text in texts for name in ("user_", "actions", "targets"))
 
 
 def _one_line(text: str) -> str:
@@ -99,7 +104,7 @@ def _escaped(value: Any) -> Any:
     """Texts within `value` with all markdown punctuation escaped and line ends flattened."""
     match value:
         case str():
-            return _PUNCTUATION.sub(r"\\\1", " ".join(value.split()))
+            return " ".join(value.split()).translate(_ESCAPES)
         case dict():
             # Names that templates look up by stay as they are; keys that are shown hold punctuation.
             return {
@@ -110,9 +115,9 @@ def _escaped(value: Any) -> Any:
     return value
 
 
-def _render(template: str, context: Mapping[str, Any]) -> str:
+def _render(template: str, context: dict[str, Any]) -> str:
     try:
-        return _compiled(template).render(Context(dict(context), autoescape=False))
+        return _compiled(template).render(Context(context, autoescape=False))
     except Exception as error:  # a template may call anything that its payload holds
         raise RenderError(f"{type(error).__name__}: {error}") from error
 

@@ -6,6 +6,7 @@ Prebuilds send none: nobody owns them yet, and what fails in a pool is told by t
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 from uuid import UUID
 
 from django.utils import timezone
@@ -27,6 +28,8 @@ from .choices import BuildReason
 from .models import Workspace, WorkspaceBuild
 from .notices import Happening, Notice
 
+_kind = partial(Kind, group=Group.WORKSPACE, icon=Icon.WORKSPACE)
+
 CREATED_BY = "provisionerdserver"
 AUTOBUILD = "autobuild"
 _REASONS = {
@@ -42,7 +45,7 @@ _VIEW_OWN = ActionTemplate(
     "{{ base_url }}/@{{ user_username|urlencode:'' }}/{{ labels.name|urlencode:'' }}",
 )
 
-WORKSPACE_CREATED = Kind(
+WORKSPACE_CREATED = _kind(
     id=UUID("281fdf73-c6d6-4cbb-8ff5-888baf8a2fff"),
     name="Workspace Created",
     title_template="Workspace '{{ labels.workspace }}' has been created",
@@ -56,13 +59,11 @@ WORKSPACE_CREATED = Kind(
             "{{ base_url }}/@{{ user_username|urlencode:'' }}/{{ labels.workspace|urlencode:'' }}",
         ),
     ),
-    group=Group.WORKSPACE,
     enabled_by_default=False,
-    icon=Icon.WORKSPACE,
     summary="Sent to you when a workspace of yours was created.",
 )
 
-WORKSPACE_MANUALLY_UPDATED = Kind(
+WORKSPACE_MANUALLY_UPDATED = _kind(
     id=UUID("d089fe7b-d5c5-4c0c-aaf5-689859f7d392"),
     name="Workspace Manually Updated",
     title_template="Workspace '{{ labels.workspace }}' has been manually updated",
@@ -79,14 +80,12 @@ WORKSPACE_MANUALLY_UPDATED = Kind(
             "/{{ labels.template|urlencode:'' }}/versions/{{ labels.version|urlencode:'' }}",
         ),
     ),
-    group=Group.WORKSPACE,
     enabled_by_default=False,
-    icon=Icon.WORKSPACE,
     summary="Sent to owners and template admins when somebody moved a workspace to another version.",
     audience=(OWNER, TEMPLATE_ADMIN),
 )
 
-WORKSPACE_UPDATED_AUTOMATICALLY = Kind(
+WORKSPACE_UPDATED_AUTOMATICALLY = _kind(
     id=UUID("c34a0c09-0704-4cac-bd1c-0c0146811c2b"),
     name="Workspace Updated Automatically",
     title_template='Workspace "{{ labels.name }}" updated automatically',
@@ -96,12 +95,10 @@ WORKSPACE_UPDATED_AUTOMATICALLY = Kind(
         "{% if labels.template_version_message %}\n\n> {{ labels.template_version_message }}{% endif %}"
     ),
     actions=(_VIEW_OWN,),
-    group=Group.WORKSPACE,
-    icon=Icon.WORKSPACE,
     summary="Sent to you when a workspace of yours moved to a new version by itself.",
 )
 
-WORKSPACE_DORMANT = Kind(
+WORKSPACE_DORMANT = _kind(
     id=UUID("0ea69165-ec14-4314-91f1-69566ac3c5a0"),
     name="Workspace Marked as Dormant",
     title_template='Workspace "{{ labels.name }}" marked as dormant',
@@ -112,12 +109,10 @@ WORKSPACE_DORMANT = Kind(
         "{% endif %}"
     ),
     actions=(_VIEW_OWN,),
-    group=Group.WORKSPACE,
-    icon=Icon.WORKSPACE,
     summary="Sent to you when a workspace of yours was marked as dormant.",
 )
 
-WORKSPACE_MARKED_FOR_DELETION = Kind(
+WORKSPACE_MARKED_FOR_DELETION = _kind(
     id=UUID("51ce2fdf-c9ca-4be1-8d70-628674f9bc42"),
     name="Workspace Marked for Deletion",
     title_template='Workspace "{{ labels.name }}" marked for deletion',
@@ -126,12 +121,10 @@ WORKSPACE_MARKED_FOR_DELETION = Kind(
         "{{ labels.reason }}. Wake it to keep it."
     ),
     actions=(_VIEW_OWN,),
-    group=Group.WORKSPACE,
-    icon=Icon.WORKSPACE,
     summary="Sent to you when it was decided that a dormant workspace of yours will be deleted.",
 )
 
-WORKSPACE_DELETED = Kind(
+WORKSPACE_DELETED = _kind(
     id=UUID("f517da0b-cdc9-410f-ab89-a86107c420ed"),
     name="Workspace Deleted",
     title_template='Workspace "{{ labels.name }}" deleted',
@@ -142,12 +135,10 @@ WORKSPACE_DELETED = Kind(
         ActionTemplate("View workspaces", "{{ base_url }}/workspaces?filter=owner:me"),
         ActionTemplate("View templates", "{{ base_url }}/templates"),
     ),
-    group=Group.WORKSPACE,
-    icon=Icon.WORKSPACE,
     summary="Sent to you when somebody else deleted a workspace of yours.",
 )
 
-AUTOBUILD_FAILED = Kind(
+AUTOBUILD_FAILED = _kind(
     id=UUID("381df2a9-c0c0-4749-420f-80a9280c66f9"),
     name="Workspace Autobuild Failed",
     title_template='Workspace "{{ labels.name }}" autobuild failed',
@@ -156,8 +147,6 @@ AUTOBUILD_FAILED = Kind(
         "**{{ labels.reason }}**."
     ),
     actions=(_VIEW_OWN,),
-    group=Group.WORKSPACE,
-    icon=Icon.WORKSPACE,
     digest=Digest(
         title_template='{{ data.digest.count }} more autobuilds of "{{ labels.name }}" failed',
         body_template=(
@@ -169,7 +158,7 @@ AUTOBUILD_FAILED = Kind(
     summary="Sent to you when a build that nobody began by hand failed in a workspace of yours.",
 )
 
-MANUAL_BUILD_FAILED = Kind(
+MANUAL_BUILD_FAILED = _kind(
     id=UUID("2faeee0f-26cb-4e96-821c-85ccb9f71513"),
     name="Workspace Manual Build Failed",
     title_template='Workspace "{{ labels.name }}" manual build failed',
@@ -185,8 +174,6 @@ MANUAL_BUILD_FAILED = Kind(
             "/{{ labels.name|urlencode:'' }}/builds/{{ labels.workspace_build_number|urlencode:'' }}",
         ),
     ),
-    group=Group.WORKSPACE,
-    icon=Icon.WORKSPACE,
     digest=Digest(
         title_template="{{ data.digest.count }} more builds of {{ labels.template_name }} failed",
         body_template=(
@@ -232,19 +219,29 @@ def _targets(workspace: Workspace, version_id: UUID | None = None) -> list[UUID]
     return [*found, version_id] if version_id else found
 
 
+def _tell_owner(
+    kind: Kind,
+    workspace: Workspace,
+    labels: dict[str, str],
+    *,
+    created_by: str,
+    version_id: UUID | None = None,
+    topic: UUID | None = None,
+) -> None:
+    notify(
+        kind.id,
+        [workspace.owner_id],
+        labels=labels,
+        targets=_targets(workspace, version_id),
+        created_by=created_by,
+        topic=topic,
+    )
+
+
 def workspace_created(workspace: Workspace, version_name: str) -> None:
     """Tell the owner of a new or claimed workspace."""
-    notify(
-        WORKSPACE_CREATED.id,
-        [workspace.owner_id],
-        labels={
-            "workspace": workspace.name,
-            "template": workspace.template.name,
-            "version": version_name,
-        },
-        targets=_targets(workspace),
-        created_by="api-workspaces-create",
-    )
+    labels = {"workspace": workspace.name, "template": workspace.template.name, "version": version_name}
+    _tell_owner(WORKSPACE_CREATED, workspace, labels, created_by="api-workspaces-create")
 
 
 def version_changed(build: WorkspaceBuild, actor: Subject, *, automatic: bool) -> None:
@@ -278,16 +275,13 @@ def version_changed(build: WorkspaceBuild, actor: Subject, *, automatic: bool) -
 
 
 def _updated_automatically(workspace: Workspace, version: TemplateVersion) -> None:
-    notify(
-        WORKSPACE_UPDATED_AUTOMATICALLY.id,
-        [workspace.owner_id],
-        labels={
-            "name": workspace.name,
-            "template_version_name": version.name,
-            "template_version_message": version.message[:500],
-        },
-        targets=_targets(workspace, version.id),
-        created_by=AUTOBUILD,
+    labels = {
+        "name": workspace.name,
+        "template_version_name": version.name,
+        "template_version_message": version.message[:500],
+    }
+    _tell_owner(
+        WORKSPACE_UPDATED_AUTOMATICALLY, workspace, labels, created_by=AUTOBUILD, version_id=version.id
     )
 
 
@@ -298,17 +292,12 @@ def workspace_deleted(build: WorkspaceBuild) -> None:
         return
     if build.initiator_id == workspace.owner_id and build.reason == BuildReason.INITIATOR:
         return
-    notify(
-        WORKSPACE_DELETED.id,
-        [workspace.owner_id],
-        labels={
-            "name": workspace.name,
-            "reason": _REASONS.get(BuildReason(build.reason), build.reason),
-            "initiator": build.initiator.username,
-        },
-        targets=_targets(workspace),
-        created_by=CREATED_BY,
-    )
+    labels = {
+        "name": workspace.name,
+        "reason": _REASONS.get(BuildReason(build.reason), build.reason),
+        "initiator": build.initiator.username,
+    }
+    _tell_owner(WORKSPACE_DELETED, workspace, labels, created_by=CREATED_BY)
 
 
 def build_failed(build: WorkspaceBuild) -> None:
@@ -339,14 +328,8 @@ def build_failed(build: WorkspaceBuild) -> None:
 
 
 def _autobuild_failed(workspace: Workspace, reason: str, created_by: str) -> None:
-    notify(
-        AUTOBUILD_FAILED.id,
-        [workspace.owner_id],
-        labels={"name": workspace.name, "reason": reason[:500]},
-        targets=_targets(workspace),
-        created_by=created_by,
-        topic=workspace.id,
-    )
+    labels = {"name": workspace.name, "reason": reason[:500]}
+    _tell_owner(AUTOBUILD_FAILED, workspace, labels, created_by=created_by, topic=workspace.id)
 
 
 def happened(notice: Notice) -> None:
@@ -368,19 +351,14 @@ def happened(notice: Notice) -> None:
 def _sleeps(kind: Kind, notice: Notice) -> None:
     workspace = notice.workspace
     left = workspace.deleting_at - timezone.now() if workspace.deleting_at else None
-    notify(
-        kind.id,
-        [workspace.owner_id],
-        labels={
-            "name": workspace.name,
-            "reason": (notice.why or "requested by a person")[:500],
-            "initiator": notice.actor.username,
-            "dormancyHours": str(workspace.template.time_til_dormant_ms // 3_600_000),
-            "timeTilDormant": in_words(left) if left is not None else "",
-        },
-        targets=_targets(workspace),
-        created_by="lifecycle",
-    )
+    labels = {
+        "name": workspace.name,
+        "reason": (notice.why or "requested by a person")[:500],
+        "initiator": notice.actor.username,
+        "dormancyHours": str(workspace.template.time_til_dormant_ms // 3_600_000),
+        "timeTilDormant": in_words(left) if left is not None else "",
+    }
+    _tell_owner(kind, workspace, labels, created_by="lifecycle")
 
 
 def in_words(length: timedelta) -> str:

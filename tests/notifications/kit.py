@@ -31,7 +31,7 @@ def queue(kind: Kind, *users: User, name: str = "dev", **more: Any) -> Queued:
     )
 
 
-def until(condition: Callable[[], object], what: str, within: float = 15) -> None:
+def until(condition: Callable[[], object], what: str, within: float = 60) -> None:
     deadline = time.monotonic() + within
     while not condition():
         assert time.monotonic() < deadline, what

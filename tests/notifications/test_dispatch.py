@@ -294,3 +294,12 @@ def test_a_dispatch_longer_than_the_lease_is_refused_at_the_start(settings: Any)
     settings.NOTIFICATIONS_LEASE_PERIOD = 120.0
     with pytest.raises(Invalid, match="LEASE_PERIOD"):
         Notifier()
+
+
+def test_messages_of_one_batch_stay_in_the_order_of_their_facts(user: User, kind: Kind) -> None:
+    names = [f"box-{number}" for number in range(12)]
+    for name in names:
+        queue(kind, user, name=name)
+    Notifier().deliver_batch()
+    titles = list(InboxNotification.objects.values_list("title", flat=True))  # newest first
+    assert titles == [f"Workspace {name} deleted" for name in reversed(names)]

@@ -102,6 +102,8 @@ def test_stopped_in_the_middle_finishes_and_records(spawn: Spawn, receiver: Rece
     assert NotificationMessage.objects.get(method="webhook").status == MessageStatus.SENT
 
 
+# The whole load takes longer than a test usually may.
+@pytest.mark.timeout(120 + MESSAGES // 10)
 def test_two_notifiers_send_each_message_exactly_once(spawn: Spawn, receiver: Receiver) -> None:
     users = User.objects.bulk_create(
         User(username=f"user{number}", email=f"user{number}@example.com") for number in range(MESSAGES // 2)

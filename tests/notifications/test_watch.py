@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+import socket as sockets
+from typing import Any, TypeGuard
 
+import httpx
 import pytest
 from asgiref.sync import sync_to_async
 from channels.routing import URLRouter
 from django.contrib.auth.models import AnonymousUser
+from websockets.client import ClientProtocol
+from websockets.exceptions import InvalidStatus
+from websockets.frames import Frame, Opcode
+from websockets.protocol import Event, State
+from websockets.sync.client import connect
+from websockets.uri import parse_uri
 
-from coder_admin.notifications import services
+from coder_admin.foundation import events
+from coder_admin.notifications import consumers, services
 from coder_admin.notifications.dispatcher import Notifier
 from coder_admin.notifications.kinds import TEST, Kind
 from coder_admin.notifications.models import InboxNotification
 from coder_admin.notifications.routing import websocket_urlpatterns
 from coder_admin.organizations.models import User
-from tests.people import person, subject
+from tests.notifications.kit import until
+from tests.people import person, subject, token_of
+from tests.serving import serving
 from tests.websocket import WebsocketClient
 
 PATH = "/api/v2/notifications/inbox/watch"
@@ -95,12 +106,6 @@ async def test_refusals_say_why(query: str, code: int) -> None:
     ],
 )
 def test_refusals_come_before_the_upgrade(query: str, signed_in: bool, status: int, field: str) -> None:
-    from websockets.exceptions import InvalidStatus
-    from websockets.sync.client import connect
-
-    from tests.people import token_of
-    from tests.serving import serving
-
     headers = {"Coder-Session-Token": token_of(person("ada"))} if signed_in else {}
     with serving() as url:
         address = url.replace("http", "ws") + PATH + query
@@ -114,11 +119,6 @@ def test_refusals_come_before_the_upgrade(query: str, signed_in: bool, status: i
 
 
 def test_a_real_socket_gets_each_message(kind: Kind) -> None:
-    from websockets.sync.client import connect
-
-    from tests.people import token_of
-    from tests.serving import serving
-
     user = person("ada")
     with serving() as url:
         address = url.replace("http", "ws") + PATH
@@ -130,3 +130,102 @@ def test_a_real_socket_gets_each_message(kind: Kind) -> None:
                 frame = json.loads(open_socket.recv(timeout=10))
                 assert frame["notification"]["title"] == f"Workspace {name} deleted"
             assert frame["unread_count"] == 2
+
+
+class _Idler:
+    """A websocket client that reads only when asked to: what it does not read stays on the way."""
+
+    def __init__(self, url: str, headers: dict[str, str]) -> None:
+        self._socket = sockets.socket()
+        self._socket.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, 65_536)
+        self._socket.settimeout(30)
+        self._socket.connect(("127.0.0.1", int(url.rpartition(":")[2])))
+        self.protocol = ClientProtocol(parse_uri(url.replace("http", "ws") + PATH), max_size=None)
+        request = self.protocol.connect()
+        request.headers.update(headers)
+        self.protocol.send_request(request)
+        while self.protocol.state is not State.OPEN:
+            self.read()
+
+    def read(self) -> list[Any]:
+        """What the next piece from the network holds, parsed; answers what the protocol wants answered."""
+        self._answer()
+        self.protocol.receive_data(self._socket.recv(65_536))
+        found = [json.loads(e.data) for e in self.protocol.events_received() if _is_text(e)]
+        self._answer()
+        return found
+
+    def read_to_the_end(self) -> list[Any]:
+        found: list[Any] = []
+        while self.protocol.close_rcvd is None:
+            found += self.read()
+        self._socket.close()
+        return found
+
+    def _answer(self) -> None:
+        for data in self.protocol.data_to_send():
+            if data:
+                self._socket.sendall(data)
+
+
+def _is_text(event: Event) -> TypeGuard[Frame]:
+    return isinstance(event, Frame) and event.opcode is Opcode.TEXT
+
+
+def test_a_client_that_does_not_read_is_cut_off_and_misses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What waits for it is bounded; it reads a beginning and the reason, lists, and knows all."""
+    monkeypatch.setattr(consumers, "BUFFER", 100)
+    waiting: list[int] = []
+    ended: list[int] = []
+    note, leave = consumers.InboxConsumer.event_message, consumers.InboxConsumer.disconnect
+
+    async def watched(self: consumers.InboxConsumer, message: dict[str, Any]) -> None:
+        held = len(self._ids)
+        waiting.append(held)
+        await note(self, message)
+
+    async def left(self: consumers.InboxConsumer, code: int) -> None:
+        ended.append(code)
+        await leave(self, code)
+
+    monkeypatch.setattr(consumers.InboxConsumer, "event_message", watched)
+    monkeypatch.setattr(consumers.InboxConsumer, "disconnect", left)
+    user = person("ada")
+    headers = {"Coder-Session-Token": token_of(user)}
+    with serving() as url:
+        idler = _Idler(url, headers)
+        # More than the network between them holds.
+        sent = [one for _ in range(24) for one in _announced(user, 50)]
+        until(lambda: services.unread_count(user.id) == len(sent), "all of them to be stored")
+        seen = [frame["notification"]["id"] for frame in idler.read_to_the_end()]
+        close = idler.protocol.close_rcvd
+        assert close is not None
+        assert (close.code, close.reason) == (consumers.TOO_SLOW, consumers.TOO_SLOW_REASON)
+        assert max(waiting) <= 100
+        assert len(seen) < len(sent), "it was cut off before the end"
+        assert set(seen) < set(sent)
+        until(lambda: ended, "the consumer to end")
+        assert _listed(url, headers) == sent[::-1], "and missed nothing"
+
+
+def _announced(user: User, count: int) -> list[str]:
+    """So many large messages, delivered and announced; their ids, oldest first."""
+    rows = InboxNotification.objects.bulk_create(
+        InboxNotification(user=user, template_id=TEST.id, title=str(n), content="x" * 20_000)
+        for n in range(count)
+    )
+    ids = [str(row.id) for row in rows]
+    events.publish(f"inbox:{user.id}", {"kind": "new", "ids": ids})
+    return ids
+
+
+def _listed(url: str, headers: dict[str, str]) -> list[str]:
+    """The whole inbox, as a client reads it page by page."""
+    listed: list[str] = []
+    with httpx.Client(base_url=url, headers=headers) as client:
+        while True:
+            more = {"starting_before": listed[-1]} if listed else {}
+            page = client.get("/api/v2/notifications/inbox", params=more).json()["notifications"]
+            listed += [one["id"] for one in page]
+            if len(page) < 25:
+                return listed
