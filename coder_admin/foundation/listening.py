@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 
 import structlog
 from channels.layers import get_channel_layer
@@ -13,6 +15,32 @@ from .events import Callback, group_name
 log = structlog.get_logger(__name__)
 
 _RETRY_SECONDS = 5.0
+
+Wait = Callable[[float | None], Awaitable[bool]]
+
+
+@asynccontextmanager
+async def listening(*topics: str) -> AsyncIterator[Wait]:
+    """Subscribed to topics while the block runs; the function given waits up to that many seconds (None: for
+    ever) for a message and says whether one came."""
+    layer = get_channel_layer()
+    channel = await layer.new_channel()
+    groups = [group_name(topic) for topic in topics]
+
+    async def wait(seconds: float | None) -> bool:
+        try:
+            await asyncio.wait_for(layer.receive(channel), seconds)
+        except TimeoutError:
+            return False
+        return True
+
+    try:
+        for group in groups:
+            await layer.group_add(group, channel)
+        yield wait
+    finally:
+        for group in groups:
+            await layer.group_discard(group, channel)
 
 
 class LayerListener:

@@ -11,10 +11,12 @@ from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.core.serializers.json import DjangoJSONEncoder
 
-from coder_admin.foundation.errors import Invalid, NotAuthenticated, ServiceError
+from coder_admin.foundation.errors import Forbidden, Invalid
 from coder_admin.foundation.events import group_name
 from coder_admin.foundation.markdown import to_text
-from rbac.django import subject_for
+from coder_admin.organizations.guarded import RefusedBeforeUpgrade
+from rbac.model import Action, RbacObject, ResourceType
+from rbac.policy import allowed
 
 from . import selectors, services
 from .api import WATCH_KEYS, inbox_filter, inbox_json
@@ -22,7 +24,7 @@ from .models import InboxNotification
 from .selectors import InboxFilter
 
 
-class InboxConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
+class InboxConsumer(RefusedBeforeUpgrade, AsyncWebsocketConsumer):  # type: ignore[misc]
     """`/notifications/inbox/watch`. No replay: a client lists first, and again after each reconnect.
 
     A change of the read state by another page comes as `{"unread_count"}` alone.
@@ -32,38 +34,23 @@ class InboxConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
     plain = False
     topic = ""
 
+    def authorise(self) -> None:
+        """Everybody reads their own, within the scope of their token."""
+        own = RbacObject(ResourceType.INBOX_NOTIFICATION, owner=self.viewer.id)
+        if not allowed(self.viewer, Action.READ, own):
+            raise Forbidden("You may not read the inbox with this token.")
+
     async def connect(self) -> None:
         query = dict(parse_qsl(self.scope["query_string"].decode("utf-8", "replace"), keep_blank_values=True))
-        self.viewer = await database_sync_to_async(subject_for)(self.scope["user"])
-        if not self.viewer.id:
-            await self._refuse(NotAuthenticated("You are signed out or your session has expired."))
-            return
         try:
             self.wanted = inbox_filter(query, WATCH_KEYS)
         except Invalid as error:
-            await self._refuse(error)
+            await self.refuse(error)
             return
         self.plain = query.get("format") == "plaintext"
-        self.topic = f"inbox:{self.viewer.id}"
+        self.topic = f"inbox:{self.scope['user'].pk}"
         await self.channel_layer.group_add(group_name(self.topic), self.channel_name)
         await self.accept()
-
-    async def _refuse(self, error: ServiceError) -> None:
-        """Answer before the upgrade where the server can; else accept, and close with the reason."""
-        if "websocket.http.response" not in self.scope.get("extensions", {}):
-            await self.accept()
-            await self.close(code=4000 + error.status, reason=str(error)[:120])
-            return
-        body = {
-            "message": error.message,
-            "detail": error.detail,
-            "validations": [{"field": v.field, "detail": v.detail} for v in error.validations],
-        }
-        headers = [(b"content-type", b"application/json")]
-        await self.base_send(
-            {"type": "websocket.http.response.start", "status": error.status, "headers": headers}
-        )
-        await self.base_send({"type": "websocket.http.response.body", "body": json.dumps(body).encode()})
 
     async def disconnect(self, code: int) -> None:
         if self.topic:
@@ -74,11 +61,12 @@ class InboxConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             await self.send(text_data=json.dumps(frame, cls=DjangoJSONEncoder))
 
     def _frames(self, event: dict[str, Any]) -> list[dict[str, Any]]:
-        count = services.unread_count(self.viewer.id)
+        viewer = self.viewer
+        count = services.unread_count(viewer.id)
         if event.get("kind") != "new":
             return [{"unread_count": count}]
         ids = [UUID(text) for text in event.get("ids", ())]
-        rows = selectors.inbox(viewer=self.viewer).filter(pk__in=ids).order_by("created_at", "id")
+        rows = selectors.inbox(viewer=viewer).filter(pk__in=ids).order_by("created_at", "id")
         return [
             {"notification": self._shown(row), "unread_count": count}
             for row in rows

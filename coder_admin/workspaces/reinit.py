@@ -8,6 +8,7 @@ from uuid import UUID
 
 from channels.db import database_sync_to_async
 
+from coder_admin.foundation.listening import listening
 from coder_admin.organizations.models import PREBUILDS_USER_ID
 from coder_admin.provisioning.choices import ACTIVE_STATUSES, JobStatus
 
@@ -15,7 +16,7 @@ from .build_job import CLAIM_REASON
 from .choices import PrebuildStage
 from .lifecycle import ClaimAnswer, ClaimFacts, claim_answer
 from .models import Workspace
-from .streams import PING, PING_INTERVAL, listening
+from .streams import PING, PING_INTERVAL
 
 
 def claim_state(workspace_id: UUID) -> tuple[ClaimAnswer, dict[str, str]]:

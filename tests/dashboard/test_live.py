@@ -10,10 +10,11 @@ from asgiref.sync import sync_to_async
 from channels.db import database_sync_to_async
 from django.contrib.auth.models import AnonymousUser
 
-from coder_admin.dashboard.consumers import BAD_MESSAGE, MAX_TOPICS, NOT_SIGNED_IN, TOO_LARGE, LiveConsumer
+from coder_admin.dashboard.consumers import BAD_MESSAGE, MAX_TOPICS, TOO_LARGE, LiveConsumer
 from coder_admin.dashboard.live import authorise
 from coder_admin.foundation.events import publish
 from coder_admin.organizations.models import User
+from coder_admin.organizations.socket_life import ENDED
 from rbac.django import subject_for
 from tests.websocket import WebsocketClient
 
@@ -113,7 +114,7 @@ async def test_rights_are_read_anew_for_each_subscription() -> None:
 async def test_nobody_is_told_to_sign_in() -> None:
     client = WebsocketClient(LiveConsumer.as_asgi(), "/ws/live", AnonymousUser())
     await client.connect()
-    assert (await client.closed())["code"] == NOT_SIGNED_IN
+    assert (await client.closed())["code"] == ENDED
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,12 @@ import pytest
 from asgiref.sync import sync_to_async
 from asgiref.testing import ApplicationCommunicator
 from channels.generic.websocket import AsyncJsonWebsocketConsumer
+from django.core.exceptions import ImproperlyConfigured
 from django.test import AsyncClient, Client
 
 from coder_admin.audit.models import AuditLog
 from coder_admin.organizations import services, socket_life
+from coder_admin.organizations.guarded import Guarded
 from coder_admin.organizations.models import APIKey, User
 from coder_admin.organizations.sockets import socket_authentication
 from rbac import Action, RbacObject, ResourceType, allowed
@@ -22,7 +24,12 @@ from tests.people import owner, person, subject
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-class WhoAmI(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
+class WhoAmI(Guarded, AsyncJsonWebsocketConsumer):  # type: ignore[misc]
+    """Open to everybody who is logged in."""
+
+    def authorise(self) -> None:
+        pass
+
     async def connect(self) -> None:
         who = await sync_to_async(subject_for)(self.scope["user"])
         await self.accept()
@@ -30,18 +37,39 @@ class WhoAmI(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
         await self.send_json({"who": who.username, "reads_templates": may_read})
 
 
-async def answer(headers: list[tuple[bytes, bytes]]) -> Any:
+async def answer(headers: list[tuple[bytes, bytes]], consumer: Any = WhoAmI) -> Any:
     """What the consumer says, or that the handshake is refused, with its code."""
     scope = {"type": "websocket", "path": "/ws", "query_string": b"", "headers": headers, "subprotocols": []}
-    socket = ApplicationCommunicator(socket_authentication(WhoAmI.as_asgi()), scope)
+    socket = ApplicationCommunicator(socket_authentication(consumer.as_asgi()), scope)
     await socket.send_input({"type": "websocket.connect"})
     first = await socket.receive_output(timeout=10)
     if first["type"] == "websocket.close":
         return f"refused {first.get('code', '')}".strip()
-    said = json.loads((await socket.receive_output(timeout=10))["text"])
+    second = await socket.receive_output(timeout=10)
+    if second["type"] == "websocket.close":
+        return f"accepted to be refused {second['code']}"
+    said = json.loads(second["text"])
     await socket.send_input({"type": "websocket.disconnect", "code": 1000})
     await socket.wait(timeout=10)
     return said
+
+
+class Careless(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
+    """Says not who may have it open."""
+
+
+class Silent(Guarded, AsyncJsonWebsocketConsumer):  # type: ignore[misc]
+    """Says that it will say, and does not."""
+
+
+async def test_a_consumer_that_does_not_say_who_may_is_open_to_nobody() -> None:
+    boss = await sync_to_async(owner)()
+    header = (b"coder-session-token", await sync_to_async(token_for)(boss))
+    with pytest.raises(ImproperlyConfigured):
+        await answer([header], Careless)
+    with pytest.raises(ImproperlyConfigured):
+        await answer([(b"origin", b"http://localhost")], Careless)
+    assert await answer([header], Silent) == "accepted to be refused 4403"
 
 
 def token_for(user: User, scope: str = "all") -> bytes:
@@ -86,6 +114,10 @@ async def _open(headers: list[tuple[bytes, bytes]]) -> ApplicationCommunicator:
     return socket
 
 
+async def _next(socket: ApplicationCommunicator) -> Any:
+    return await socket.receive_output(timeout=10)
+
+
 async def test_socket_ends_with_its_token_its_session_or_its_user(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket_life, "RECHECK_SECONDS", 0.02)
     ada, bob = await sync_to_async(person)("ada"), await sync_to_async(person)("bob")
@@ -97,18 +129,18 @@ async def test_socket_ends_with_its_token_its_session_or_its_user(monkeypatch: p
     of_bob = await _open([(b"coder-session-token", await sync_to_async(token_for)(bob))])
     assert await by_session.receive_nothing(timeout=0.1)
     await sync_to_async(services.sessions_end_others)(await sync_to_async(subject)(ada), user=ada)
-    closed = {"type": "websocket.close", "code": 4401}
-    assert await by_session.receive_output(timeout=10) == closed
+    closed = {"type": "websocket.close", "code": 4401, "reason": "Your login has ended."}
+    assert await _next(by_session) == closed
     await by_session.wait(timeout=10)
     assert await by_token.receive_nothing(timeout=0.1)
     await APIKey.objects.filter(user=ada).adelete()
-    assert await by_token.receive_output(timeout=10) == closed
+    assert await _next(by_token) == closed
     await User.objects.filter(pk=bob.pk).aupdate(status="suspended")
-    assert await of_bob.receive_output(timeout=10) == closed
+    assert await _next(of_bob) == closed
 
 
-async def test_nobody_is_a_subject_without_rights() -> None:
-    assert await answer([(b"origin", b"http://localhost")]) == {"who": "", "reads_templates": False}
+async def test_nobody_gets_the_code_that_tells_a_page_to_sign_in() -> None:
+    assert await answer([(b"origin", b"http://localhost")]) == "accepted to be refused 4401"
 
 
 async def test_request_context_reaches_the_row_under_asgi_too() -> None:

@@ -17,6 +17,7 @@ from rbac.django import may, require
 from rbac.model import Action, RbacObject, ResourceType, Subject
 from rbac.roles import MEMBER, OWNER, may_hand_out
 
+from ..access_news import access_changed
 from ..announcements import AccountEvent, account_changed
 from ..choices import LoginType, UserStatus
 from ..dependents import user_dependents
@@ -103,6 +104,7 @@ def user_delete(actor: Subject, *, user: User) -> None:
     user.save(update_fields=["deleted", "updated_at"])
     APIKey.objects.filter(user=user).delete()
     BrowserSession.objects.filter(user=user).delete()
+    access_changed([user.pk])
     account_changed(AccountEvent.DELETED, user, actor)
     _audit(actor, AuditedAction.DELETE, user, _TRACKED.changes(before, _TRACKED.snapshot(user)))
 
@@ -122,6 +124,7 @@ def user_status_set(actor: Subject, *, user: User, status: UserStatus) -> User:
     before = _TRACKED.snapshot(user)
     user.status = status
     user.save(update_fields=["status", "updated_at"])
+    access_changed([user.pk])
     if status != before["status"] and status in _ANNOUNCED:
         account_changed(_ANNOUNCED[status], user, actor)
     _audit_change(actor, user, before)
@@ -178,6 +181,7 @@ def user_password_set(actor: Subject, *, user: User, password: str, old_password
     user.set_password(password)
     user.save(update_fields=["password", "updated_at"])
     APIKey.objects.filter(user=user, login_type=LoginType.PASSWORD).delete()
+    access_changed([user.pk])
     _audit_change(actor, user, before)
 
 
@@ -204,6 +208,7 @@ def user_roles_store(actor: Subject, *, user: User, roles: Iterable[str]) -> Use
     before = _TRACKED.snapshot(row)
     row.rbac_roles = checked_roles(actor, before=row.rbac_roles, after=roles)
     row.save(update_fields=["rbac_roles", "updated_at"])
+    access_changed([row.pk])
     _audit_change(actor, row, before)
     return row
 
