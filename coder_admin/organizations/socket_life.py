@@ -53,7 +53,7 @@ class OpenSocket:
         self._login = login
         self._receive, self._send = receive, send
         self._messages: asyncio.Queue[Message] = asyncio.Queue()
-        self._wake = asyncio.Event()
+        self._wake, self._hearing = asyncio.Event(), asyncio.Event()
         self._over = False
 
     async def run(self, inner: Application, scope: dict[str, Any]) -> None:
@@ -61,8 +61,12 @@ class OpenSocket:
         running = [self._pump(), self._watch()]
         if scope["user"].is_authenticated:
             running.append(self._hear(access_topic(scope["user"].pk)))
+        else:
+            self._hearing.set()
         helpers = [asyncio.ensure_future(helper) for helper in running]
         try:
+            # First to listen, then to ask: a change in between is heard.
+            await self._hearing.wait()
             await inner({**scope, "open_socket": self}, self._messages.get, self._say)
         finally:
             for helper in helpers:
@@ -84,12 +88,15 @@ class OpenSocket:
         while True:
             try:
                 async with listening(topic) as wait:
+                    self._hearing.set()
                     while True:
                         await wait(None)
                         self._wake.set()
             except Exception as error:
                 log.warning("changes of access are not heard", topic=topic, error=str(error))
+                self._hearing.set()
                 await asyncio.sleep(RECHECK_SECONDS)
+                self._wake.set()  # something may have been missed
 
     async def _watch(self) -> None:
         while not self._over:
