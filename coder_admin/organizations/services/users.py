@@ -24,6 +24,7 @@ from ..dependents import user_dependents
 from ..idp.store import site_role_sync
 from ..models import APIKey, BrowserSession, Organization, User
 from ..names import display_problem, email_problem, refuse_problems, slug_problem
+from ..owners import is_last_owner
 from ..throttle import Attempt
 from .members import member_add
 from .roles import check_hand_out, checked_roles
@@ -93,6 +94,8 @@ def user_delete(actor: Subject, *, user: User) -> None:
     _refuse_system(user)
     if str(user.id) == actor.id:
         raise Invalid("You cannot delete your own account.")
+    if is_last_owner(user):
+        raise Invalid("You cannot delete the last owner.", detail="Give somebody else the role owner first.")
     owned = user_dependents(user.id)
     if owned:
         parts = ", ".join(f"{count} {plural}" for plural, count in sorted(owned.items()))
