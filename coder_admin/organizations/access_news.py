@@ -1,6 +1,6 @@
-"""Word that somebody's login or rights changed, for what they have open: looked at again at once.
+"""Word that people changed: to lists of them, and to what somebody has open, when their login or rights did.
 
-A hint like every event: what is open is looked at by itself too (`socket_life.RECHECK_SECONDS`).
+Hints like every event: what is open is looked at by itself too (`socket_life.RECHECK_SECONDS`).
 """
 
 from __future__ import annotations
@@ -9,13 +9,27 @@ import uuid
 from collections.abc import Collection, Iterable
 from typing import Final
 
-from coder_admin.foundation.events import publish_all
+from coder_admin.foundation.events import publish, publish_all
 
 from .models import GroupMember, OrganizationMember
 
 MOST: Final = 200
 """A change that concerns more people than this sends no word: what they have open is looked at in its turn,
 instead of all of it in the same second."""
+
+
+USERS_TOPIC: Final = f"users:{uuid.UUID(int=0)}"
+"""On it lists of the deployment's users hear of changes: an organization's topic without one."""
+
+
+def users_changed() -> None:
+    """A user was made, changed or deleted."""
+    publish(USERS_TOPIC, {"kind": "user"})
+
+
+def people_changed(organization_id: object) -> None:
+    """The members or groups of an organization changed."""
+    publish(f"people:{organization_id}", {"kind": "people"})
 
 
 def access_topic(user_id: object) -> str:

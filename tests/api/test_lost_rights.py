@@ -86,6 +86,7 @@ class Scene:
             f"template-version:{self.importing.id}",
             f"workspaces:{organization}",
             f"pools:{organization}",
+            f"people:{organization}",
         ]
 
 

@@ -5,6 +5,7 @@ the answer about one that does not exist."""
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Mapping
 from typing import Any
 
@@ -36,6 +37,8 @@ TOPICS = {
     "workspace": "workspaces/workspace_id",
     "workspaces": "organization",
     "pools": "organization",
+    "people": "organization",
+    "users": "deployment",
     "job": "provisionerjobs/job",
     "agent-logs": "workspaceagents/agent_id",
     "template": "templates/template",
@@ -43,6 +46,9 @@ TOPICS = {
     "inbox": "user",
 }
 """What the id of each kind of live topic names in the world."""
+
+READS_USERS = {"organization-admin", "organization-user-admin"}
+"""Their site-level `user: read` shows them everybody: people belong to the whole deployment."""
 
 
 def routes() -> list[tuple[str, Any]]:
@@ -72,6 +78,7 @@ def names() -> dict[str, str]:
     made = world()
     KNOWN.update(made)
     made["organization"] = str(organization_id("acme"))
+    made["deployment"] = str(uuid.UUID(int=0))
     made["user"] = str(User.objects.get(username="ada").pk)
     return made
 
@@ -156,6 +163,8 @@ async def test_nobody_of_another_organization_can_tell_what_exists(role: str) ->
     live = Socket("/ws/live", user)
     assert await live.open() == "open"
     everything = topics(named) + topics(None)
+    if role in READS_USERS:
+        everything.remove(f"users:{named['deployment']}")
     assert await live.says(type="subscribe", topics=everything) == {"type": "refused", "topics": everything}
     await live.leave()
 

@@ -19,7 +19,7 @@ from rbac.model import LEGAL_ACTIONS, WILDCARD, Action, Permission, RbacObject, 
 from rbac.policy import allowed
 from rbac.roles import ORG_ROLES, SITE_ROLES
 
-from ..access_news import access_changed
+from ..access_news import access_changed, people_changed
 from ..models import CustomRole, Organization, OrganizationMember
 from ..names import display_problem, refuse_problems
 from ..subjects import parse_permissions
@@ -105,6 +105,8 @@ def custom_role_delete(actor: Subject, *, organization: Organization, name: str)
         member.roles = [held for held in member.roles if held.lower() != role.name.lower()]
         member.save(update_fields=["roles", "updated_at"])
     access_changed(member.user_id for member in holders)
+    if holders:
+        people_changed(organization.id)
     _audit(actor, AuditedAction.DELETE, role, _TRACKED.changes(_TRACKED.snapshot(role), None))
     role.delete()
 

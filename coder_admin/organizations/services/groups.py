@@ -16,7 +16,7 @@ from coder_admin.foundation.errors import Conflict, Forbidden, Invalid, Validati
 from rbac.django import may, require
 from rbac.model import Action, RbacObject, ResourceType, Subject
 
-from ..access_news import access_changed, access_changed_for
+from ..access_news import access_changed, access_changed_for, people_changed
 from ..choices import GroupSource
 from ..models import EVERYONE_GROUP_NAME, Group, GroupMember, Organization, User
 from ..names import display_problem, group_name_problem, refuse_problems
@@ -153,6 +153,7 @@ def _taken(name: str) -> Conflict:
 
 
 def _audit(actor: Subject, action: AuditedAction, group: Group, diff: Diff) -> None:
+    """The entry of the trail, and word to open pages: every change comes by here."""
     record(
         actor=actor,
         action=action,
@@ -162,3 +163,4 @@ def _audit(actor: Subject, action: AuditedAction, group: Group, diff: Diff) -> N
         organization_id=group.organization_id,
         diff=diff,
     )
+    people_changed(group.organization_id)

@@ -15,7 +15,7 @@ from rbac.grants import drop_user_grants
 from rbac.model import Action, RbacObject, ResourceType, Subject
 from rbac.roles import ORG_MEMBER
 
-from ..access_news import access_changed
+from ..access_news import access_changed, people_changed
 from ..choices import LoginType
 from ..idp.store import organization_sync, role_sync
 from ..models import Group, GroupMember, Organization, OrganizationMember, User
@@ -142,6 +142,7 @@ def member_roles_store(
 def _audit(
     actor: Subject, action: AuditedAction, member: OrganizationMember, *, diff: dict[str, dict[str, object]]
 ) -> None:
+    """The entry of the trail, and word to open pages: every change comes by here."""
     record(
         actor=actor,
         action=action,
@@ -151,3 +152,4 @@ def _audit(
         organization_id=member.organization_id,
         diff=diff,
     )
+    people_changed(member.organization_id)

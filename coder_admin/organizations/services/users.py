@@ -17,7 +17,7 @@ from rbac.django import may, require
 from rbac.model import Action, RbacObject, ResourceType, Subject
 from rbac.roles import MEMBER, OWNER, may_hand_out
 
-from ..access_news import access_changed
+from ..access_news import access_changed, users_changed
 from ..announcements import AccountEvent, account_changed
 from ..choices import LoginType, UserStatus
 from ..dependents import user_dependents
@@ -289,6 +289,7 @@ def _audit_change(actor: Subject, user: User, before: dict[str, object]) -> None
 
 
 def _audit(actor: Subject, action: AuditedAction, user: User, diff: Diff) -> None:
+    """The entry of the trail, and word to open pages: every change comes by here."""
     record(
         actor=actor,
         action=action,
@@ -297,3 +298,4 @@ def _audit(actor: Subject, action: AuditedAction, user: User, diff: Diff) -> Non
         resource_target=user.username,
         diff=diff,
     )
+    users_changed()
