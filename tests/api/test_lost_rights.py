@@ -164,12 +164,17 @@ def way(request: Any, monkeypatch: pytest.MonkeyPatch) -> str:
 
 def silence(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every word about access is lost on its way."""
-    real = events._send_all
+    send, send_all = events._send, events._send_all
 
-    def send_all(announcements: Any) -> None:
-        real([one for one in announcements if not one[0].startswith("access:")])
+    def send_others(topic: str, event: Any) -> None:
+        if not topic.startswith("access:"):
+            send(topic, event)
 
-    monkeypatch.setattr(events, "_send_all", send_all)
+    def send_all_others(announcements: Any) -> None:
+        send_all([one for one in announcements if not one[0].startswith("access:")])
+
+    monkeypatch.setattr(events, "_send", send_others)
+    monkeypatch.setattr(events, "_send_all", send_all_others)
 
 
 def test_who_leaves_an_organization_hears_no_more_of_it(site: Site, way: str) -> None:
