@@ -1,7 +1,8 @@
 """Attempts that were refused: who is logged in and tries to change something they may not is in the trail.
 
 Called where a refusal becomes an answer (API and pages); what it names is read from the address, since
-nothing was done. A flood from one person is cut.
+nothing was done. A flood from one person is cut. What is answered with "not found" is not in the trail: the
+reference's entries name a resource, and to whoever may not see one there is none to name.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from django.db.models import Model, Q
 
 from coder_admin.audit.diffs import Diff
 from coder_admin.foundation.errors import Invalid, Validation
+from coder_admin.organizations.access_news import access_changed_for
 from coder_admin.organizations.models import Group, User
 from rbac.grants import Acl, AclTables
 
@@ -72,6 +73,7 @@ def change(
         form.tables.set_user(obj, UUID(user_id), form.codenames[role] if role else None)
     for group_id, role in groups.items():
         form.tables.set_group(obj, UUID(group_id), form.codenames[role] if role else None)
+    access_changed_for(users=users, groups=groups)
     return _diff(form, before, form.tables.of(obj))
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from coder_admin.organizations.access_news import USERS_TOPIC
 from rbac.model import Action, RbacObject, ResourceType, Subject
 from rbac.policy import allowed
 
@@ -23,11 +24,20 @@ def _own_inbox(viewer: Subject, ids: set[uuid.UUID]) -> set[uuid.UUID]:
     return {owner for owner in ids if readable(owner)}
 
 
+def _users(viewer: Subject, ids: set[uuid.UUID]) -> set[uuid.UUID]:
+    """The one list of the deployment's users, for who may read people beyond themselves."""
+    everybody = uuid.UUID(USERS_TOPIC.partition(":")[2])
+    may_read = allowed(viewer, Action.READ, RbacObject(ResourceType.USER))
+    return ids & {everybody} if may_read else set()
+
+
 READABLE: Mapping[str, Readable] = MappingProxyType(
     {
         "workspace": selectors.readable_workspaces,
         "workspaces": selectors.readable_organizations,
         "pools": selectors.readable_organizations,
+        "people": selectors.readable_organizations,
+        "users": _users,
         "job": selectors.readable_jobs,
         "agent-logs": selectors.readable_agents,
         "template": selectors.readable_templates,

@@ -119,7 +119,7 @@ def _send_all(announcements: Sequence[tuple[str, dict[str, Any]]]) -> None:
     for topic, event in announcements:
         _call_subscribers(topic, event)
     layer = get_channel_layer()
-    if layer is None:
+    if layer is None or not any(_may_be_heard(layer, topic) for topic, _ in announcements):
         return
 
     async def send() -> None:
@@ -160,12 +160,17 @@ def _message(topic: str, event: dict[str, Any]) -> dict[str, Any]:
     return {"type": MESSAGE_TYPE, "topic": topic, "event": event}
 
 
+def _may_be_heard(layer: Any, topic: str) -> bool:
+    """In memory, nobody but listeners of this process can hear; a worker sends many events that none does."""
+    return not isinstance(layer, InMemoryChannelLayer) or bool(layer.groups.get(group_name(topic)))
+
+
 def _send_to_layer(topic: str, event: dict[str, Any]) -> None:
     layer = get_channel_layer()
     if layer is None:
         return
-    if isinstance(layer, InMemoryChannelLayer) and not layer.groups.get(group_name(topic)):
-        return  # nobody of this process listens, and nobody else can: a worker sends many such events
+    if not _may_be_heard(layer, topic):
+        return
     message = _message(topic, event)
     loop = _loop
     if loop is not None and loop.is_running():

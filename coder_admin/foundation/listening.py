@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 
 import structlog
 from channels.layers import get_channel_layer
@@ -13,6 +15,50 @@ from .events import Callback, group_name
 log = structlog.get_logger(__name__)
 
 _RETRY_SECONDS = 5.0
+_STOP_TRIES = 50
+
+Wait = Callable[[float | None], Awaitable[bool]]
+
+
+@asynccontextmanager
+async def listening(*topics: str) -> AsyncIterator[Wait]:
+    """Subscribed to topics while the block runs; the function given waits up to that many seconds (None: for
+    ever) for a message and says whether one came."""
+    layer = get_channel_layer()
+    channel = await layer.new_channel()
+    groups = [group_name(topic) for topic in topics]
+    receiving: asyncio.Future[object] | None = None
+
+    async def wait(seconds: float | None) -> bool:
+        # What waits for a message goes on waiting after a time-out: to cancel it could lose one.
+        nonlocal receiving
+        receiving = current = receiving or asyncio.ensure_future(layer.receive(channel))
+        done, _ = await asyncio.wait({current}, timeout=seconds)
+        if not done:
+            return False
+        receiving = None
+        current.result()
+        return True
+
+    try:
+        for group in groups:
+            await layer.group_add(group, channel)
+        yield wait
+    finally:
+        if receiving is not None:
+            await _stopped(receiving)
+        for group in groups:
+            await layer.group_discard(group, channel)
+
+
+async def _stopped(task: asyncio.Future[object]) -> None:
+    """Cancel until it ends: the Redis layer swallows a cancellation that comes at the wrong moment."""
+    for _ in range(_STOP_TRIES):
+        task.cancel()
+        done, _ = await asyncio.wait({task}, timeout=0.1)
+        if done:
+            return
+    log.warning("what waits for a message does not end")
 
 
 class LayerListener:

@@ -14,10 +14,12 @@ from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.core.serializers.json import DjangoJSONEncoder
 
-from coder_admin.foundation.errors import Invalid, NotAuthenticated, ServiceError
+from coder_admin.foundation.errors import Forbidden, Invalid
 from coder_admin.foundation.events import group_name
 from coder_admin.foundation.markdown import to_text
-from rbac.django import subject_for
+from coder_admin.organizations.guarded import RefusedBeforeUpgrade
+from rbac.model import Action, RbacObject, ResourceType
+from rbac.policy import allowed
 
 from . import selectors, services
 from .api import WATCH_KEYS, inbox_filter, inbox_json
@@ -34,7 +36,7 @@ TOO_SLOW = 4408
 TOO_SLOW_REASON = "Too slow: list the inbox and connect again."
 
 
-class InboxConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
+class InboxConsumer(RefusedBeforeUpgrade, AsyncWebsocketConsumer):  # type: ignore[misc]
     """`/notifications/inbox/watch`. No replay: a client lists first, and again after each reconnect.
 
     A change of the read state by another page comes as `{"unread_count"}` alone. A client for which more
@@ -53,39 +55,24 @@ class InboxConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         self._news = asyncio.Event()
         self._sending: asyncio.Task[None] | None = None
 
+    def authorise(self) -> None:
+        """Everybody reads their own, within the scope of their token."""
+        own = RbacObject(ResourceType.INBOX_NOTIFICATION, owner=self.viewer.id)
+        if not allowed(self.viewer, Action.READ, own):
+            raise Forbidden("You may not read the inbox with this token.")
+
     async def connect(self) -> None:
         query = dict(parse_qsl(self.scope["query_string"].decode("utf-8", "replace"), keep_blank_values=True))
-        self.viewer = await database_sync_to_async(subject_for)(self.scope["user"])
-        if not self.viewer.id:
-            await self._refuse(NotAuthenticated("You are signed out or your session has expired."))
-            return
         try:
             self.wanted = inbox_filter(query, WATCH_KEYS)
         except Invalid as error:
-            await self._refuse(error)
+            await self.refuse(error)
             return
         self.plain = query.get("format") == "plaintext"
-        self.topic = f"inbox:{self.viewer.id}"
+        self.topic = f"inbox:{self.scope['user'].pk}"
         await self.channel_layer.group_add(group_name(self.topic), self.channel_name)
         await self.accept()
         self._sending = asyncio.create_task(self._send_waiting())
-
-    async def _refuse(self, error: ServiceError) -> None:
-        """Answer before the upgrade where the server can; else accept, and close with the reason."""
-        if "websocket.http.response" not in self.scope.get("extensions", {}):
-            await self.accept()
-            await self.close(code=4000 + error.status, reason=str(error)[:120])
-            return
-        body = {
-            "message": error.message,
-            "detail": error.detail,
-            "validations": [{"field": v.field, "detail": v.detail} for v in error.validations],
-        }
-        headers = [(b"content-type", b"application/json")]
-        await self.base_send(
-            {"type": "websocket.http.response.start", "status": error.status, "headers": headers}
-        )
-        await self.base_send({"type": "websocket.http.response.body", "body": json.dumps(body).encode()})
 
     async def disconnect(self, code: int) -> None:
         await self._leave()
@@ -122,7 +109,7 @@ class InboxConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         except OSError:
             return  # the client is gone; `disconnect` follows
         except Exception:
-            log.exception("inbox not sent", user=self.viewer.id)
+            log.exception("inbox not sent", user=str(self.scope["user"].pk))
             await self.close(FAILED, "The inbox cannot be read: list it and connect again.")
 
     async def _send_some(self) -> None:
@@ -133,10 +120,11 @@ class InboxConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
 
     def _frames(self, ids: list[UUID]) -> list[dict[str, Any]]:
         """The new messages among these that the client wants; without ids, the count alone."""
-        count = services.unread_count(self.viewer.id)
+        viewer = self.viewer
+        count = services.unread_count(viewer.id)
         if not ids:
             return [{"unread_count": count}]
-        rows = selectors.inbox(viewer=self.viewer).filter(pk__in=ids).order_by("created_at", "id")
+        rows = selectors.inbox(viewer=viewer).filter(pk__in=ids).order_by("created_at", "id")
         return [
             {"notification": self._shown(row), "unread_count": count}
             for row in rows

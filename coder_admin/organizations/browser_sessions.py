@@ -61,8 +61,8 @@ def _note_use(row: BrowserSession, now: datetime) -> None:
     if now - row.last_seen_at < TOUCH_EVERY:
         return
     context = current()
-    BrowserSession.objects.filter(pk=row.pk).update(
-        last_seen_at=now, ip_address=context.ip, user_agent=context.user_agent
-    )
+    # A websocket's handshake has no request context: it must not wipe out what the last request told.
+    told = {"ip_address": context.ip, "user_agent": context.user_agent} if context.ip else {}
+    BrowserSession.objects.filter(pk=row.pk).update(last_seen_at=now, **told)
     stale = Q(last_seen_at__isnull=True) | Q(last_seen_at__lt=now - TOUCH_EVERY)
     User.objects.filter(stale, pk=row.user_id).update(last_seen_at=now)

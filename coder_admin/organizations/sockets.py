@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -10,12 +9,14 @@ from channels.auth import AuthMiddlewareStack
 from channels.db import database_sync_to_async
 from channels.security.websocket import AllowedHostsOriginValidator
 
+from coder_admin.foundation.errors import NotAuthenticated
+
 from .authentication import token_of_headers, user_of_token
-from .socket_life import session_lives, token_lives, while_logged_in
+from .guarded import answer_before_upgrade
+from .logins import session_login, token_login
+from .socket_life import ENDED, while_logged_in
 
 Application = Callable[[dict[str, Any], Any, Any], Awaitable[None]]
-
-UNAUTHENTICATED = 4401
 
 
 def socket_authentication(inner: Application) -> Application:
@@ -24,15 +25,12 @@ def socket_authentication(inner: Application) -> Application:
     A handshake with a token needs no origin: a foreign page cannot set headers, so nothing can be forged
     with it; a wrong token is answered with 401 and never ignored. Without a token the browser's session
     counts, and its origin must be one of ours; every browser sends one, so who does not is a program that
-    forgot its token: 401 too. Either way the socket ends with its login.
+    forgot its token: 401 too. Either way the socket ends with its login, and shows no longer what its user
+    may not see any more.
     """
 
     async def of_browser(scope: dict[str, Any], receive: Any, send: Any) -> None:
-        if not scope["user"].is_authenticated:
-            await inner(scope, receive, send)
-            return
-        valid = session_lives(scope["session"].session_key)
-        await while_logged_in(inner, valid)(scope, receive, send)
+        await while_logged_in(inner, session_login(scope["session"].session_key))(scope, receive, send)
 
     browsers: Application = AllowedHostsOriginValidator(AuthMiddlewareStack(of_browser))
 
@@ -49,21 +47,15 @@ def socket_authentication(inner: Application) -> Application:
             await receive()
             await _refuse(scope, send)
             return
-        await while_logged_in(inner, token_lives(text))({**scope, "user": user}, receive, send)
+        await while_logged_in(inner, token_login(text))({**scope, "user": user}, receive, send)
 
     return application
 
 
 async def _refuse(scope: dict[str, Any], send: Any) -> None:
     """401 before the upgrade where the server can answer, else the code of the same meaning."""
-    if "websocket.http.response" not in scope.get("extensions", {}):
-        await send({"type": "websocket.close", "code": UNAUTHENTICATED})
-        return
-    body = {
-        "message": "You are signed out or your session has expired.",
-        "detail": "Send a valid token with the request.",
-        "validations": [],
-    }
-    headers = [(b"content-type", b"application/json")]
-    await send({"type": "websocket.http.response.start", "status": 401, "headers": headers})
-    await send({"type": "websocket.http.response.body", "body": json.dumps(body).encode()})
+    refusal = NotAuthenticated(
+        "You are signed out or your session has expired.", detail="Send a valid token with the request."
+    )
+    if not await answer_before_upgrade(scope, send, refusal):
+        await send({"type": "websocket.close", "code": ENDED})

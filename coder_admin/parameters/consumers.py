@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import parse_qs
@@ -18,7 +17,9 @@ from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 
 from coder_admin.catalog.selectors import version_get
-from coder_admin.foundation.errors import NotAuthenticated, ServiceError
+from coder_admin.foundation.errors import ServiceError
+from coder_admin.organizations.guarded import RefusedBeforeUpgrade
+from coder_admin.organizations.models import User
 from coder_admin.parameters.form import FIRST, FormSession
 from coder_admin.parameters.protocol import (
     GOING_AWAY,
@@ -31,44 +32,51 @@ from coder_admin.parameters.protocol import (
     parse_frame,
 )
 from coder_admin.parameters.renderer import prepare
-from rbac.django import subject_for
 
 log = structlog.get_logger(__name__)
 
 _RENDERERS = ThreadPoolExecutor(max_workers=4, thread_name_prefix="parameters")
 
 
-class ParametersConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels has no types
+class ParametersConsumer(RefusedBeforeUpgrade, AsyncWebsocketConsumer):  # type: ignore[misc]  # channels has no types
     """``/api/v2/templateversions/{version}/dynamic-parameters?user_id=``."""
 
     idle_seconds: float = IDLE_SECONDS
 
+    _session: FormSession | None = None
+    _worker: asyncio.Task[None] | None = None
+
+    def authorise(self) -> None:
+        """Whoever reads the version sees its form."""
+        self._version = version_get(
+            viewer=self.viewer, version_id=self.scope["url_route"]["kwargs"]["version"]
+        )
+
+    async def look(self, user: User) -> None:
+        """What the viewer may know of an owner may have changed with their rights."""
+        await super().look(user)
+        if self._session is not None:
+            self._session.seen_by(self.viewer)  # read by `authorise`
+
     async def connect(self) -> None:
-        self._session: FormSession | None = None
-        self._worker: asyncio.Task[None] | None = None
         self._waiting: FormRequest | FrameError | None = None
         self._wake = asyncio.Event()
         try:
             self._session = await database_sync_to_async(self._open)()
         except ServiceError as refusal:
-            await self._refuse(refusal)
+            await self.refuse(refusal)
             return
         except Exception:
             log.exception("dynamic parameters could not be prepared")
-            await self._refuse(ServiceError("Internal error fetching template version data."))
+            await self.refuse(ServiceError("Internal error fetching template version data."))
             return
         await self.accept()
         self._worker = asyncio.create_task(self._work(self._session))
 
     def _open(self) -> FormSession:
-        user = self.scope.get("user")
-        if user is None or not user.is_authenticated:
-            raise NotAuthenticated("You are signed out or your session has expired. Please sign in again.")
-        viewer = subject_for(user)
         query = parse_qs(self.scope.get("query_string", b"").decode("utf-8", "replace"))
-        owner_id = owner_of_query(query.get("user_id", [""])[0], default=user.id)
-        version = version_get(viewer=viewer, version_id=self.scope["url_route"]["kwargs"]["version"])
-        return FormSession(renderer=prepare(version), viewer=viewer, owner_id=owner_id)
+        owner_id = owner_of_query(query.get("user_id", [""])[0], default=self.scope["user"].pk)
+        return FormSession(renderer=prepare(self._version), viewer=self.viewer, owner_id=owner_id)
 
     async def dispatch(self, message: dict[str, Any]) -> None:
         """Hand a message to its method. A frame needs no database: channels' look at its connections, on the
@@ -133,18 +141,3 @@ class ParametersConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # chann
         # A client that left before its answer is no error; its disconnect is on the way.
         with contextlib.suppress(OSError):
             await self.send(text_data=frame)
-
-    async def _refuse(self, refusal: ServiceError) -> None:
-        """Answer before the upgrade with status and body where the server can, else just refuse."""
-        if "websocket.http.response" not in self.scope.get("extensions", {}):
-            await self.close()
-            return
-        body: dict[str, Any] = {"message": refusal.message}
-        if refusal.detail:
-            body["detail"] = refusal.detail
-        if refusal.validations:
-            body["validations"] = [{"field": v.field, "detail": v.detail} for v in refusal.validations]
-        headers = [(b"content-type", b"application/json")]
-        start = {"type": "websocket.http.response.start", "status": refusal.status, "headers": headers}
-        await self.base_send(start)
-        await self.base_send({"type": "websocket.http.response.body", "body": json.dumps(body).encode()})

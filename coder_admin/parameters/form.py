@@ -49,6 +49,11 @@ class FormSession:
         note = error("The request could not be read", str(problem))
         return self._frame(self._next_id(self._last_id + 1), (note, *self._shown.diagnostics))
 
+    def seen_by(self, viewer: Subject) -> None:
+        """The viewer as they are now; with other rights than before, owners are looked up again."""
+        if viewer != self._viewer:
+            self._viewer, self._owners = viewer, {}
+
     def needs_database(self, request: FormRequest) -> bool:
         """Whether answering looks somebody up."""
         return not self._renderer.is_static and (request.owner_id or self._owner_id) not in self._owners

@@ -1,7 +1,7 @@
 """A job's log as a websocket: what is stored, then what comes, closed at the end of the job.
 
 The rooms that own builds and versions subclass ``JobLogConsumer`` and say which job the path means and
-whether the caller may read it. Frames are one line each, as Coder sends them; ``?batch=1`` sends lists of
+whether the viewer may read it. Frames are one line each, as Coder sends them; ``?batch=1`` sends lists of
 lines. A client that was cut off resumes with ``?after=<last id>``. Memory is constant: lines are read in
 small batches, and the next batch only when the last one has been sent.
 """
@@ -18,36 +18,41 @@ from urllib.parse import parse_qsl
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 
-from coder_admin.foundation.errors import ServiceError
+from coder_admin.foundation.errors import Invalid, NotFound
 from coder_admin.foundation.events import group_name
+from coder_admin.organizations.guarded import Guarded
+from rbac.model import Subject
 
 from . import selectors
 
 BATCH = 500
 LOOK_EVERY = 5.0  # seconds; an event that was lost costs this much
-CLOSE_DENIED = 4404
-CLOSE_BAD_QUERY = 4400
 
 
-class JobLogConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels has no types
+class JobLogConsumer(Guarded, AsyncWebsocketConsumer):  # type: ignore[misc]  # channels has no types
     """Streams one job's log. Subclasses implement ``find_job``."""
 
     _pump: asyncio.Task[None] | None = None
     _group = ""
+    _job_id: uuid.UUID
 
-    def find_job(self, user: Any, **path: Any) -> uuid.UUID:
-        """The job's id, for a caller who may read its log; raises a ServiceError otherwise."""
+    def find_job(self, viewer: Subject, **path: Any) -> uuid.UUID:
+        """The job's id, for a viewer who may read its log; raises a ServiceError otherwise."""
         raise NotImplementedError
+
+    def authorise(self) -> None:
+        """The job of the path is the viewer's to read, and still the one whose log is shown."""
+        found = self.find_job(self.viewer, **self.scope["url_route"]["kwargs"])
+        if getattr(self, "_job_id", found) != found:
+            raise NotFound
+        self._job_id = found
 
     async def connect(self) -> None:
         query = dict(parse_qsl(self.scope.get("query_string", b"").decode("latin-1")))
         try:
             after, self._before = selectors.log_bounds(query)
-            path = self.scope["url_route"]["kwargs"]
-            self._job_id = await database_sync_to_async(self.find_job)(self.scope["user"], **path)
-        except ServiceError as error:
-            await self.accept()  # a close code reaches a browser only on an open socket
-            await self.close(code=CLOSE_BAD_QUERY if error.status == 400 else CLOSE_DENIED)
+        except Invalid as error:
+            await self.refuse(error)
             return
         self._batched = query.get("batch") in {"1", "true"}
         self._news = asyncio.Event()

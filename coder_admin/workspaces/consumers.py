@@ -14,21 +14,20 @@ from django.utils import timezone
 
 from coder_admin.foundation.errors import ServiceError
 from coder_admin.foundation.events import group_name
+from coder_admin.organizations.guarded import Guarded
+from coder_admin.organizations.socket_life import NOT_YOURS, REFUSED
 from coder_admin.provisioning.consumers import JobLogConsumer
-from rbac.django import subject_for
 from rbac.model import Subject
 
 from . import selectors
 from .api.forms import line_bounds
 from .api.present import agent_logs_json, workspace_json
-from .models import WorkspaceAgent
+from .models import Workspace, WorkspaceAgent
 
 BATCH = 500
-REFUSED = 4404
-BAD_REQUEST = 4400
 
 
-class _Feed(AsyncWebsocketConsumer):  # type: ignore[misc]
+class _Feed(Guarded, AsyncWebsocketConsumer):  # type: ignore[misc]
     """Subscribes to one topic first, then sends what is stored, then what each event announces.
 
     Events are hints: the rows are read from the database from the last one sent on, so neither a lost
@@ -39,12 +38,12 @@ class _Feed(AsyncWebsocketConsumer):  # type: ignore[misc]
 
     async def connect(self) -> None:
         try:
-            self.topic = await database_sync_to_async(self.open)()
+            topic = await database_sync_to_async(self.open)()
         except ServiceError as error:
-            await self.accept()
-            await self.close(code=BAD_REQUEST if error.status == 400 else REFUSED, reason=error.message[:120])
+            await self.refuse(error)
             return
-        await self.channel_layer.group_add(group_name(self.topic), self.channel_name)
+        self.topic = topic
+        await self.channel_layer.group_add(group_name(topic), self.channel_name)
         await self.accept()
         await self.advance()
 
@@ -56,16 +55,12 @@ class _Feed(AsyncWebsocketConsumer):  # type: ignore[misc]
         await self.advance()
 
     def open(self) -> str:
-        """Authorise and return the topic; runs on a thread. Raises ServiceError."""
+        """The topic to follow; runs on a thread, after `authorise`. Raises Invalid for a bad query."""
         raise NotImplementedError
 
     async def advance(self) -> None:
         """Send what is new since the last call."""
         raise NotImplementedError
-
-    @property
-    def viewer(self) -> Subject:
-        return subject_for(self.scope["user"])
 
     @property
     def query(self) -> dict[str, str]:
@@ -82,8 +77,8 @@ class _Feed(AsyncWebsocketConsumer):  # type: ignore[misc]
 class BuildLogsConsumer(JobLogConsumer):
     """`/workspacebuilds/{id}/logs?follow`: the log of the build's job."""
 
-    def find_job(self, user: Any, **path: Any) -> UUID:
-        return selectors.build_get(viewer=subject_for(user), build_id=path["build_id"]).job_id
+    def find_job(self, viewer: Subject, **path: Any) -> UUID:
+        return selectors.build_get(viewer=viewer, build_id=path["build_id"]).job_id
 
 
 class AgentLogsConsumer(_Feed):
@@ -92,8 +87,10 @@ class AgentLogsConsumer(_Feed):
     agent: WorkspaceAgent
     last: int = 0
 
-    def open(self) -> str:
+    def authorise(self) -> None:
         self.agent = selectors.agent_get(viewer=self.viewer, agent_id=self.id_of("agent_id"))
+
+    def open(self) -> str:
         after, _ = line_bounds(self.query)
         self.last = after if after is not None else 0
         return f"agent-logs:{self.agent.id}"
@@ -111,21 +108,24 @@ class AgentLogsConsumer(_Feed):
 class WorkspaceConsumer(_Feed):
     """`/workspaces/{id}/watch-ws`: the workspace now, and again at each change."""
 
+    def authorise(self) -> None:
+        self._find()
+
     def open(self) -> str:
-        self._workspace = self.id_of("workspace_id")
-        self._read()
-        return f"workspace:{self._workspace}"
+        return f"workspace:{self.id_of('workspace_id')}"
 
     async def advance(self) -> None:
         try:
             data = await database_sync_to_async(self._read)()
         except ServiceError:  # it was given to somebody else, or is gone
-            await self.close(code=REFUSED)
+            await self.close(code=REFUSED, reason=NOT_YOURS)
             return
         await self.send_json({"type": "data", "data": data})
 
     def _read(self) -> dict[str, Any]:
-        workspace = selectors.workspace_get(
-            viewer=self.viewer, workspace_id=self._workspace, include_deleted=True
+        return workspace_json(self._find(), timezone.now())
+
+    def _find(self) -> Workspace:
+        return selectors.workspace_get(
+            viewer=self.viewer, workspace_id=self.id_of("workspace_id"), include_deleted=True
         )
-        return workspace_json(workspace, timezone.now())

@@ -8,14 +8,16 @@ from uuid import UUID
 
 from channels.db import database_sync_to_async
 
+from coder_admin.foundation.listening import listening
 from coder_admin.organizations.models import PREBUILDS_USER_ID
 from coder_admin.provisioning.choices import ACTIVE_STATUSES, JobStatus
 
+from .agents import agent_by_token
 from .build_job import CLAIM_REASON
 from .choices import PrebuildStage
 from .lifecycle import ClaimAnswer, ClaimFacts, claim_answer
 from .models import Workspace
-from .streams import PING, PING_INTERVAL, listening
+from .streams import PING, PING_INTERVAL
 
 
 def claim_state(workspace_id: UUID) -> tuple[ClaimAnswer, dict[str, str]]:
@@ -41,8 +43,21 @@ def claim_state(workspace_id: UUID) -> tuple[ClaimAnswer, dict[str, str]]:
     return answer, event
 
 
-async def reinit_stream(workspace_id: UUID, *, ping_interval: float = PING_INTERVAL) -> AsyncIterator[bytes]:
-    """Server-sent events until the agent hangs up: a ping at once and every 15 s, and the claim.
+def claim_state_for(token: str, workspace_id: UUID) -> tuple[ClaimAnswer, dict[str, str]] | None:
+    """`claim_state` for an agent that may still act with its token; None when it may not, or all is gone."""
+    if agent_by_token(token) is None:
+        return None
+    try:
+        return claim_state(workspace_id)
+    except Workspace.DoesNotExist:
+        return None
+
+
+async def reinit_stream(
+    workspace_id: UUID, *, token: str, ping_interval: float = PING_INTERVAL
+) -> AsyncIterator[bytes]:
+    """Server-sent events until the agent hangs up, or its token ends (a claim keeps it): a ping at once and
+    every 15 s, and the claim.
 
     Subscribes first and looks at the database afterwards, and again at each message and each ping: the
     message is only a hint, so a claim is told however it fell between.
@@ -51,11 +66,11 @@ async def reinit_stream(workspace_id: UUID, *, ping_interval: float = PING_INTER
     async with listening(f"prebuild-claimed:{workspace_id}") as wait:
         yield PING
         while True:
-            try:
-                # Gives the connection back too: a stream lasts for hours, and there is one for each agent.
-                answer, event = await database_sync_to_async(claim_state)(workspace_id)
-            except Workspace.DoesNotExist:
+            # Gives the connection back too: a stream lasts for hours, and there is one for each agent.
+            found = await database_sync_to_async(claim_state_for)(token, workspace_id)
+            if found is None:
                 return
+            answer, event = found
             if answer.claimed and event["BuildID"] != told:
                 told = event["BuildID"]
                 yield f"data: {json.dumps(event)}\n\n".encode()

@@ -6,28 +6,28 @@ shows. A ping at once and every 15 seconds tells the client that the stream live
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from channels.db import database_sync_to_async
-from channels.layers import get_channel_layer
 from django.core.serializers.json import DjangoJSONEncoder
 from django.http import StreamingHttpResponse
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
-from coder_admin.foundation.errors import ServiceError
-from coder_admin.foundation.events import group_name
+from coder_admin.foundation.errors import NotAuthenticated, ServiceError
+from coder_admin.foundation.listening import listening
+from coder_admin.organizations.access_news import access_topic
+from coder_admin.organizations.logins import Login
+from rbac.django import subject_for
+from rbac.model import Subject
 
 PING_INTERVAL = 15.0
 PING = b"event: ping\ndata: {}\n\n"
 
-Read = Callable[[], Any]
-Wait = Callable[[float], Awaitable[bool]]
+Read = Callable[[Subject], Any]
 
 
 class AnyContent(BaseContentNegotiation):
@@ -51,40 +51,26 @@ def streamed(events: AsyncIterator[bytes]) -> StreamingHttpResponse:
     )
 
 
-@asynccontextmanager
-async def listening(topic: str) -> AsyncIterator[Wait]:
-    """Subscribed to a topic while the block runs; the function given waits up to that many seconds for a
-    message and says whether one came."""
-    layer = get_channel_layer()
-    channel = await layer.new_channel()
-    group = group_name(topic)
-    await layer.group_add(group, channel)
-
-    async def wait(seconds: float) -> bool:
-        try:
-            await asyncio.wait_for(layer.receive(channel), seconds)
-        except TimeoutError:
-            return False
-        return True
-
-    try:
-        yield wait
-    finally:
-        await layer.group_discard(group, channel)
-
-
 async def data_stream(
-    topic: str, read: Read, *, ping_interval: float = PING_INTERVAL
+    topic: str, read: Read, *, viewer_id: str, login: Login, ping_interval: float = PING_INTERVAL
 ) -> AsyncIterator[bytes]:
-    """`event: data` with what `read` returns: now, and whenever that has changed. Ends when `read` refuses
-    (the viewer may not see it any more, or it is gone); `read` runs on a thread."""
-    async with listening(topic) as wait:
+    """`event: data` with what `read` returns: now, and whenever that has changed. Ends when the login of the
+    viewer does, and when `read` refuses (the viewer may not see it any more, or it is gone). Both run on a
+    thread, for the viewer as they are at that moment, and at once when their rights change."""
+
+    def look() -> str:
+        user = login()
+        if user is None:
+            raise NotAuthenticated("Your login has ended.")
+        return json.dumps(read(subject_for(user)), cls=DjangoJSONEncoder)
+
+    async with listening(topic, access_topic(viewer_id)) as wait:
         yield PING
         sent = ""
         while True:
             try:
                 # Gives the connection back too: a stream lasts for hours.
-                text = json.dumps(await database_sync_to_async(read)(), cls=DjangoJSONEncoder)
+                text = await database_sync_to_async(look)()
             except ServiceError:
                 return
             if text != sent:

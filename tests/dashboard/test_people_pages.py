@@ -12,7 +12,10 @@ from django.core.cache import cache
 from django.test import Client
 
 from coder_admin.audit.models import AuditLog
+from coder_admin.foundation import events
 from coder_admin.organizations import services
+from coder_admin.organizations.access_news import USERS_TOPIC
+from coder_admin.organizations.choices import UserStatus
 from coder_admin.organizations.models import (
     APIKey,
     BrowserSession,
@@ -420,3 +423,36 @@ def test_lists_cost_the_same_with_many_rows(
     for url in (*pages, "/organizations/acme/roles"):
         with django_assert_max_num_queries(16):
             assert client.get(url).status_code == 200
+
+
+@pytest.mark.django_db(transaction=True)
+def test_lists_of_people_hear_of_every_change(client_of: ClientOf) -> None:
+    """What the lists follow is what services announce."""
+    boss = owner()
+    heard: list[str] = []
+    undo = events.subscribe("", lambda topic, event: heard.append(topic))
+    acme = organization("acme")
+    pages = {
+        "/people/users": USERS_TOPIC,
+        "/people": f"people:{acme.pk}",
+        "/people/groups": f"people:{acme.pk}",
+        "/organizations/acme/members": f"people:{acme.pk}",
+        "/organizations/acme/groups": f"people:{acme.pk}",
+    }
+    for path, topic in pages.items():
+        assert topic in client_of(boss).get(path).content.decode(), path
+    try:
+        ada = person("ada", memberships={})
+        actor = subject(boss)
+        steps: dict[str, Callable[[], object]] = {
+            "status": lambda: services.user_status_set(actor, user=ada, status=UserStatus.SUSPENDED),
+            "join": lambda: services.member_add(actor, organization=acme, user=ada),
+            "group": lambda: services.group_create(actor, organization=acme, name="devs"),
+        }
+        expected = {"status": USERS_TOPIC, "join": f"people:{acme.pk}", "group": f"people:{acme.pk}"}
+        for name, step in steps.items():
+            heard.clear()
+            step()
+            assert expected[name] in heard, name
+    finally:
+        undo()

@@ -11,6 +11,7 @@ from django.test import Client
 from coder_admin.audit.models import AuditLog
 from coder_admin.organizations import services
 from coder_admin.organizations.choices import LoginType
+from coder_admin.organizations.idp.preview import preview
 from coder_admin.organizations.models import Group, Organization, OrganizationMember, User, UserLink
 from coder_admin.organizations.services import idp_settings
 from rbac import SystemSubject, acting_as
@@ -264,6 +265,26 @@ def test_site_roles_follow_the_environment(provider: Provider, settings: Any) ->
     assert ada.rbac_roles == ["auditor"]
     with pytest.raises(Exception, match="follow the identity provider"):
         services.user_roles_set(subject(User.objects.get(username="boss")), user=ada, roles=[])
+
+
+def test_the_last_owner_stays_one_and_the_trail_says_so(
+    provider: Provider, boss: User, settings: Any
+) -> None:
+    settings.OIDC_USER_ROLE_FIELD = "site"
+    provider.log_in(Client(), "ada", site=["owner"])
+    ada = User.objects.get(username="ada")
+    assert ada.rbac_roles == ["owner"]
+    User.objects.filter(pk=boss.pk).update(rbac_roles=[])
+    shown = preview({"site": []}, user=ada)
+    assert shown.lines == ()
+    assert "it stays" in shown.notes[0].text
+    provider.log_in(Client(), "ada", site=[])
+    assert User.objects.get(pk=ada.pk).rbac_roles == ["owner"]
+    kept = AuditLog.objects.get(resource_id=str(ada.pk), status_code=409)
+    assert "nobody else holds it" in kept.additional_fields["reason"]
+    User.objects.filter(pk=boss.pk).update(rbac_roles=["owner"])
+    provider.log_in(Client(), "ada", site=[])
+    assert User.objects.get(pk=ada.pk).rbac_roles == []
 
 
 def test_synced_memberships_and_roles_are_not_changed_by_hand(provider: Provider, boss: User) -> None:

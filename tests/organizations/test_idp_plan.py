@@ -215,6 +215,17 @@ def test_site_roles_are_built_in_ones_only_and_a_bad_claim_stops_all() -> None:
         make_plan({"site": 1}, here)
 
 
+def test_the_last_owner_stays_one_whatever_the_claims_say() -> None:
+    sync = SiteRoleSync("site")
+    here = world(site_role_sync=sync, site_roles=("owner", "auditor"), is_last_owner=True)
+    plan = make_plan({"site": ["user-admin"]}, here)
+    assert plan.roles == (RoleChange(None, ("owner", "auditor"), ("user-admin", "owner")),)
+    assert plan.keeps_owner
+    assert not make_plan({"site": ["owner"]}, here).keeps_owner
+    with_others = make_plan({}, replace(here, is_last_owner=False))
+    assert (with_others.roles[0].after, with_others.keeps_owner) == ((), False)
+
+
 def test_groups_and_roles_of_an_organization_just_joined_are_planned_too() -> None:
     joined = place(A, groups=GROUPS, group_sync=GroupSync("groups"), role_sync=RoleSync("roles"))
     here = world(places=(joined, place(D, is_default=True)), organization_sync=SYNC)
@@ -274,6 +285,7 @@ def worlds(draw: st.DrawFn) -> World:
         places=places,
         memberships=memberships,
         site_roles=tuple(draw(st.sets(st.sampled_from(["owner", "auditor"])))),
+        is_last_owner=draw(st.booleans()),
         organization_sync=OrganizationSync(
             draw(st.sampled_from(["", "orgs"])), draw(mapping_of(ids)), draw(st.booleans())
         ),

@@ -200,6 +200,15 @@ def test_delete_is_soft_frees_the_name_and_ends_tokens() -> None:
     person("ada")
 
 
+def test_the_last_owner_is_not_deleted() -> None:
+    boss, helper = owner(), client(person("helper", roles=["user-admin"]))
+    refused = helper.delete(f"{URL}/users/{boss.username}")
+    assert (refused.status_code, json_of(refused)["message"]) == (400, "You cannot delete the last owner.")
+    second = owner("second")
+    assert helper.delete(f"{URL}/users/{boss.username}").status_code == 200
+    assert helper.delete(f"{URL}/users/{second.username}").status_code == 400
+
+
 def test_delete_refuses_oneself_system_users_and_owners_of_workspaces() -> None:
     boss, ada = owner(), person("ada")
     http = client(boss)

@@ -16,11 +16,13 @@ from django.urls import path
 from django.utils import timezone
 
 from coder_admin.foundation.errors import NotFound
+from coder_admin.organizations.models import User
 from coder_admin.provisioning import consumers, services
-from coder_admin.provisioning.consumers import CLOSE_BAD_QUERY, CLOSE_DENIED, JobLogConsumer
+from coder_admin.provisioning.consumers import JobLogConsumer
 from coder_admin.provisioning.handlers import JobFailed
 from coder_admin.provisioning.limits import Line
 from coder_admin.provisioning.models import ProvisionerJob
+from rbac.model import Subject
 from tests.provisioning.test_queue import take, worker
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -29,8 +31,12 @@ pytestmark = pytest.mark.django_db(transaction=True)
 class Consumer(JobLogConsumer):
     """Stands for a room's consumer: the path holds the job, and one user is refused."""
 
-    def find_job(self, user: Any, **path: Any) -> uuid.UUID:
-        if user == "stranger":
+    @property
+    def viewer(self) -> Subject:
+        return Subject(self.scope["user"].username)
+
+    def find_job(self, viewer: Subject, **path: Any) -> uuid.UUID:
+        if viewer.id == "stranger":
             raise NotFound()
         job: uuid.UUID = path["job"]
         return job
@@ -66,7 +72,7 @@ def connect(job: ProvisionerJob, query: str = "", user: str = "friend") -> Clien
         "query_string": query.encode(),
         "headers": [],
         "subprotocols": [],
-        "user": user,
+        "user": User(username=user),
     }
     return Client(URLRouter([path("ws/<uuid:job>", Consumer.as_asgi())]), scope)
 
@@ -130,9 +136,7 @@ async def test_a_lost_event_costs_only_the_poll(
     await communicator.leave()
 
 
-@pytest.mark.parametrize(
-    ("query", "user", "code"), [("", "stranger", CLOSE_DENIED), ("after=x", "friend", CLOSE_BAD_QUERY)]
-)
+@pytest.mark.parametrize(("query", "user", "code"), [("", "stranger", 4404), ("after=x", "friend", 4400)])
 async def test_a_refused_client_gets_a_code_and_nothing_else(
     make_job: Callable[..., ProvisionerJob], query: str, user: str, code: int
 ) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from asgiref.sync import sync_to_async
 from django.utils import timezone
 from rest_framework.test import APIClient
 
@@ -20,10 +22,11 @@ from coder_admin.workspaces.models import (
     WorkspaceAgentLogSource,
     WorkspaceBuild,
 )
-from coder_admin.workspaces.reinit import claim_state
+from coder_admin.workspaces.reinit import claim_state, reinit_stream
+from coder_admin.workspaces.streams import PING
 from tests.people import client, subject
 
-from .world import World, agent_of, agent_result, fail, finish, outcome, reread, settled
+from .world import World, agent_of, agent_result, fail, finish, make_world, outcome, reread, settled
 
 ME = "/api/v2/workspaceagents/me"
 
@@ -249,3 +252,23 @@ def test_the_claim_is_told_only_while_it_is_the_latest_build(world: World) -> No
     }
     settled_again = settled(prebuild) if begin(world, prebuild, "start") else prebuild
     assert not claim_state(settled_again.id)[0].possible
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_the_stream_of_a_waiting_agent_ends_with_its_token() -> None:
+    @sync_to_async
+    def prebuild() -> tuple[World, Workspace, str]:
+        world = make_world()
+        made = world.prebuild()
+        return world, made, str(agent_of(made).auth_token)
+
+    @sync_to_async
+    def stop(world: World, workspace: Workspace) -> None:
+        finish(begin(world, workspace, "stop"))
+
+    world, workspace, token = await prebuild()
+    stream = reinit_stream(workspace.id, token=token, ping_interval=0.05)
+    assert [await anext(stream) for _ in range(3)] == [PING] * 3
+    await stop(world, workspace)
+    async with asyncio.timeout(20):
+        assert {event async for event in stream} <= {PING}

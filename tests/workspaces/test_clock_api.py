@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from datetime import datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from coder_admin.catalog.imports import ImportedParameter, ImportResult
 from coder_admin.catalog.models import Template
 from coder_admin.workspaces.models import Workspace, WorkspaceBuild
 from coder_admin.workspaces.streams import PING, data_stream
+from rbac.model import Subject
 from tests.catalog.factories import make_file, make_version
 from tests.people import client, person
 
@@ -269,13 +271,21 @@ def test_a_stream_sends_what_changed_and_ends_with_the_right() -> None:
 
     answers: list[Any] = [{"n": 1}, {"n": 1}, {"n": 2}]
 
-    def read() -> Any:
+    def read(viewer: Subject) -> Any:
+        assert viewer.username == "ada"
         if not answers:
             raise NotFound
         return answers.pop(0)
 
+    def login() -> Any:
+        ada = Subject("a", username="ada")
+        return SimpleNamespace(is_authenticated=True, is_active=True, _rbac_subject=ada)
+
     async def collect() -> list[bytes]:
-        return [event async for event in data_stream("workspace:x", read, ping_interval=0.2)]
+        return [
+            event
+            async for event in data_stream("workspace:x", read, viewer_id="a", login=login, ping_interval=0.2)
+        ]
 
     events = asyncio.run(collect())
     data = [json.loads(e.decode().split("data: ")[1]) for e in events if e != PING]

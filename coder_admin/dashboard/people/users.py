@@ -19,6 +19,7 @@ from coder_admin.dashboard.selectors import people as selectors
 from coder_admin.foundation.errors import Forbidden, Invalid
 from coder_admin.foundation.pagination import page_of
 from coder_admin.organizations import services
+from coder_admin.organizations.access_news import USERS_TOPIC
 from coder_admin.organizations.choices import LoginType, UserStatus
 from coder_admin.organizations.models import User
 from coder_admin.organizations.selectors import AssignableRole, site_roles
@@ -57,6 +58,7 @@ def users(request: ViewerRequest) -> HttpResponse:
         errors = [wrong.detail for wrong in error.validations] or [error.message]
         rows = readable_users(request.viewer).none()
     context: dict[str, object] = {
+        "topics": USERS_TOPIC,
         "page": page_of(request.GET, rows),
         "may_create": may_create(request.viewer),
         "filters": filter_bar(

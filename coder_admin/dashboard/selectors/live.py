@@ -7,7 +7,7 @@ import uuid
 from django.db.models import Q
 
 from coder_admin.catalog.models import Template, TemplateVersion
-from coder_admin.organizations.models import Organization, User
+from coder_admin.organizations.models import Organization
 from coder_admin.provisioning.models import ProvisionerJob
 from coder_admin.workspaces.models import Workspace, WorkspaceAgent
 from rbac.model import Subject
@@ -24,12 +24,6 @@ def organizations_to_follow(viewer: Subject, most: int) -> list[uuid.UUID]:
     """Organizations whose lists a page of the viewer follows."""
     rows = Organization.objects.live().visible_to(viewer).order_by("name")
     return list(rows.values_list("pk", flat=True)[:most])
-
-
-def current_user(user_id: uuid.UUID) -> User | None:
-    """The user as it is now, not as it was when a connection began."""
-    found: User | None = User.objects.filter(pk=user_id).first()
-    return found
 
 
 def readable_workspaces(viewer: Subject, ids: Ids) -> Ids:

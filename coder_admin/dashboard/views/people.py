@@ -6,6 +6,7 @@ from django.http import HttpResponse
 
 from coder_admin.dashboard.filters import filter_bar
 from coder_admin.dashboard.http import ViewerRequest, draw, page
+from coder_admin.dashboard.live import topics_of_lists
 from coder_admin.dashboard.selectors import people as selectors
 from coder_admin.foundation.errors import Invalid
 from coder_admin.foundation.pagination import page_of
@@ -24,6 +25,7 @@ def members(request: ViewerRequest) -> HttpResponse:
         errors = [wrong.detail for wrong in error.validations] or [error.message]
         rows = rows.none()
     context: dict[str, object] = {
+        "topics": topics_of_lists(request.viewer, "people"),
         "page": page_of(request.GET, rows),
         "filters": filter_bar(
             path=request.path,
@@ -41,4 +43,5 @@ def members(request: ViewerRequest) -> HttpResponse:
 def groups(request: ViewerRequest) -> HttpResponse:
     """Groups, by organization and name."""
     rows = selectors.groups(request.viewer, request.GET.get("organization", ""))
-    return draw(request, "people/groups.html", {"page": page_of(request.GET, rows)})
+    topics = topics_of_lists(request.viewer, "people")
+    return draw(request, "people/groups.html", {"page": page_of(request.GET, rows), "topics": topics})

@@ -23,7 +23,7 @@ from ..services.members import member_enter, member_leave, member_roles_store
 from ..services.users import user_roles_store
 from .claims import Claims
 from .loading import load_world
-from .plan import GroupChange, Plan, RoleChange, make_plan
+from .plan import KEPT_OWNER, GroupChange, Plan, RoleChange, make_plan
 
 log = structlog.get_logger(__name__)
 
@@ -38,10 +38,25 @@ def sync_user(actor: Subject, *, user: User, claims: Claims, is_new: bool = Fals
     plan = make_plan(claims, load_world(locked, is_new=is_new))
     for note in plan.notes:
         log.info("identity provider sync", user=user.username, note=note.text)
+    if plan.keeps_owner:
+        _record_kept_owner(actor, locked)
     if not plan.is_empty:
         apply_plan(actor, user=locked, plan=plan)
         forget_subject(user)
     return plan
+
+
+def _record_kept_owner(actor: Subject, user: User) -> None:
+    log.warning("the last owner stays owner against the claims", user=user.username)
+    record(
+        actor=actor,
+        action=AuditedAction.WRITE,
+        resource_type=AuditedType.USER,
+        resource_id=user.id,
+        resource_target=user.username,
+        status_code=409,
+        additional_fields={"reason": KEPT_OWNER.text},
+    )
 
 
 def apply_plan(actor: Subject, *, user: User, plan: Plan) -> None:

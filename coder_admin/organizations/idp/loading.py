@@ -8,6 +8,7 @@ from uuid import UUID
 from django.db.models import Q
 
 from ..models import CustomRole, Group, GroupMember, Organization, OrganizationMember, User
+from ..owners import is_last_owner
 from .plan import Membership, Place, World
 from .store import organization_settings, organization_sync, site_role_sync
 
@@ -21,6 +22,7 @@ def load_world(user: User | None, *, is_new: bool = False) -> World:
         places=_places(mapped | set(held)),
         memberships=held,
         site_roles=tuple(user.rbac_roles) if user else (),
+        is_last_owner=user is not None and is_last_owner(user),
         organization_sync=sync,
         site_role_sync=site_role_sync(),
         is_new=is_new or user is None,

@@ -12,7 +12,7 @@ from uuid import UUID
 
 import re2
 
-from rbac.roles import IMPLIED_ROLES, ORG_ROLES, SITE_ROLES
+from rbac.roles import IMPLIED_ROLES, ORG_ROLES, OWNER, SITE_ROLES
 
 from ..names import group_name_problem
 from .claims import ClaimError, Claims, list_claim
@@ -52,6 +52,7 @@ class World:
     places: Mapping[UUID, Place]
     memberships: Mapping[UUID, Membership] = field(default_factory=dict)
     site_roles: tuple[str, ...] = ()
+    is_last_owner: bool = False
     organization_sync: OrganizationSync = _NO_SYNC
     site_role_sync: SiteRoleSync = _NO_SITE_ROLES
     is_new: bool = False
@@ -84,6 +85,13 @@ class Note:
     text: str
 
 
+KEPT_OWNER = Note(
+    None,
+    "The claims take the role owner away, but nobody else holds it: it stays, so that somebody can still"
+    " administer the deployment.",
+)
+
+
 @dataclass(frozen=True)
 class Plan:
     """The changes that a login with these claims makes, in the order in which they are made."""
@@ -98,6 +106,11 @@ class Plan:
     def is_empty(self) -> bool:
         """Whether nothing changes."""
         return not (self.join or self.leave or self.groups or self.roles)
+
+    @property
+    def keeps_owner(self) -> bool:
+        """Whether the last owner stays one against the claims."""
+        return KEPT_OWNER in self.notes
 
 
 def make_plan(claims: Claims, world: World) -> Plan:
@@ -222,6 +235,9 @@ def _site_roles(claims: Claims, world: World, notes: list[Note]) -> RoleChange |
     values = (*sync.default, *list_claim(claims, sync.field))
     known = set(SITE_ROLES) - IMPLIED_ROLES
     after = _known_roles(values, sync.mapping, known, None, notes)
+    if world.is_last_owner and OWNER not in after:
+        after = (*after, OWNER)
+        notes.append(KEPT_OWNER)
     if set(after) == set(world.site_roles) - IMPLIED_ROLES:
         return None
     return RoleChange(None, world.site_roles, after)

@@ -15,6 +15,7 @@ from coder_admin.foundation.errors import Conflict, Forbidden, Invalid, Validati
 from rbac.django import may, require
 from rbac.model import SCOPES, Action, RbacObject, ResourceType, Subject
 
+from ..access_news import access_changed
 from ..choices import LoginType
 from ..models import APIKey, User
 from ..names import refuse_problems, slug_problem
@@ -121,6 +122,7 @@ def api_key_delete(actor: Subject, *, key: APIKey) -> None:
         diff=_TRACKED.changes(_TRACKED.snapshot(key), None),
     )
     key.delete()
+    access_changed([key.user_id])
 
 
 def authenticate_token(text: str, *, now: datetime | None = None) -> APIKey | None:

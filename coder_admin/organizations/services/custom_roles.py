@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
 
 from coder_admin.audit.choices import AuditedAction, AuditedType
 from coder_admin.audit.diffs import Diff, Tracked
@@ -18,6 +19,7 @@ from rbac.model import LEGAL_ACTIONS, WILDCARD, Action, Permission, RbacObject, 
 from rbac.policy import allowed
 from rbac.roles import ORG_ROLES, SITE_ROLES
 
+from ..access_news import access_changed, people_changed
 from ..models import CustomRole, Organization, OrganizationMember
 from ..names import display_problem, refuse_problems
 from ..subjects import parse_permissions
@@ -89,6 +91,7 @@ def custom_role_update(
     diff = _TRACKED.changes(before, _TRACKED.snapshot(role))
     if diff:
         _audit(actor, AuditedAction.WRITE, role, diff)
+        access_changed(_holders(role).values_list("user_id", flat=True))
     return role
 
 
@@ -97,14 +100,21 @@ def custom_role_delete(actor: Subject, *, organization: Organization, name: str)
     """Delete a role, and take it from everybody who holds it."""
     _require(actor, Action.DELETE, organization)
     role = custom_role(organization, name, lock=True)
-    holders = OrganizationMember.objects.select_for_update().filter(
-        organization=organization, roles__icontains=f'"{role.name}"'
-    )
+    holders = list(_holders(role).select_for_update())
     for member in holders:
         member.roles = [held for held in member.roles if held.lower() != role.name.lower()]
         member.save(update_fields=["roles", "updated_at"])
+    access_changed(member.user_id for member in holders)
+    if holders:
+        people_changed(organization.id)
     _audit(actor, AuditedAction.DELETE, role, _TRACKED.changes(_TRACKED.snapshot(role), None))
     role.delete()
+
+
+def _holders(role: CustomRole) -> QuerySet[OrganizationMember]:
+    return OrganizationMember.objects.filter(
+        organization=role.organization, roles__icontains=f'"{role.name}"'
+    )
 
 
 def custom_role(organization: Organization, name: str, *, lock: bool = False) -> CustomRole:

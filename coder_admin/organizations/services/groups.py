@@ -16,6 +16,7 @@ from coder_admin.foundation.errors import Conflict, Forbidden, Invalid, Validati
 from rbac.django import may, require
 from rbac.model import Action, RbacObject, ResourceType, Subject
 
+from ..access_news import access_changed, access_changed_for, people_changed
 from ..choices import GroupSource
 from ..models import EVERYONE_GROUP_NAME, Group, GroupMember, Organization, User
 from ..names import display_problem, group_name_problem, refuse_problems
@@ -115,6 +116,7 @@ def _change_members(group: Group, add: Collection[User], remove: Collection[User
     group.auth_group.user_set.remove(*leaving)
     if not joining and not leaving:
         return {}
+    access_changed(user.pk for user in (*joining, *leaving))
     left, joined = sorted(u.username for u in leaving), sorted(u.username for u in joining)
     return {"members": {"old": left, "new": joined, "secret": False}}
 
@@ -126,6 +128,7 @@ def group_delete(actor: Subject, *, group: Group) -> None:
     if group.is_everyone:
         raise Invalid(f"The group {EVERYONE_GROUP_NAME} cannot be deleted.")
     _audit(actor, AuditedAction.DELETE, group, _TRACKED.changes(_TRACKED.snapshot(group), None))
+    access_changed_for(groups=[group.id])
     auth_group = group.auth_group
     group.delete()
     auth_group.delete()
@@ -150,6 +153,7 @@ def _taken(name: str) -> Conflict:
 
 
 def _audit(actor: Subject, action: AuditedAction, group: Group, diff: Diff) -> None:
+    """The entry of the trail, and word to open pages: every change comes by here."""
     record(
         actor=actor,
         action=action,
@@ -159,3 +163,4 @@ def _audit(actor: Subject, action: AuditedAction, group: Group, diff: Diff) -> N
         organization_id=group.organization_id,
         diff=diff,
     )
+    people_changed(group.organization_id)

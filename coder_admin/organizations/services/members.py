@@ -15,6 +15,7 @@ from rbac.grants import drop_user_grants
 from rbac.model import Action, RbacObject, ResourceType, Subject
 from rbac.roles import ORG_MEMBER
 
+from ..access_news import access_changed, people_changed
 from ..choices import LoginType
 from ..idp.store import organization_sync, role_sync
 from ..models import Group, GroupMember, Organization, OrganizationMember, User
@@ -54,6 +55,7 @@ def member_enter(
         raise NotFound
     member = insert_membership(organization, user, names)
     _audit(actor, AuditedAction.CREATE, member, diff=_TRACKED.changes(None, _TRACKED.snapshot(member)))
+    access_changed([user.pk])
     return member
 
 
@@ -94,6 +96,7 @@ def member_leave(actor: Subject, *, member: OrganizationMember) -> None:
     _leave_groups(member)
     _audit(actor, AuditedAction.DELETE, member, diff=_TRACKED.changes(before, None))
     member.delete()
+    access_changed([member.user_id])
 
 
 def _leave_groups(member: OrganizationMember) -> None:
@@ -132,12 +135,14 @@ def member_roles_store(
     diff = _TRACKED.changes(before, _TRACKED.snapshot(row))
     if diff:
         _audit(actor, AuditedAction.WRITE, member, diff=diff)
+        access_changed([member.user_id])
     return member
 
 
 def _audit(
     actor: Subject, action: AuditedAction, member: OrganizationMember, *, diff: dict[str, dict[str, object]]
 ) -> None:
+    """The entry of the trail, and word to open pages: every change comes by here."""
     record(
         actor=actor,
         action=action,
@@ -147,3 +152,4 @@ def _audit(
         organization_id=member.organization_id,
         diff=diff,
     )
+    people_changed(member.organization_id)

@@ -16,6 +16,7 @@ from rbac.django import require, subject_for
 from rbac.model import ANONYMOUS, Action, RbacObject, ResourceType, Subject
 from rbac.roles import OWNER
 
+from ..access_news import access_changed
 from ..choices import LoginType, UserStatus
 from ..models import APIKey, BrowserSession, User
 from ..resolution import as_uuid
@@ -58,6 +59,7 @@ def logout(*, user: User, key: APIKey | None = None) -> None:
     """End a login: the session key it came with, if it was one."""
     if key is not None and key.login_type != LoginType.TOKEN:
         key.delete()
+        access_changed([user.pk])
     record(
         actor=subject_for(user),
         action=AuditedAction.LOGOUT,
@@ -129,7 +131,7 @@ def session_end(actor: Subject, *, user: User, session_id: str) -> None:
     gone = browsers.filter(public_id=as_id).delete()[0] if as_id else keys.filter(id=session_id).delete()[0]
     if not gone:
         raise NotFound
-    _audit_ended(actor, user, session_id, gone)
+    _ended(actor, user, session_id, gone)
 
 
 @transaction.atomic
@@ -141,7 +143,7 @@ def sessions_end_others(actor: Subject, *, user: User, current: str = "") -> int
     gone = (browsers.exclude(public_id=as_id) if as_id else browsers).delete()[0]
     gone += keys.exclude(id=current).delete()[0]
     if gone:
-        _audit_ended(actor, user, "", gone)
+        _ended(actor, user, "", gone)
     return gone
 
 
@@ -150,7 +152,8 @@ def _logins(user: User) -> tuple[QuerySet[BrowserSession], QuerySet[APIKey]]:
     return BrowserSession.objects.filter(user=user), keys
 
 
-def _audit_ended(actor: Subject, user: User, session_id: str, count: int) -> None:
+def _ended(actor: Subject, user: User, session_id: str, count: int) -> None:
+    access_changed([user.pk])
     record(
         actor=actor,
         action=AuditedAction.LOGOUT,

@@ -17,12 +17,14 @@ from rbac.django import may, require
 from rbac.model import Action, RbacObject, ResourceType, Subject
 from rbac.roles import MEMBER, OWNER, may_hand_out
 
+from ..access_news import access_changed, users_changed
 from ..announcements import AccountEvent, account_changed
 from ..choices import LoginType, UserStatus
 from ..dependents import user_dependents
 from ..idp.store import site_role_sync
 from ..models import APIKey, BrowserSession, Organization, User
 from ..names import display_problem, email_problem, refuse_problems, slug_problem
+from ..owners import is_last_owner
 from ..throttle import Attempt
 from .members import member_add
 from .roles import check_hand_out, checked_roles
@@ -92,6 +94,8 @@ def user_delete(actor: Subject, *, user: User) -> None:
     _refuse_system(user)
     if str(user.id) == actor.id:
         raise Invalid("You cannot delete your own account.")
+    if is_last_owner(user):
+        raise Invalid("You cannot delete the last owner.", detail="Give somebody else the role owner first.")
     owned = user_dependents(user.id)
     if owned:
         parts = ", ".join(f"{count} {plural}" for plural, count in sorted(owned.items()))
@@ -103,6 +107,7 @@ def user_delete(actor: Subject, *, user: User) -> None:
     user.save(update_fields=["deleted", "updated_at"])
     APIKey.objects.filter(user=user).delete()
     BrowserSession.objects.filter(user=user).delete()
+    access_changed([user.pk])
     account_changed(AccountEvent.DELETED, user, actor)
     _audit(actor, AuditedAction.DELETE, user, _TRACKED.changes(before, _TRACKED.snapshot(user)))
 
@@ -122,6 +127,7 @@ def user_status_set(actor: Subject, *, user: User, status: UserStatus) -> User:
     before = _TRACKED.snapshot(user)
     user.status = status
     user.save(update_fields=["status", "updated_at"])
+    access_changed([user.pk])
     if status != before["status"] and status in _ANNOUNCED:
         account_changed(_ANNOUNCED[status], user, actor)
     _audit_change(actor, user, before)
@@ -178,6 +184,7 @@ def user_password_set(actor: Subject, *, user: User, password: str, old_password
     user.set_password(password)
     user.save(update_fields=["password", "updated_at"])
     APIKey.objects.filter(user=user, login_type=LoginType.PASSWORD).delete()
+    access_changed([user.pk])
     _audit_change(actor, user, before)
 
 
@@ -204,6 +211,7 @@ def user_roles_store(actor: Subject, *, user: User, roles: Iterable[str]) -> Use
     before = _TRACKED.snapshot(row)
     row.rbac_roles = checked_roles(actor, before=row.rbac_roles, after=roles)
     row.save(update_fields=["rbac_roles", "updated_at"])
+    access_changed([row.pk])
     _audit_change(actor, row, before)
     return row
 
@@ -281,6 +289,7 @@ def _audit_change(actor: Subject, user: User, before: dict[str, object]) -> None
 
 
 def _audit(actor: Subject, action: AuditedAction, user: User, diff: Diff) -> None:
+    """The entry of the trail, and word to open pages: every change comes by here."""
     record(
         actor=actor,
         action=action,
@@ -289,3 +298,4 @@ def _audit(actor: Subject, action: AuditedAction, user: User, diff: Diff) -> Non
         resource_target=user.username,
         diff=diff,
     )
+    users_changed()

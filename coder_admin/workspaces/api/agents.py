@@ -12,6 +12,8 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from coder_admin.organizations.logins import request_login
+from rbac.model import Subject
 from rbac.rest import ApiView
 
 from .. import selectors
@@ -83,11 +85,11 @@ class WatchMetadataView(ApiView):
 
     @extend_schema(responses={(200, "text/event-stream"): OpenApiTypes.STR})
     def get(self, request: Request, agent_id: uuid.UUID) -> HttpResponseBase:
-        selectors.agent_get(viewer=self.actor, agent_id=agent_id)
-
-        def read() -> list[dict[str, Any]]:
-            agent = selectors.agent_get(viewer=self.actor, agent_id=agent_id)
+        def read(viewer: Subject) -> list[dict[str, Any]]:
+            agent = selectors.agent_get(viewer=viewer, agent_id=agent_id)
             now = timezone.now()
             return [metadatum_json(row, now) for row in selectors.agent_metadata(agent)]
 
-        return streamed(data_stream(f"agent-metadata:{agent_id}", read))
+        read(self.actor)  # a refusal is an ordinary answer, before the stream begins
+        login = request_login(request)
+        return streamed(data_stream(f"agent-metadata:{agent_id}", read, viewer_id=self.actor.id, login=login))

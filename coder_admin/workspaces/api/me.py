@@ -174,4 +174,4 @@ class ReinitView(AgentApiView):
                 "This workspace is not a prebuild that could be claimed.",
                 detail="There is no need to ask again.",
             )
-        return streamed(reinit_stream(workspace.id))
+        return streamed(reinit_stream(workspace.id, token=str(self.agent.auth_token)))

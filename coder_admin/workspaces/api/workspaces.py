@@ -14,6 +14,7 @@ from rest_framework.response import Response
 
 from coder_admin.catalog.selectors import template_get
 from coder_admin.foundation.errors import Invalid, Validation
+from coder_admin.organizations.logins import request_login
 from coder_admin.organizations.models import User
 from coder_admin.organizations.resolution import (
     resolve_member,
@@ -22,7 +23,7 @@ from coder_admin.organizations.resolution import (
     resolve_user,
 )
 from rbac.django import require
-from rbac.model import Action
+from rbac.model import Action, Subject
 from rbac.rest import ApiView
 
 from .. import selectors, services, sharing
@@ -81,14 +82,15 @@ class WatchView(ApiView):
 
     @extend_schema(responses={(200, "text/event-stream"): OpenApiTypes.STR})
     def get(self, request: Request, workspace_id: uuid.UUID) -> HttpResponseBase:
-        def read() -> dict[str, Any]:
+        def read(viewer: Subject) -> dict[str, Any]:
             workspace = selectors.workspace_get(
-                viewer=self.actor, workspace_id=workspace_id, include_deleted=True
+                viewer=viewer, workspace_id=workspace_id, include_deleted=True
             )
             return workspace_json(workspace, timezone.now())
 
-        read()  # a refusal is an ordinary answer, before the stream begins
-        return streamed(data_stream(f"workspace:{workspace_id}", read))
+        read(self.actor)  # a refusal is an ordinary answer, before the stream begins
+        login = request_login(request)
+        return streamed(data_stream(f"workspace:{workspace_id}", read, viewer_id=self.actor.id, login=login))
 
 
 class AclView(ApiView):
