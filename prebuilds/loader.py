@@ -176,8 +176,7 @@ def _running(scope: Scope) -> Iterable[RunningPrebuild]:
             "latest_build__job__completed_at",
         )
     )
-    for row in plain_rows(found):
-        yield RunningPrebuild(*row)
+    return map(RunningPrebuild._make, plain_rows(found))
 
 
 def _failed(scope: Scope) -> Iterable[FailedPrebuild]:
