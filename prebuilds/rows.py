@@ -36,4 +36,5 @@ def _postgresql(query: QuerySet[Any, Row]) -> list[Row]:
         adapters.register_loader("uuid", TextLoader)
         adapters.register_loader("timestamptz", TimestamptzLoader)
         cursor.execute(sql, params)
-        return cursor.fetchall()
+        rows: list[Row] = cursor.fetchall()
+    return rows
