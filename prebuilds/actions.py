@@ -87,8 +87,13 @@ def backoff_until(snapshot: PresetSnapshot, now: datetime, config: Config) -> da
     return until if now <= until else None
 
 
-def calculate_actions(snapshot: PresetSnapshot, now: datetime, config: Config) -> tuple[Action, ...]:
-    """The actions a preset needs at `now`; empty when its pool is as wished."""
+def calculate_actions(
+    snapshot: PresetSnapshot, now: datetime, config: Config, state: State | None = None
+) -> tuple[Action, ...]:
+    """The actions a preset needs at `now`; empty when its pool is as wished.
+
+    `state` is the preset's at that instant, for who knows it already.
+    """
     until = backoff_until(snapshot, now, config)
     if until is not None:
         # Rests before everything else: nothing is deleted either while it lasts.
@@ -96,7 +101,8 @@ def calculate_actions(snapshot: PresetSnapshot, now: datetime, config: Config) -
     evidence = _outdated_evidence(snapshot, now, config)
     if not snapshot.preset.is_active:
         return _wind_down(snapshot) + evidence
-    state = calculate_state(snapshot, now)
+    if state is None:
+        state = calculate_state(snapshot, now)
     return _drain(snapshot, now, state.extraneous) + evidence + _refill(snapshot, state)
 
 

@@ -47,8 +47,10 @@ class WeekMap:
 
 def desired_instances(preset: Preset, schedules: Sequence[Schedule], now: datetime) -> Desired:
     """The size wanted at `now`: that of the first schedule that covers it, else the base size."""
+    if not schedules:
+        return Desired(_base(preset))
     problems = preset_schedule_problems(preset, schedules)
-    if not schedules or problems:
+    if problems:
         return Desired(_base(preset), problems=problems)
     local = now.astimezone(load_zone(preset.scheduling_timezone))
     return _at_local(preset, schedules, local)

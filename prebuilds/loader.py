@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import Count, F, Max, Q, Window
+from django.db.models import Count, F, Max, Q, QuerySet, Window
 from django.db.models.functions import RowNumber
 
 from coder_admin.catalog.models import TemplateVersionPreset, TemplateVersionPresetPrebuildSchedule
 from coder_admin.organizations.models import PREBUILDS_USER_ID
 from coder_admin.provisioning.choices import JobStatus
-from coder_admin.workspaces.choices import AgentLifecycle, Transition
-from coder_admin.workspaces.models import Workspace, WorkspaceAgent, WorkspaceBuild
+from coder_admin.workspaces.choices import Transition
+from coder_admin.workspaces.models import Workspace, WorkspaceBuild
 from prebuilds import querying
 from prebuilds.consistent import read_snapshot
 from prebuilds.desired import desired_instances
 from prebuilds.failures import FailedBuild, backoff_rows, hard_limited_presets, since_reset
 from prebuilds.models import PrebuildEvent, PrebuildEventKind
+from prebuilds.rows import plain_rows
 from prebuilds.snapshot import (
     Config,
     FailedPrebuild,
@@ -47,6 +48,9 @@ class Scope:
 
 EVERYTHING = Scope()
 
+_BUILT_FOR = "latest_build__template_version_preset"
+_IS_FAILED = Q(latest_build__job__job_status=JobStatus.FAILED)
+
 
 def configured() -> Config:
     """The reconciler's settings of this deployment."""
@@ -65,17 +69,19 @@ def _span(seconds: float) -> timedelta | None:
 
 
 def load_snapshot(now: datetime, config: Config, scope: Scope = EVERYTHING) -> Snapshot:
-    """Everything a pass decides from, in eight statements whatever the size, nine with a retention.
+    """Everything a pass decides from, in six statements whatever the size; two more where builds failed,
+    and one with a retention.
 
     Presets of dead versions that have nothing left are not read at all.
     """
     with read_snapshot():
         presets = tuple(_presets(scope))
         schedules = tuple(_schedules(scope))
-        running = tuple(_running(scope, _unready_builds(scope)))
+        running = tuple(_running(scope))
         in_progress = tuple(_in_progress(scope))
         pending = tuple(_pending(scope))
-        failures = since_reset(_failures(scope, now - config.backoff_lookback, config), _resets(scope))
+        failures = tuple(_failures(scope, now - config.backoff_lookback, config))
+        unforgiven = since_reset(failures, _resets(scope)) if failures else []
         failed = () if config.failed_retention is None else tuple(_failed(scope))
     wanted = _wanted(presets, schedules, now)
     return Snapshot(
@@ -84,8 +90,8 @@ def load_snapshot(now: datetime, config: Config, scope: Scope = EVERYTHING) -> S
         running=running,
         in_progress=in_progress,
         pending=pending,
-        backoffs=backoff_rows(failures, wanted, now - config.backoff_lookback),
-        hard_limited=hard_limited_presets(failures, config.failure_hard_limit),
+        backoffs=backoff_rows(unforgiven, wanted, now - config.backoff_lookback),
+        hard_limited=hard_limited_presets(unforgiven, config.failure_hard_limit),
         failed=failed,
         not_ready_limit=config.not_ready_limit,
     )
@@ -126,15 +132,15 @@ def _presets(scope: Scope) -> Iterable[Preset]:
             "last_invalidated_at",
         )
     )
-    for row in rows:
+    for row in plain_rows(rows):
         yield Preset(
-            id=str(row[0]),
+            id=row[0],
             name=row[1],
-            organization_id=str(row[2]),
+            organization_id=row[2],
             organization_name=row[3],
-            template_id=str(row[4]),
+            template_id=row[4],
             template_name=row[5],
-            template_version_id=str(row[6]),
+            template_version_id=row[6],
             template_version_name=row[7],
             using_active_version=row[6] == row[8],
             deleted=row[9],
@@ -151,31 +157,26 @@ def _schedules(scope: Scope) -> Iterable[Schedule]:
     rows = TemplateVersionPresetPrebuildSchedule.objects.filter(
         scope.of("preset__template_version__template"), preset__in=querying.active_presets()
     ).order_by("preset", "position", "id")
-    for preset_id, cron, instances in rows.values_list("preset", "cron_expression", "desired_instances"):
-        yield Schedule(str(preset_id), cron, instances)
+    for row in plain_rows(rows.values_list("preset", "cron_expression", "desired_instances")):
+        yield Schedule(*row)
 
 
-def _running(scope: Scope, unready: Mapping[UUID, int]) -> Iterable[RunningPrebuild]:
-    rows = querying.with_current_preset(querying.running().filter(scope.of("template"))).order_by("id")
-    for workspace_id, name, version_id, build_id, preset_id, created_at, built_at in rows.values_list(
-        "id",
-        "name",
-        "latest_build__template_version",
-        "latest_build",
-        "current_preset",
-        "created_at",
-        "latest_build__job__completed_at",
-    ):
-        yield RunningPrebuild(
-            id=str(workspace_id),
-            name=name,
-            preset_id=str(preset_id) if preset_id else None,
-            template_version_id=str(version_id),
-            # A build without any agent is not in the map, and is never ready.
-            ready=unready.get(build_id) == 0,
-            created_at=created_at,
-            built_at=built_at,
+def _running(scope: Scope) -> Iterable[RunningPrebuild]:
+    rows = querying.with_current_preset(querying.running().filter(scope.of("template")))
+    found = (
+        rows.annotate(is_ready=querying.ready())
+        .order_by("id")
+        .values_list(
+            "id",
+            "name",
+            "current_preset",
+            "latest_build__template_version",
+            "is_ready",
+            "created_at",
+            "latest_build__job__completed_at",
         )
+    )
+    return map(RunningPrebuild._make, plain_rows(found))
 
 
 def _failed(scope: Scope) -> Iterable[FailedPrebuild]:
@@ -187,26 +188,8 @@ def _failed(scope: Scope) -> Iterable[FailedPrebuild]:
         latest_build__job__job_status=JobStatus.FAILED,
         **{f"{preset}__desired_instances__isnull": False},
     )
-    for workspace_id, preset_id, built_at in rows.order_by("id").values_list(
-        "id", preset, "latest_build__created_at"
-    ):
-        yield FailedPrebuild(str(workspace_id), str(preset_id), built_at)
-
-
-def _unready_builds(scope: Scope) -> dict[UUID, int]:
-    """How many agents are not ready yet, for each latest build in the pools that has agents."""
-    build = "resource__workspace_build"
-    return dict(
-        WorkspaceAgent.objects.filter(
-            scope.of(f"{build}__latest_of__template"),
-            deleted=False,
-            parent__isnull=True,
-            **{f"{build}__latest_of__owner": PREBUILDS_USER_ID, f"{build}__latest_of__deleted": False},
-        )
-        .values(build)
-        .annotate(unready=Count("id", filter=~Q(lifecycle_state=AgentLifecycle.READY)))
-        .values_list(build, "unready")
-    )
+    for row in plain_rows(rows.order_by("id").values_list("id", preset, "latest_build__created_at")):
+        yield FailedPrebuild(*row)
 
 
 def _in_progress(scope: Scope) -> Iterable[InProgress]:
@@ -223,8 +206,8 @@ def _in_progress(scope: Scope) -> Iterable[InProgress]:
         .annotate(count=Count("id", distinct=True))
         .values_list("current_preset", "latest_build__template_version", "latest_build__transition", "count")
     )
-    for preset_id, version_id, transition, count in rows:
-        yield InProgress(str(preset_id) if preset_id else None, str(version_id), transition, count)
+    for row in plain_rows(rows):
+        yield InProgress(*row)
 
 
 def _pending(scope: Scope) -> Iterable[PendingCount]:
@@ -237,43 +220,50 @@ def _pending(scope: Scope) -> Iterable[PendingCount]:
         .annotate(count=Count("id"))
         .values_list(preset, "count")
     )
-    for preset_id, count in rows:
-        yield PendingCount(str(preset_id), count)
+    for row in plain_rows(rows):
+        yield PendingCount(*row)
 
 
 def _failures(scope: Scope, lookback_start: datetime, config: Config) -> Iterable[FailedBuild]:
     """Failed starts in the pools that are recent or rank within the hard limit.
 
-    Only presets with a failure are ranked; in a healthy deployment there is nothing to sort.
+    Only presets with a failure are ranked, and they are asked for first: in a healthy deployment there is
+    nothing to sort. As one statement PostgreSQL would walk through all pools to find none of them.
     """
-    preset = "latest_build__template_version_preset"
-    starts = querying.unclaimed().filter(
-        scope.of("template"),
-        latest_build__transition=Transition.START,
-        latest_build__template_version=F("template__active_version"),
-        **{f"{preset}__desired_instances__isnull": False},
-    )
-    failed = starts.filter(latest_build__job__job_status=JobStatus.FAILED)
+    starts = _pool_starts(scope)
+    failing = starts.filter(_IS_FAILED).order_by().values_list(_BUILT_FOR, flat=True).distinct()
+    presets = list(failing)
+    if not presets:
+        return
     newest_first = Window(
         RowNumber(),
-        partition_by=preset,
+        partition_by=_BUILT_FOR,
         order_by=(F("latest_build__created_at").desc(), F("latest_build").desc()),
     )
-    is_failed = Q(latest_build__job__job_status=JobStatus.FAILED)
     rows = (
-        starts.filter(**{f"{preset}__in": failed.order_by().values(preset)})
+        starts.filter(**{f"{_BUILT_FOR}__in": presets})
         .annotate(rank=newest_first)
         # One disjunction with the rank in each branch: whatever is not tied to a rank would move below the
         # window, which would then rank failed builds only.
         .filter(
-            Q(is_failed, rank__lte=config.failure_hard_limit)
-            | Q(is_failed, rank__gte=1, latest_build__created_at__gte=lookback_start)
+            Q(_IS_FAILED, rank__lte=config.failure_hard_limit)
+            | Q(_IS_FAILED, rank__gte=1, latest_build__created_at__gte=lookback_start)
         )
         .order_by()
-        .values_list(preset, "rank", "latest_build__created_at", "template__deleted")
+        .values_list(_BUILT_FOR, "rank", "latest_build__created_at", "template__deleted")
     )
-    for preset_id, rank, created_at, deleted in rows:
-        yield FailedBuild(str(preset_id), rank, created_at, deleted)
+    for row in plain_rows(rows):
+        yield FailedBuild(*row)
+
+
+def _pool_starts(scope: Scope) -> QuerySet[Workspace]:
+    """Unclaimed workspaces whose latest build starts a preset of their template's active version."""
+    return querying.unclaimed().filter(
+        scope.of("template"),
+        latest_build__transition=Transition.START,
+        latest_build__template_version=F("template__active_version"),
+        **{f"{_BUILT_FOR}__desired_instances__isnull": False},
+    )
 
 
 def _resets(scope: Scope) -> dict[str, datetime]:
@@ -285,7 +275,7 @@ def _resets(scope: Scope) -> dict[str, datetime]:
         .annotate(last=Max("created_at"))
         .values_list("preset", "last")
     )
-    return {str(preset_id): last for preset_id, last in rows}
+    return dict(plain_rows(rows))
 
 
 def _wanted(presets: Iterable[Preset], schedules: Iterable[Schedule], now: datetime) -> dict[str, int]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -38,7 +38,7 @@ from prebuilds.membership import reconcile_memberships
 from prebuilds.samples import PoolKey, Sample, purge_samples, record_samples
 from prebuilds.settings import reconciliation_paused
 from prebuilds.snapshot import Config, PrebuildStatus, PresetSnapshot
-from prebuilds.state import calculate_state
+from prebuilds.state import State, calculate_state
 from prebuilds.timing import next_due
 from rbac import Subject, SystemSubject, acting_as
 
@@ -140,20 +140,20 @@ class _Pass:
             raise MembershipError("; ".join(errors))
         snapshot = load_snapshot(self.now, self.config, scope)
         parts = [snapshot.for_preset(preset, self.now) for preset in snapshot.presets]
+        states = [calculate_state(part, self.now) for part in parts]
         self.stats.presets_total = len(parts)
-        for part in parts:
+        for part, state in zip(parts, states, strict=True):
             if stopping():
                 break
             if part.can_skip:
                 continue
             self.stats.presets_reconciled += 1
-            self._preset_isolated(part)
-        self._sample(parts, scope)
+            self._preset_isolated(part, state)
+        self._sample(zip(parts, states, strict=True), scope)
         self.stats.next_due = next_due(parts, self.now, self.config, horizon)
 
-    def _sample(self, parts: list[PresetSnapshot], scope: Scope) -> None:
+    def _sample(self, states: Iterable[tuple[PresetSnapshot, State]], scope: Scope) -> None:
         """Keep what the charts show. Nothing of a pool depends on it, so an error is only logged."""
-        states = ((part, calculate_state(part, self.now)) for part in parts)
         try:
             record_samples(states, self.memory.samples, scope, self.now)
             if self.memory.purged_at is None or self.now - self.memory.purged_at > PURGE_INTERVAL:
@@ -162,22 +162,21 @@ class _Pass:
         except DatabaseError as error:
             log.warning("samples not recorded", error=str(error))
 
-    def _preset_isolated(self, part: PresetSnapshot) -> None:
+    def _preset_isolated(self, part: PresetSnapshot, state: State) -> None:
         try:
-            self._preset(part)
+            self._preset(part, state)
         except LeadLost:
             raise
         except Exception as error:
             self.stats.errors.append(f"{part.preset.name}: {error}")
             log.exception("preset not reconciled", **names(part.preset))
 
-    def _preset(self, part: PresetSnapshot) -> None:
+    def _preset(self, part: PresetSnapshot, state: State) -> None:
         self._tell_schedule_problems(part)
         self._follow_limit(part)
-        wanted = calculate_actions(part, self.now, self.config)
+        wanted = calculate_actions(part, self.now, self.config, state)
         actions, barred = permit(part, wanted)
         if _DEBUG.isEnabledFor(logging.DEBUG):  # thousands of presets have nothing to do
-            state = calculate_state(part, self.now)
             log.debug("preset", state=state, actions=wanted, barred=barred, **names(part.preset))
         for item in barred:
             self._tell_barred(part, item)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 
 class PrebuildStatus(StrEnum):
@@ -86,9 +86,8 @@ class Schedule:
     desired_instances: int
 
 
-@dataclass(frozen=True, slots=True)
-class RunningPrebuild:
-    """An unclaimed workspace whose latest build is a succeeded start.
+class RunningPrebuild(NamedTuple):
+    """An unclaimed workspace whose latest build is a succeeded start. (A tuple: there are very many of them.)
 
     `preset_id` is the preset of its newest start build that names one; None matches no preset. `built_at` is
     the end of its latest build, where it is known.
@@ -199,12 +198,12 @@ class Snapshot:
     @cached_property
     def _index(self) -> _Index:
         return _Index(
-            schedules=_grouped((row.preset_id, row) for row in self.schedules),
-            running=_grouped((row.preset_id, row) for row in self.running if row.preset_id),
-            in_progress=_grouped((row.preset_id, row) for row in self.in_progress if row.preset_id),
+            schedules=_by_preset(self.schedules),
+            running=_by_preset(self.running),
+            in_progress=_by_preset(self.in_progress),
             pending=_summed((row.preset_id, row.count) for row in self.pending),
             backoffs={row.preset_id: row for row in self.backoffs},
-            failed=_grouped((row.preset_id, row) for row in self.failed),
+            failed=_by_preset(self.failed),
         )
 
 
@@ -212,24 +211,24 @@ class Snapshot:
 class _Index:
     """The rows of a snapshot by preset, so that splitting it costs linear time."""
 
-    schedules: Mapping[str, Sequence[Schedule]]
-    running: Mapping[str, Sequence[RunningPrebuild]]
-    in_progress: Mapping[str, Sequence[InProgress]]
+    schedules: Mapping[str | None, Sequence[Schedule]]
+    running: Mapping[str | None, Sequence[RunningPrebuild]]
+    in_progress: Mapping[str | None, Sequence[InProgress]]
     pending: Mapping[str, int]
     backoffs: Mapping[str, BackoffRow]
-    failed: Mapping[str, Sequence[FailedPrebuild]]
+    failed: Mapping[str | None, Sequence[FailedPrebuild]]
 
 
 # More seconds than a timedelta holds, and than the calendar has.
 _LONGEST_TTL = 10**12
 
-Row = TypeVar("Row")
+Row = TypeVar("Row", Schedule, RunningPrebuild, InProgress, FailedPrebuild)
 
 
-def _grouped(rows: Iterable[tuple[str, Row]]) -> dict[str, list[Row]]:
-    groups: defaultdict[str, list[Row]] = defaultdict(list)
-    for key, row in rows:
-        groups[key].append(row)
+def _by_preset(rows: Iterable[Row]) -> dict[str | None, list[Row]]:
+    groups: defaultdict[str | None, list[Row]] = defaultdict(list)
+    for row in rows:
+        groups[row.preset_id].append(row)
     return dict(groups)
 
 
@@ -270,6 +269,8 @@ def split_expired(
 
     What is stuck counts as expired: it is replaced in the pass that finds it.
     """
+    if not_ready_limit is None and preset.last_invalidated_at is None and not preset.ttl_seconds:
+        return tuple(prebuilds), ()  # nothing of this preset ever expires
     good: list[RunningPrebuild] = []
     expired: list[RunningPrebuild] = []
     for prebuild in prebuilds:

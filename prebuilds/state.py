@@ -26,13 +26,14 @@ class State:
 def calculate_state(snapshot: PresetSnapshot, now: datetime) -> State:
     """Diagnostics of one preset at `now`; an inactive preset wants nothing and offers nothing."""
     active = snapshot.preset.is_active
+    running, expired = len(snapshot.running), len(snapshot.expired)
     desired = desired_instances(snapshot.preset, snapshot.schedules, now).instances if active else 0
     return State(
-        actual=len(snapshot.running) + len(snapshot.expired),
-        expired=len(snapshot.expired),
+        actual=running + expired,
+        expired=expired,
         desired=desired,
-        eligible=sum(prebuild.ready for prebuild in snapshot.running) if active else 0,
-        extraneous=max(len(snapshot.running) - desired, 0) if active else 0,
+        eligible=[prebuild.ready for prebuild in snapshot.running].count(True) if active else 0,
+        extraneous=max(running - desired, 0) if active else 0,
         starting=_in_progress(snapshot, Transition.START),
         stopping=_in_progress(snapshot, Transition.STOP),
         deleting=_in_progress(snapshot, Transition.DELETE),
@@ -40,4 +41,6 @@ def calculate_state(snapshot: PresetSnapshot, now: datetime) -> State:
 
 
 def _in_progress(snapshot: PresetSnapshot, transition: Transition) -> int:
+    if not snapshot.in_progress:  # nearly always
+        return 0
     return sum(row.count for row in snapshot.in_progress if row.transition == transition)
