@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 
@@ -23,6 +24,8 @@ def measure() -> list[Figure]:
 
         make_pools(500, templates=TEMPLATES)
         CACHE.refresh()
+        gc.collect()
+        gc.freeze()  # as `up` does
         with override_settings(METRICS_OPEN=True):
             client = Client(HTTP_HOST="localhost")
             with CaptureQueriesContext(connection) as queries:

@@ -14,6 +14,7 @@ from django.db import connection
 from django.db.models import QuerySet
 
 Row = tuple[Any, ...]
+PORTION = 500
 
 
 def plain_rows(query: QuerySet[Any, Row]) -> list[Row]:
@@ -36,5 +37,8 @@ def _postgresql(query: QuerySet[Any, Row]) -> list[Row]:
         adapters.register_loader("uuid", TextLoader)
         adapters.register_loader("timestamptz", TimestamptzLoader)
         cursor.execute(sql, params)
-        rows: list[Row] = cursor.fetchall()
+        rows: list[Row] = []
+        # In portions: the driver does not let other threads run while it turns one into objects.
+        while portion := cursor.fetchmany(PORTION):
+            rows += portion
     return rows

@@ -7,8 +7,15 @@ import hmac
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_GET
-from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    PROCESS_COLLECTOR,
+    REGISTRY,
+    CollectorRegistry,
+    generate_latest,
+)
 
+from coder_admin.operations.process_figures import ProcessFigures
 from coder_admin.organizations.authentication import user_of
 from prebuilds.metrics import CACHE, register_collectors
 from rbac.django import may, subject_for
@@ -17,7 +24,9 @@ from rbac.model import Action, RbacObject, ResourceType
 registry = CollectorRegistry(auto_describe=False)
 register_collectors(registry)
 # The process's own figures and django-prometheus's, beside ours (design, trap 5).
+REGISTRY.unregister(PROCESS_COLLECTOR)
 registry.register(REGISTRY)
+registry.register(ProcessFigures(PROCESS_COLLECTOR))
 
 
 @require_GET
