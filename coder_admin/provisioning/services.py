@@ -160,9 +160,7 @@ class LogCount:
 
 
 @transaction.atomic
-def log_append(
-    *, job_id: uuid.UUID, lines: Sequence[Line], known: LogCount | None = None
-) -> LogCount | None:
+def log_append(*, job_id: uuid.UUID, lines: Sequence[Line], known: LogCount | None = None) -> LogCount | None:
     """Store lines within the job's allowance; the counters after it, None when there is no such job.
     Listeners hear after the commit.
 
@@ -187,9 +185,7 @@ def _admit(job_id: uuid.UUID, lines: Sequence[Line], count: LogCount) -> Admissi
     admission = admit(lines, length=count.length, overflowed=count.overflowed)
     if not admission.lines:
         return admission
-    row = ProvisionerJob.objects.filter(
-        id=job_id, logs_length=count.length, logs_overflowed=count.overflowed
-    )
+    row = ProvisionerJob.objects.filter(id=job_id, logs_length=count.length, logs_overflowed=count.overflowed)
     booked = row.update(logs_length=admission.length, logs_overflowed=admission.overflowed)
     return admission if booked else None
 
