@@ -134,6 +134,8 @@ def waiting_ended(build: WorkspaceBuild, now: datetime) -> None:
     """Store how long the claimer, or who found the pool empty, waited: until the build of that request
     succeeded. Inside the transaction that stores the success."""
     first = build.build_number == 1 and build.prebuild_stage == PrebuildStage.NONE
+    if first and build.template_version_preset_id is None:
+        return  # nobody asked a pool
     if not first and build.prebuild_stage != PrebuildStage.CLAIM:
         return
     PrebuildEvent.objects.filter(

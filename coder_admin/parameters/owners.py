@@ -36,6 +36,13 @@ def load_owner(*, viewer: Subject, user_id: UUID, organization_id: UUID) -> Owne
     user = User.objects.live().filter(pk=user_id).first()
     if user is None:
         raise OwnerNotFoundError
+    return owner_of(user, viewer=viewer, organization_id=organization_id)
+
+
+def owner_of(user: User, *, viewer: Subject, organization_id: UUID) -> Owner:
+    """As `load_owner`, of a user that the caller has read; two queries. A deleted one is not found."""
+    if user.deleted:
+        raise OwnerNotFoundError
     membership = OrganizationMember.objects.filter(user=user, organization_id=organization_id).first()
     if not may(viewer, Action.READ, user) and (
         membership is None or not may(viewer, Action.READ, membership)

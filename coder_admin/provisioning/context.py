@@ -15,7 +15,7 @@ from .limits import Line
 from .logs import JobLogBuffer
 from .models import ProvisionerJob
 from .queue import Claim
-from .services import Timing
+from .services import LogCount, Timing
 
 MAX_TIMINGS = 5_000  # of one job; a template cannot fill the table
 
@@ -23,7 +23,7 @@ MAX_TIMINGS = 5_000  # of one job; a template cannot fill the table
 class JobContext:
     """One run of one job by one worker."""
 
-    job: ProvisionerJob  # set by the runner, before the handler sees the context
+    job: ProvisionerJob  # set by `begin`, before the handler sees the context
 
     def __init__(self, claim: Claim, buffer: JobLogBuffer) -> None:
         self.claim = claim
@@ -32,6 +32,11 @@ class JobContext:
         self._canceled = threading.Event()
         self._interrupted = threading.Event()
         self._ending = threading.Event()
+
+    def begin(self, job: ProvisionerJob) -> None:
+        """The runner has read the job's row."""
+        self.job = job
+        self.buffer.count = LogCount(job.logs_length, job.logs_overflowed)
 
     def log(self, stage: str, output: str, level: str = "info", source: str = "provisioner") -> None:
         """One or more lines for the job's log; stored within a tenth of a second."""

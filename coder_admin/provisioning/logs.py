@@ -14,7 +14,7 @@ import structlog
 from django.db import DatabaseError, close_old_connections, connection
 
 from .limits import Line
-from .services import log_append
+from .services import LogCount, log_append
 
 log = structlog.get_logger(__name__)
 
@@ -32,6 +32,7 @@ class JobLogBuffer:
         self._room = threading.Condition()
         self._writing = threading.Lock()  # one writer at a time keeps the order
         self._changed = changed
+        self.count: LogCount | None = None  # the job's counters as last seen here
 
     def add(self, line: Line) -> None:
         with self._room:
@@ -45,7 +46,7 @@ class JobLogBuffer:
         with self._writing:
             while batch := self._take():
                 try:
-                    log_append(job_id=self.job_id, lines=batch)
+                    self.count = log_append(job_id=self.job_id, lines=batch, known=self.count)
                 except DatabaseError:
                     with self._room:
                         self._lines.extendleft(reversed(batch))

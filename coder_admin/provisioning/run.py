@@ -46,7 +46,7 @@ def run_job(claim: queue.Claim, context: JobContext, flusher: LogFlusher) -> Non
 
 def _run(claim: queue.Claim, context: JobContext, flusher: LogFlusher) -> str:
     close_old_connections()
-    context.job = ProvisionerJob.objects.get(id=claim.job_id)
+    context.begin(ProvisionerJob.objects.get(id=claim.job_id))
     handler = handlers.find(context.job.type)
     try:
         if handler is None:

@@ -8,13 +8,13 @@ what others must hear leaves through ``foundation.events`` after the commit.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from django.conf import settings
-from django.db import transaction
+from django.db import DatabaseError, transaction
 from django.utils import timezone
 
 from coder_admin.foundation import events
@@ -24,7 +24,7 @@ from rbac import PREBUILDS_USER_ID, Subject
 from . import handlers, wake
 from .choices import JobPriority, JobStatus, JobType, LogLevel, LogSource
 from .handlers import JobCanceled, JobError
-from .limits import Line, admit, clean
+from .limits import Admission, Line, admit, clean
 from .models import ProvisionerJob, ProvisionerJobLog, ProvisionerJobTiming
 from .queue import Claim
 from .states import Event, Facts, derive, step
@@ -103,6 +103,7 @@ def job_cancel(*, actor: Subject, job_id: uuid.UUID, expect_status: str = "") ->
     apply_facts(job, outcome, now=now)
     if outcome.completed_at is None:
         events.publish(f"job:{job.id}", {"kind": "status"})
+        events.publish(f"job:{job.id}", {"kind": "canceling"})
         return job
     ended(job, JobCanceled("The job was canceled while it waited."))
     return job
@@ -150,20 +151,48 @@ def job_complete_without_worker(*, actor: Subject, job_id: uuid.UUID) -> Provisi
     return job
 
 
+@dataclass(frozen=True, slots=True)
+class LogCount:
+    """A job's counters of its log: bytes stored so far, and whether the limit was passed."""
+
+    length: int
+    overflowed: bool
+
+
 @transaction.atomic
-def log_append(*, job_id: uuid.UUID, lines: Iterable[Line]) -> int:
-    """Store lines within the job's allowance; how many rows were written. Listeners hear after the commit."""
-    job = (
-        ProvisionerJob.objects.select_for_update()
-        .only("id", "logs_length", "logs_overflowed")
-        .filter(id=job_id)
-        .first()
-    )
-    if job is None:
-        return 0
-    admission = admit(lines, length=job.logs_length, overflowed=job.logs_overflowed)
+def log_append(*, job_id: uuid.UUID, lines: Sequence[Line], known: LogCount | None = None) -> LogCount | None:
+    """Store lines within the job's allowance; the counters after it, None when there is no such job.
+    Listeners hear after the commit.
+
+    known: the counters as the caller left them, to save the look; when somebody else (the reaper) wrote
+    since, they do not match and are read anew.
+    """
+    admission = _admit(job_id, lines, known) if known is not None else None
+    if admission is None:
+        row = ProvisionerJob.objects.select_for_update().filter(id=job_id)
+        found = row.order_by().values_list("logs_length", "logs_overflowed").first()
+        if found is None:
+            return None
+        admission = _admit(job_id, lines, LogCount(*found))
+    if admission is None:
+        raise DatabaseError(f"the log of the job {job_id} was written by two at once")
+    _store_lines(job_id, admission.lines)
+    return LogCount(admission.length, admission.overflowed)
+
+
+def _admit(job_id: uuid.UUID, lines: Sequence[Line], count: LogCount) -> Admission | None:
+    """What may be stored, booked on the job's row; None when its counters are not those."""
+    admission = admit(lines, length=count.length, overflowed=count.overflowed)
     if not admission.lines:
-        return 0
+        return admission
+    row = ProvisionerJob.objects.filter(id=job_id, logs_length=count.length, logs_overflowed=count.overflowed)
+    booked = row.update(logs_length=admission.length, logs_overflowed=admission.overflowed)
+    return admission if booked else None
+
+
+def _store_lines(job_id: uuid.UUID, lines: Sequence[Line]) -> None:
+    if not lines:
+        return
     rows = ProvisionerJobLog.objects.bulk_create(
         [
             ProvisionerJobLog(
@@ -174,14 +203,10 @@ def log_append(*, job_id: uuid.UUID, lines: Iterable[Line]) -> int:
                 stage=clean(line.stage)[:128],
                 output=line.output,
             )
-            for line in admission.lines
+            for line in lines
         ]
     )
-    ProvisionerJob.objects.filter(id=job_id).update(
-        logs_length=admission.length, logs_overflowed=admission.overflowed
-    )
     events.publish(f"job:{job_id}", {"kind": "logs", "after": min(row.id for row in rows) - 1})
-    return len(rows)
 
 
 # The rest is shared with the reaper, which ends jobs on its own conditions.

@@ -192,7 +192,7 @@ class Worker:
 
     def _on_job_event(self, topic: str, event: events.Event) -> None:
         # A cancel in this process reaches the job at once; one from elsewhere is found by _watch.
-        if event.get("kind") == "status" and any(topic == f"job:{c.job_id}" for c in list(self._running)):
+        if event.get("kind") == "canceling" and any(topic == f"job:{c.job_id}" for c in list(self._running)):
             self._watching.set()
 
     # The dispatcher
@@ -251,14 +251,36 @@ class Worker:
         ).start()
 
     def _run(self, claim: queue.Claim, context: JobContext) -> None:
+        """Jobs one after the other, as long as there are any: a thread and its connection to the database are
+        worth more than one job."""
+        following: queue.Claim | None = claim
         try:
-            run_job(claim, context, self._flusher)
+            while following is not None:
+                claim, following = following, None
+                run_job(claim, context, self._flusher)
+                following = self._next()
+                if following is not None:
+                    context = JobContext(following, self._flusher.open(following.job_id))
+                    self._running[following] = context
+                with self._idle:
+                    del self._running[claim]
+                    self._idle.notify_all()
         finally:
             connection.close()
             with self._idle:
-                del self._running[claim]
+                self._running.pop(claim, None)
                 self._idle.notify_all()
             self.wake()
+
+    def _next(self) -> queue.Claim | None:
+        """The next job for a slot whose job has ended; its troubles are the dispatcher's, who looks after."""
+        if self._stopping:
+            return None
+        try:
+            return queue.claim(self._taker(), now=timezone.now(), lease=self._lease)
+        except Exception as error:
+            log.warning("queue not read", worker=self.name, error=str(error))
+            return None
 
     def _wait_idle(self, seconds: float) -> bool:
         with self._idle:
@@ -284,6 +306,9 @@ class Worker:
                 # A job may have begun between the look and the clear.
                 if not self._running and not self._stopping:
                     self._watching.wait()
+                    # Its claim is fresh: nothing to look after yet.
+                    self._watching.clear()
+                    self._watching.wait(min(CANCEL_POLL, renew_every))
                 renewed = time.monotonic()
                 next_renewal = renewed + renew_every
                 continue

@@ -16,11 +16,12 @@ from typing import Any, cast
 import structlog
 from django.conf import settings
 from django.db import DatabaseError
+from django.db.models import QuerySet
 
 from coder_admin.files.cache import file_cache
 from coder_admin.foundation import events
 from coder_admin.foundation.encryption import EncryptionError
-from coder_admin.parameters.owners import load_owner
+from coder_admin.parameters.owners import owner_of
 from coder_admin.provisioning.context import JobContext
 from coder_admin.provisioning.engines import engine_named, engine_of_state
 from coder_admin.provisioning.engines.base import (
@@ -88,17 +89,61 @@ class _Work:
         return self.build.transition == Transition.DELETE
 
 
-def _load(job: ProvisionerJob) -> _Work:
-    build = (
-        WorkspaceBuild.objects.select_related(
-            "workspace__owner", "workspace__template", "template_version__job", "template_version_preset"
-        )
-        .filter(pk=job.input.get("workspace_build_id"))
-        .first()
+#: What running a build reads; what is not named here is loaded when somebody asks after all.
+_TO_RUN = (
+    "build_number",
+    "job_id",
+    "transition",
+    "prebuild_stage",
+    "provisioner_state",
+    "template_version__name",
+    "template_version__job__file_id",
+    "workspace__name",
+    "workspace__organization_id",
+    "workspace__owner",
+    "workspace__template__name",
+)
+
+_TO_END = (
+    "build_number",
+    "job_id",
+    "transition",
+    "reason",
+    "prebuild_stage",
+    "template_version_id",
+    "template_version_preset_id",
+    "initiator__username",
+    "workspace__name",
+    "workspace__organization_id",
+    "workspace__owner__username",
+    "workspace__ttl_ms",
+    "workspace__autostart_schedule",
+    "workspace__latest_build_id",
+    "workspace__template",
+)
+
+
+def _to_run(job: ProvisionerJob) -> WorkspaceBuild:
+    """The build with what the engine is told of it."""
+    rows = WorkspaceBuild.objects.select_related(
+        "workspace__owner", "workspace__template", "template_version__job"
     )
-    if build is None:
-        raise JobFailed("The workspace build of this job no longer exists.")
-    return _Work(build, bool(job.input.get("orphan")))
+    return _found(rows.only(*_TO_RUN), job)
+
+
+def _to_end(job: ProvisionerJob) -> WorkspaceBuild:
+    """The build as its end needs it, read anew: settings may have changed while the engine ran."""
+    rows = WorkspaceBuild.objects.select_related("workspace__owner", "workspace__template", "initiator")
+    build = _found(rows.only(*_TO_END), job)
+    build.job = job
+    return build
+
+
+def _found(rows: QuerySet[WorkspaceBuild], job: ProvisionerJob) -> WorkspaceBuild:
+    try:
+        return rows.get(pk=job.input.get("workspace_build_id"))
+    except WorkspaceBuild.DoesNotExist:
+        raise JobFailed("The workspace build of this job no longer exists.") from None
 
 
 class BuildHandler:
@@ -106,7 +151,7 @@ class BuildHandler:
 
     def execute(self, ctx: JobContext) -> BuildOutcome:
         """Plan and apply. Raises JobFailed, BuildFailed or BuildCanceled."""
-        work = _load(ctx.job)
+        work = _Work(_to_run(ctx.job), bool(ctx.job.input.get("orphan")))
         if work.orphan:
             ctx.log(APPLY_STAGE, "Orphaned: the workspace's resources are forgotten, not deleted.", "warn")
             return BuildOutcome(state=b"")
@@ -161,11 +206,13 @@ class BuildHandler:
 
     def complete(self, job: ProvisionerJob, result: Any) -> None:
         """Store the outcome; after the commit start or stop agents, and tell a claimed one."""
-        work = _load(job)
-        build: WorkspaceBuild = work.build
+        build = _to_end(job)
         store_success(build, result)
         if build.transition == Transition.START:
-            events.after_commit(partial(_start_agents, build))
+            if any(resource.agents for resource in result.resources):
+                events.after_commit(partial(_start_agents, build))
+            else:
+                events.after_commit(partial(processes.stop, build.workspace_id))
         else:
             events.after_commit(partial(_end_agents, build))
         if build.prebuild_stage == PrebuildStage.CLAIM:
@@ -184,7 +231,7 @@ class BuildHandler:
     def fail(self, job: ProvisionerJob, error: JobError) -> None:
         """Keep what state there is, so that the next build can go on from it or clean up."""
         state = error.state if isinstance(error, BuildFailed | BuildCanceled) else None
-        build = _load(job).build
+        build = _to_end(job)
         store_failure(build, state)
         if not isinstance(error, JobCanceled):
             messages.build_failed(build)
@@ -206,7 +253,7 @@ def _request(work: _Work, source: FileSystem, actor: Subject) -> EngineRequest:
 
 def _metadata(build: WorkspaceBuild, actor: Subject) -> WorkspaceMetadata:
     workspace = build.workspace
-    owner = load_owner(viewer=actor, user_id=workspace.owner_id, organization_id=workspace.organization_id)
+    owner = owner_of(workspace.owner, viewer=actor, organization_id=workspace.organization_id)
     tokens: Mapping[str, str] = {}
     if build.prebuild_stage == PrebuildStage.CLAIM:
         tokens = _running_tokens(build)
@@ -273,6 +320,9 @@ def _leave_other_machine(build: WorkspaceBuild, ctx: JobContext) -> None:
     A build of ours that was killed may have left files and a state here; the build that another machine
     did in its place is what counts.
     """
+    folder = processes.workspace_folder(build.workspace_id)
+    if not folder.exists():
+        return
     last = (
         WorkspaceBuild.objects.filter(
             workspace_id=build.workspace_id,
@@ -284,8 +334,7 @@ def _leave_other_machine(build: WorkspaceBuild, ctx: JobContext) -> None:
         .values_list("job__host", flat=True)
         .first()
     )
-    folder = processes.workspace_folder(build.workspace_id)
-    if last is None or last == host_id() or not folder.exists():
+    if last is None or last == host_id():
         return
     ctx.log(PLAN_STAGE, "Another machine built this workspace since; what lies here is removed.", "warn")
     processes.stop(build.workspace_id)

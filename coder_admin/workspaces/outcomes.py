@@ -18,6 +18,7 @@ from coder_admin.provisioning.engines.base import (
     AgentMetadataResult,
     AgentResult,
     AppResult,
+    MetadataItem,
     ResourceResult,
     ScriptResult,
 )
@@ -91,12 +92,15 @@ def _store_workspace(build: WorkspaceBuild, now: datetime) -> None:
 
 def store_failure(build: WorkspaceBuild, state: bytes | None) -> None:
     """Keep the state of a failed or canceled build if there is a new one; a prebuild has no deadline."""
+    build.updated_at = timezone.now()
+    fields = ["updated_at"]
     if state is not None:
         build.provisioner_state = state
+        fields.append("provisioner_state")
     if build.workspace.owner_id == PREBUILDS_USER_ID:
         build.deadline = build.max_deadline = None
-    build.updated_at = timezone.now()
-    build.save(update_fields=["provisioner_state", "deadline", "max_deadline", "updated_at"])
+        fields += ["deadline", "max_deadline"]
+    build.save(update_fields=fields)
     record_build_end(build, succeeded=False)
     announce_end(build)
 
@@ -122,35 +126,62 @@ def _deadlines(build: WorkspaceBuild, now: datetime) -> Deadlines:
 
 
 def store_resources(build: WorkspaceBuild, resources: Iterable[ResourceResult], now: datetime) -> None:
-    """Insert rows for the resources and, inside them, new rows for the agents."""
-    for result in resources:
-        resource = WorkspaceResource.objects.create(
-            created_at=now,
-            workspace_build=build,
-            transition=build.transition,
-            address=result.address[:512],
-            type=result.type[:128],
-            name=result.name[:128],
-            hide=result.hide,
-            icon=result.icon[:256],
-            daily_cost=result.daily_cost,
-        )
-        WorkspaceResourceMetadatum.objects.bulk_create(
-            WorkspaceResourceMetadatum(
-                resource=resource,
-                key=item.key[:256],
-                value=item.value,
-                sensitive=item.sensitive,
-                position=index,
-            )
+    """Insert rows for the resources and, inside them, new rows for the agents: one statement per table."""
+    made = [(_resource(build, result, now), result) for result in resources]
+    WorkspaceResource.objects.bulk_create([row for row, _ in made])
+    WorkspaceResourceMetadatum.objects.bulk_create(
+        [
+            _resource_metadatum(row, item, index)
+            for row, result in made
             for index, item in enumerate(result.metadata)
-        )
-        for agent in result.agents:
-            _store_agent(resource, agent, now)
+        ]
+    )
+    _store_agents([(_agent(row, agent, now), agent) for row, result in made for agent in result.agents], now)
 
 
-def _store_agent(resource: WorkspaceResource, result: AgentResult, now: datetime) -> None:
-    agent = WorkspaceAgent.objects.create(
+def _store_agents(made: list[tuple[WorkspaceAgent, AgentResult]], now: datetime) -> None:
+    WorkspaceAgent.objects.bulk_create([row for row, _ in made])
+    scripts = [
+        _script(row, script, _log_source(row, script, now), index)
+        for row, result in made
+        for index, script in enumerate(result.scripts)
+    ]
+    WorkspaceAgentLogSource.objects.bulk_create([script.log_source for script in scripts])
+    WorkspaceAgentScript.objects.bulk_create(scripts)
+    WorkspaceApp.objects.bulk_create([_app(row, app) for row, result in made for app in result.apps])
+    WorkspaceAgentMetadatum.objects.bulk_create(
+        [_metadatum(row, item) for row, result in made for item in result.metadata]
+    )
+
+
+def _resource(build: WorkspaceBuild, result: ResourceResult, now: datetime) -> WorkspaceResource:
+    return WorkspaceResource(
+        created_at=now,
+        workspace_build=build,
+        transition=build.transition,
+        address=result.address[:512],
+        type=result.type[:128],
+        name=result.name[:128],
+        hide=result.hide,
+        icon=result.icon[:256],
+        daily_cost=result.daily_cost,
+    )
+
+
+def _resource_metadatum(
+    resource: WorkspaceResource, item: MetadataItem, position: int
+) -> WorkspaceResourceMetadatum:
+    return WorkspaceResourceMetadatum(
+        resource=resource,
+        key=item.key[:256],
+        value=item.value,
+        sensitive=item.sensitive,
+        position=position,
+    )
+
+
+def _agent(resource: WorkspaceResource, result: AgentResult, now: datetime) -> WorkspaceAgent:
+    return WorkspaceAgent(
         created_at=now,
         updated_at=now,
         resource=resource,
@@ -166,19 +197,12 @@ def _store_agent(resource: WorkspaceResource, result: AgentResult, now: datetime
         display_apps=list(result.display_apps),
         display_order=result.order,
     )
-    sources = [
-        WorkspaceAgentLogSource(
-            agent=agent, created_at=now, display_name=_script_name(script), icon=script.icon[:256]
-        )
-        for script in result.scripts
-    ]
-    WorkspaceAgentLogSource.objects.bulk_create(sources)
-    WorkspaceAgentScript.objects.bulk_create(
-        _script(agent, script, source, index)
-        for index, (script, source) in enumerate(zip(result.scripts, sources, strict=True))
+
+
+def _log_source(agent: WorkspaceAgent, script: ScriptResult, now: datetime) -> WorkspaceAgentLogSource:
+    return WorkspaceAgentLogSource(
+        agent=agent, created_at=now, display_name=_script_name(script), icon=script.icon[:256]
     )
-    WorkspaceApp.objects.bulk_create(_app(agent, app) for app in result.apps)
-    WorkspaceAgentMetadatum.objects.bulk_create(_metadatum(agent, item) for item in result.metadata)
 
 
 def _metadatum(agent: WorkspaceAgent, result: AgentMetadataResult) -> WorkspaceAgentMetadatum:
