@@ -258,12 +258,13 @@ class Worker:
             while following is not None:
                 claim, following = following, None
                 run_job(claim, context, self._flusher)
-                following = self._next()
+                # A claim that was given up meanwhile has no slot any more to go on in.
+                following = self._next() if claim in self._running else None
                 if following is not None:
                     context = JobContext(following, self._flusher.open(following.job_id))
                     self._running[following] = context
                 with self._idle:
-                    del self._running[claim]
+                    self._running.pop(claim, None)
                     self._idle.notify_all()
         finally:
             connection.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -105,6 +106,17 @@ def test_a_hung_job_is_ended_under_its_last_stage(make_job: MakeJob, recorder: R
     job.refresh_from_db()
     assert "detected as hung for 5 minutes" in job.error
     assert set(job.logs.values_list("stage", flat=True)) == {"Applying"}
+
+
+@pytest.mark.django_db
+def test_log_counters_that_somebody_else_has_moved_are_read_anew(make_job: MakeJob) -> None:
+    job, lines = make_job(), [Line(timezone.now(), "Applying", "12345")]
+    seen = services.log_append(job_id=job.id, lines=lines)
+    services.log_append(job_id=job.id, lines=lines)
+    assert services.log_append(job_id=job.id, lines=lines, known=seen) == services.LogCount(15, False)
+    job.refresh_from_db()
+    assert (job.logs_length, job.logs.count()) == (15, 3)
+    assert services.log_append(job_id=uuid.uuid4(), lines=lines) is None
 
 
 @pytest.mark.django_db

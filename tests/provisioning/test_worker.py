@@ -276,6 +276,23 @@ def test_a_database_that_stumbles_delays_a_job_only_briefly(
     assert failures == []
 
 
+def test_a_thread_goes_on_with_the_next_job(recorder: Recorder, make_job: MakeJob) -> None:
+    threads: list[int] = []
+
+    def work(ctx: Any) -> str:
+        threads.append(threading.get_ident())
+        return "done"
+
+    recorder.work = work
+    jobs = [make_job() for _ in range(3)]
+    with Worker(name="one", concurrency=1):
+        for job in jobs:
+            ended(job, JobStatus.SUCCEEDED)
+    assert len(threads) == 3
+    assert len(set(threads)) == 1
+
+
+@pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_worker_that_cannot_renew_its_leases_gives_its_jobs_up(
     recorder: Recorder, make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
