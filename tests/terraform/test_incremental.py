@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import random
+import weakref
 from typing import Any
 
 import pytest
@@ -123,6 +125,17 @@ class TestWhatIsRun:
         assert inside is not None
         assert b.config is self.first.instance("data.p.b").config  # type: ignore[union-attr]
         assert to_python(inside.config.attributes["default"]) == "2"
+
+    def test_an_evaluation_that_is_given_up_goes_at_once(self) -> None:
+        gone = [weakref.ref(self.first.evaluator.root), weakref.ref(self.first.evaluator.functions)]
+        again, _ = self.again({"data.p.b": "2"})
+        gc.disable()
+        try:
+            del self.first
+            assert [ref() for ref in gone] == [None, None], "no collector of cycles is needed"
+        finally:
+            gc.enable()
+        assert again.value_of('"${module.m.b}"') == string("<2>")
 
     def test_a_value_that_comes_out_the_same_stops_the_change(self) -> None:
         again, asked = self.again({"data.p.b": "1", "data.p.a": "ab"})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import weakref
 from collections.abc import Iterable
 
 from coder_admin.terraform.config.declarations import Resource
@@ -130,9 +131,15 @@ class ModuleState:
 
 
 class Scope:
-    """One instance of a module."""
+    """One instance of a module.
+
+    Nothing below it holds it: an evaluation that is given up goes at once, since each keystroke in a form
+    gives one up and the collector of cycles would stop all forms to find them.
+    """
 
     __slots__ = (
+        "__weakref__",
+        "_parent",
         "address",
         "count_index",
         "each_key",
@@ -141,10 +148,9 @@ class Scope:
         "module",
         "modules",
         "outputs",
-        "parent",
         "path",
         "resources",
-        "root",
+        "root_directory",
         "unknown_key",
         "variables",
         "workspace",
@@ -154,11 +160,10 @@ class Scope:
         self.module = module
         self.address = address
         # What path.module is: the way from the root module's directory to this one's.
-        root = self if parent is None else parent.root
-        self.root: Scope = root
-        self.path = posixpath.relpath(self.directory or ".", root.directory or ".")
+        self.root_directory: str = self.directory if parent is None else parent.root_directory
+        self.path = posixpath.relpath(self.directory or ".", self.root_directory or ".")
         self.workspace = workspace
-        self.parent = parent
+        self._parent = None if parent is None else weakref.ref(parent)
         self.variables: dict[str, Value] = {}
         self.locals: dict[str, Value] = {}
         self.outputs: dict[str, Value] = {}
@@ -174,14 +179,19 @@ class Scope:
         """A scope with the same values so far, below another parent; its module calls are not copied."""
         made = Scope.__new__(Scope)
         made.module, made.address, made.path = self.module, self.address, self.path
-        made.root = made if parent is None else parent.root
-        made.workspace, made.parent = self.workspace, parent
+        made.root_directory, made.workspace = self.root_directory, self.workspace
+        made._parent = None if parent is None else weakref.ref(parent)
         made.variables, made.locals = self.variables.copy(), self.locals.copy()
         made.outputs, made.resources = self.outputs.copy(), self.resources.copy()
         made.modules = {}
         made.count_index, made.each_key, made.each_value = self.count_index, self.each_key, self.each_value
         made.unknown_key = self.unknown_key
         return made
+
+    @property
+    def parent(self) -> Scope | None:
+        """The instance that calls this one's module; None of the root module."""
+        return None if self._parent is None else self._parent()
 
     @property
     def directory(self) -> str:

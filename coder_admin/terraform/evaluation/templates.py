@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -43,8 +44,9 @@ class _TemplateNames:
 
 
 def template_renderer(meter: Meter, functions: FunctionContext) -> RenderTemplate:
-    """The renderer for one evaluation."""
+    """The renderer for one evaluation, which `functions` themselves hold: hence no strong way back."""
     depth = 0
+    context = weakref.ref(functions)
 
     def render(text: str, filename: str, variables: Mapping[str, Value]) -> Value:
         nonlocal depth
@@ -57,7 +59,10 @@ def template_renderer(meter: Meter, functions: FunctionContext) -> RenderTemplat
                     f'vars map does not contain key "{reference.name}", referenced at {compiled.source.file}',
                     1,
                 )
-        env = Env(None, meter, functions)
+        around = context()
+        if around is None:
+            raise RuntimeError("the evaluation of this template is over")
+        env = Env(None, meter, around)
         env.vars = variables
         depth += 1
         try:

@@ -65,7 +65,7 @@ MAX_DEPTH = 300
 RenderTemplate = Callable[[str, str, Mapping[str, Value]], Value]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, weakref_slot=True)
 class FunctionContext:
     """What functions reach outside their arguments.
 
