@@ -126,6 +126,15 @@ class TestWhatIsRun:
         assert b.config is self.first.instance("data.p.b").config  # type: ignore[union-attr]
         assert to_python(inside.config.attributes["default"]) == "2"
 
+    def test_a_block_that_mentions_itself_is_evaluated_anew(self) -> None:
+        body = "  a = coalesce(data.p.s, 1)\n  b = try(tolist(data.p.s), [])\n"
+        own = f'data "p" "s" {{\n{body}}}\noutput "s" {{ value = try(data.p.s.b, data.p.s) }}\n'
+        own += "locals { seen = try(tonumber(data.p.s), 1) }\n"
+        module = load_module(MemoryFileSystem({"main.tf": own}))
+        provider = Answers({"data.p.s": "1"})
+        again = evaluate(module, provider=provider, previous=evaluate(module, provider=Answers({})))
+        assert everything(again) == everything(evaluate(module, provider=provider))
+
     def test_an_evaluation_that_is_given_up_goes_at_once(self) -> None:
         gone = [weakref.ref(self.first.evaluator.root), weakref.ref(self.first.evaluator.functions)]
         again, _ = self.again({"data.p.b": "2"})

@@ -119,6 +119,7 @@ class BodyCompiler:
                         for mention in compiled.mentions
                     )
                     found.references = tuple(r for r in found.references if r != reference)
+                    found.mentions_itself = True
                     return
 
     def compile(self, located: Located, resolver: ModuleResolver) -> Compiled:

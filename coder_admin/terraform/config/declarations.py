@@ -134,7 +134,7 @@ class LifecycleRules:
 
 @dataclass(slots=True)
 class Resource:
-    """A resource or data block. `references` holds everything that it depends on."""
+    """A resource or data block. `references` holds everything that it depends on but itself."""
 
     mode: Mode
     type: str
@@ -146,6 +146,7 @@ class Resource:
     depends_on: tuple[Reference, ...] = ()
     lifecycle: LifecycleRules = field(default_factory=LifecycleRules)
     references: tuple[Reference, ...] = ()
+    mentions_itself: bool = False
 
     @property
     def key(self) -> str:

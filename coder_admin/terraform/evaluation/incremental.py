@@ -108,6 +108,8 @@ class _Rerun:
 
     def ask_again(self, node: Node) -> bool:
         """Run a resource's node of which only the provider's answer, or what it depends on, is different."""
+        if resource_of(node).mentions_itself:
+            return self.rerun(node)  # what it saw of itself may be different too
         self.after.kept = {instance.address: instance for instance in self.after.by_node[node]}
         try:
             return self.rerun(node)
