@@ -263,7 +263,8 @@ def _log() -> list[Figure]:
             writer = threading.Thread(target=_write, args=(job, written))
             writer.start()
             page.wait_for_function(
-                f"document.querySelector('.log-lines')?.textContent.includes('line {LINES - 1} ')",
+                "document.querySelector('.log-lines')?.lastElementChild"
+                f"?.textContent.includes('line {LINES - 1} ')",
                 timeout=60_000,
             )
             seen = time.monotonic()

@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol
 
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString, mark_safe
 
 from coder_admin.foundation.errors import Invalid, Validation
 
 TAIL = 1000
 """Lines of a page that was opened without `?lines=all`."""
-CHUNK = 500
-"""Lines of one further fetch."""
+CHUNK = 2000
+"""Lines of one further fetch: few enough for little memory, enough that a fast log is not outrun."""
 WHOLE = 20_000
 """Lines of a page that was opened with `?lines=all`; a whole log is 1 MiB at most."""
 LARGEST_ID = 2**63 - 1
+SAID = frozenset({"warn", "error"})
+"""Levels that are said in words, not by colour alone."""
 
 
 class Line(Protocol):
     """A stored line."""
 
     id: int
+    created_at: datetime
     output: str
     level: str
 
@@ -86,12 +93,47 @@ def excerpt(request: HttpRequest, rows: QuerySet[Any], log: Log) -> Excerpt:
 def further(request: HttpRequest, rows: QuerySet[Any], *, done: bool) -> HttpResponse:
     """List items after `?after=<id>`; headers say whether more wait and whether the log is complete."""
     lines = list(rows.filter(id__gt=line_id(request.GET.get("after", "0")))[: CHUNK + 1])
-    response = render(request, "components/log_lines.html", {"lines": lines[:CHUNK]})
+    response = HttpResponse(draw_lines(lines[:CHUNK]))
     more = len(lines) > CHUNK
     response.headers["X-Log-More"] = "true" if more else "false"
     response.headers["X-Log-Done"] = "true" if done and not more else "false"
     response.headers["Cache-Control"] = "no-store"
     return response
+
+
+LINE = (
+    '<li class="log-line level-{level}" data-id="{id}" data-stage="{stage}">{begins}'
+    '<time datetime="{instant}">{clock}</time><span class="text">{told}{output}</span></li>'
+)
+
+
+def draw_lines(lines: Iterable[Line]) -> SafeString:
+    """Lines as list items; a stage is named where it begins, and a bad level said for screen readers.
+
+    Not a template: at thousands of lines the engine's time for each decides when the last one is seen.
+    """
+    drawn: list[SafeString] = []
+    before = None
+    for line in lines:
+        stage = getattr(line, "stage", "")
+        begins = format_html('<span class="stage">{}</span>', stage) if stage and stage != before else ""
+        said = line.level in SAID
+        told = format_html('<span class="visually-hidden">{}: </span>', line.level) if said else ""
+        before = stage
+        drawn.append(
+            format_html(
+                LINE,
+                level=line.level,
+                id=line.id,
+                stage=stage,
+                begins=begins,
+                instant=line.created_at.isoformat(),
+                clock=timezone.localtime(line.created_at).strftime("%H:%M:%S"),
+                told=told,
+                output=line.output,
+            )
+        )
+    return mark_safe("".join(drawn))  # noqa: S308 - every piece is escaped by format_html
 
 
 def line_id(text: str) -> int:

@@ -10,11 +10,13 @@ from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from coder_admin.dashboard.logs import draw_lines
 from coder_admin.dashboard.statuses import Look, look_of
 from coder_admin.foundation.markdown import readme_html, to_html, to_text
 from coder_admin.notifications.kinds import Icon
 
 register = template.Library()
+register.simple_tag(draw_lines)
 
 MESSAGE_ICONS = {
     Icon.WORKSPACE.value: "workspaces",
