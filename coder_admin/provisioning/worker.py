@@ -176,7 +176,8 @@ class Worker:
     @property
     def busy(self) -> int:
         """How many jobs run now."""
-        return len(self._running)
+        with self._idle:
+            return len(self._running)
 
     # Waking
 
@@ -226,7 +227,7 @@ class Worker:
 
     def _fill(self) -> None:
         """Claim until there is no free slot or nothing to claim."""
-        while len(self._running) < self.concurrency and not self._stopping:
+        while self.busy < self.concurrency and not self._stopping:
             claim = queue.claim(self._taker(), now=timezone.now(), lease=self._lease)
             if claim is None:
                 return
@@ -243,8 +244,7 @@ class Worker:
         )
 
     def _begin(self, claim: queue.Claim) -> None:
-        context = JobContext(claim, self._flusher.open(claim.job_id))
-        self._running[claim] = context
+        context = self._take(claim)
         self._watching.set()
         threading.Thread(
             target=self._run, args=(claim, context), name=f"job-{claim.job_id}", daemon=True
@@ -261,17 +261,28 @@ class Worker:
                 # A claim that was given up meanwhile has no slot any more to go on in.
                 following = self._next() if claim in self._running else None
                 if following is not None:
-                    context = JobContext(following, self._flusher.open(following.job_id))
-                    self._running[following] = context
-                with self._idle:
-                    self._running.pop(claim, None)
-                    self._idle.notify_all()
+                    context = self._take(following, after=claim)
         finally:
             connection.close()
             with self._idle:
                 self._running.pop(claim, None)
                 self._idle.notify_all()
             self.wake()
+
+    def _take(self, claim: queue.Claim, after: queue.Claim | None = None) -> JobContext:
+        """Put the job into a slot, that of the job ``after`` which it ended; both at once, so that the
+        dispatcher never counts a slot twice and leaves a free one empty.
+
+        A worker that was told to stop while the queue answered gives the job back.
+        """
+        context = JobContext(claim, self._flusher.open(claim.job_id))
+        with self._idle:
+            self._running.pop(after, None)  # type: ignore[arg-type]  # nothing is no key
+            self._running[claim] = context
+            self._idle.notify_all()
+        if self._stopping:
+            context.interrupt()
+        return context
 
     def _next(self) -> queue.Claim | None:
         """The next job for a slot whose job has ended; its troubles are the dispatcher's, who looks after."""

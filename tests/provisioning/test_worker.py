@@ -241,6 +241,33 @@ def test_a_stopping_worker_gives_its_jobs_back(recorder: Recorder, make_job: Mak
         ended(job, JobStatus.SUCCEEDED)
 
 
+def test_a_job_that_was_claimed_while_the_worker_stopped_goes_back(
+    recorder: Recorder, make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from coder_admin.provisioning import queue
+
+    claim, answered, stopped = queue.claim, threading.Event(), threading.Event()
+
+    def slow(taker: Any, **arguments: Any) -> Any:
+        found = claim(taker, **arguments)
+        if found is not None:
+            answered.set()
+            stopped.wait(5)
+        return found
+
+    monkeypatch.setattr(queue, "claim", slow)
+    recorder.work = lambda ctx: [ctx.wait(0.1) for _ in range(300)]
+    worker = Worker(name="late", concurrency=1)
+    worker.start()
+    job = make_job()
+    assert answered.wait(5)
+    threading.Timer(0.2, stopped.set).start()
+    worker.stop()
+    eventually(lambda: ProvisionerJob.objects.get(pk=job.pk).job_status == JobStatus.PENDING)
+    job.refresh_from_db()
+    assert job.attempt == 0
+
+
 def test_a_draining_worker_finishes_what_it_has(recorder: Recorder, make_job: MakeJob) -> None:
     recorder.work = lambda ctx: ctx.wait(0.3)
     running = Worker(name="drain", concurrency=1)
