@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -65,7 +66,7 @@ def due(methods: Sequence[Method], limits: Limits, now: datetime) -> QuerySet[No
         attempt_count__lt=limits.max_attempts,
     ).order_by("created_at", "id")
     if connection.features.has_select_for_update_skip_locked:
-        rows = rows.select_for_update(skip_locked=True, of=("self",))
+        rows = rows.select_for_update(skip_locked=True)
     return rows
 
 
@@ -162,20 +163,26 @@ def _settle(
     )
 
 
-def settle_locked(
-    messages: Sequence[NotificationMessage], now: datetime, status: MessageStatus, reason: str
-) -> None:
-    """Record the result of messages whose rows this transaction has locked: they need no lease."""
-    if messages:
-        NotificationMessage.objects.filter(pk__in=[message.pk for message in messages]).update(
-            queued_seconds=SecondsSince("updated_at", now),
+def settlement(now: datetime, status: MessageStatus, reason: str) -> dict[str, Any]:
+    """The columns of a result, for rows that this transaction has locked: they need no lease."""
+    return {
+        "queued_seconds": SecondsSince("updated_at", now),
+        "status": status,
+        "status_reason": reason,
+        "leased_until": None,
+        "lease_holder": None,
+        "next_retry_after": None,
+        "updated_at": now,
+    }
+
+
+def correct(ids: Sequence[str], status: MessageStatus, reason: str) -> None:
+    """Record another result for messages that this transaction has recorded as sent."""
+    if ids:
+        NotificationMessage.objects.filter(pk__in=ids).update(
             status=status,
             status_reason=reason,
             attempt_count=F("attempt_count") + int(status == MessageStatus.PERMANENT_FAILURE),
-            leased_until=None,
-            lease_holder=None,
-            next_retry_after=None,
-            updated_at=now,
         )
 
 
