@@ -14,17 +14,27 @@ from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import Case, F, PositiveSmallIntegerField, Q, QuerySet, When
+from django.db.models import BooleanField, Case, F, PositiveSmallIntegerField, Q, QuerySet, When
+from django.db.models.expressions import RawSQL
 
 from . import kinds
 from .expressions import SecondsSince
-from .models import MessageStatus, Method, NotificationMessage, NotificationPreference
+from .models import UNSETTLED, MessageStatus, Method, NotificationMessage, NotificationPreference
 
 KEPT_FOR = timedelta(days=7)
 DISABLED = "disabled by user"
 UNCONFIRMED = "no notifier confirmed the delivery: every one that tried was ended"
 LONGEST_WAIT = timedelta(hours=1)
 CLEANED_AT_A_TIME = 1_000
+# The condition of the index `notification_due`, word for word: with a parameter for a status no planner can
+# tell that the index holds all rows that are asked for, and reads the whole log instead.
+_MAY_BE_DUE = RawSQL(  # noqa: S611 - words of ours
+    "{}.status IN ({})".format(
+        NotificationMessage._meta.db_table, ", ".join(f"'{status.value}'" for status in UNSETTLED)
+    ),
+    (),
+    output_field=BooleanField(),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +70,7 @@ def due(methods: Sequence[Method], limits: Limits, now: datetime) -> QuerySet[No
         status=MessageStatus.LEASED, leased_until__lt=now
     )
     rows = NotificationMessage.objects.filter(
+        _MAY_BE_DUE,
         waiting,
         Q(next_retry_after__isnull=True) | Q(next_retry_after__lte=now),
         method__in=methods,

@@ -217,8 +217,6 @@ def _holds(value: Any, *, escaping: bool) -> bool:
 def _found(scope: _Scope, path: Sequence[str]) -> Any:
     """What a path leads to in dictionaries of JSON, or _MISSING."""
     value: Any = scope.get(path[0], _MISSING)
-    if value is _MISSING and hasattr(_BLANK, path[0]):  # what a context has, a template sees
-        raise _OtherwiseError
     for name in path[1:]:
         if value is _MISSING:
             return value
