@@ -30,6 +30,7 @@ from coder_admin.notifications.models import (
     NotificationMessage,
     NotificationPreference,
 )
+from coder_admin.notifications.services import notify
 from coder_admin.organizations.models import User
 from tests.notifications.kit import queue, statuses, until
 from tests.people import person
@@ -120,17 +121,33 @@ def test_waits_between_attempts_double_up_to_a_limit(attempts: int, jitter: floa
     assert outbox.retry_delay(attempts, interval, 0) <= outbox.retry_delay(attempts, interval, 1)
 
 
-def test_a_template_that_fails_never_blocks_the_queue(user: User, kind: Kind) -> None:
-    broken = register(
-        Kind(id=uuid.uuid4(), name="Broken", title_template="t", body_template="{{ labels.name|nofilter }}")
-    )
-    queue(broken, user)
+@pytest.mark.parametrize(
+    ("title", "body", "reason"),
+    [
+        ("t", "{{ labels.name|nofilter }}", "Invalid filter"),
+        ("{% if %}", "b", "Unexpected end of expression"),
+        ("t", "{% for a, b in data.pairs %}{{ a }}{% endfor %}", "Need 2 values to unpack"),
+        ("t", "{{ labels.name|add:labels.name|center:data.pairs }}", "int()"),
+    ],
+)
+def test_a_template_that_fails_never_blocks_the_queue(
+    user: User, kind: Kind, registered: Register, title: str, body: str, reason: str
+) -> None:
+    broken = registered(Kind(id=uuid.uuid4(), name="Broken", title_template=title, body_template=body))
+    notify(broken.id, [user.id], labels={"name": "x"}, data={"pairs": [[1, 2, 3]]}, created_by="test")
     queue(kind, user)
-    Notifier().deliver_batch()
+    notifier = Notifier()
+    notifier.deliver_batch()
     failed = NotificationMessage.objects.filter(notification_template_id=broken.id)
-    assert {row.status for row in failed} == {"permanent_failure"}
-    assert all("cannot be rendered" in row.status_reason for row in failed)
-    assert InboxNotification.objects.count() == 1
+    assert {(row.method, row.status, row.attempt_count) for row in failed} == {
+        ("inbox", "permanent_failure", 1),
+        ("smtp", "permanent_failure", 1),
+    }
+    assert all(row.status_reason.startswith("the text cannot be rendered: ") for row in failed)
+    assert all(reason in row.status_reason for row in failed)
+    assert InboxNotification.objects.get().title == "Workspace dev deleted"
+    assert [sent.subject for sent in mail.outbox] == ["Workspace dev deleted"]
+    assert notifier.deliver_batch() == 0, "not tried again"
 
 
 def test_many_that_fail_for_one_reason_are_recorded_together(
