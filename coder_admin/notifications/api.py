@@ -244,8 +244,8 @@ def inbox_filter(query: Mapping[str, str], keys: tuple[str, ...]) -> InboxFilter
         parts = [part.strip() for part in query.get(name, "").split(",") if part.strip()]
         lists[name] = tuple(found for part in parts if (found := _parse(part)) is not None)
         if len(lists[name]) < len(parts) or (name == "starting_before" and len(parts) > 1):
-            several = "" if name == "starting_before" else "s, separated by commas"
-            wrong.append(Validation(name, f'Query param "{name}" must be a valid UUID{several}.'))
+            needed = "a valid UUID" if name == "starting_before" else "valid UUIDs, separated by commas"
+            wrong.append(Validation(name, f'Query param "{name}" must be {needed}.'))
     status = query.get("read_status", "") or ReadStatus.ALL
     if status not in set(ReadStatus):
         wrong.append(Validation("read_status", "Use all, read or unread."))

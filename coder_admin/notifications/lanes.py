@@ -12,7 +12,7 @@ import structlog
 from django.conf import settings
 from django.utils import timezone
 
-from . import config, delivery, mail, metrics, outbox, webhook
+from . import config, delivery, inbox, mail, metrics, outbox, webhook
 from .delivery import DeliveryError, Letter
 from .models import Method, NotificationMessage
 from .outbox import Failure, Limits
@@ -40,18 +40,17 @@ class InboxLane:
         if config.is_paused():
             return 0
         started = time.monotonic()
-        batch = delivery.deliver_inbox([Method.INBOX], self._limits, timezone.now())
+        batch = inbox.deliver(self._limits, timezone.now())
         if not len(batch):
             return 0
         each = (time.monotonic() - started) / len(batch)
-        for message in batch.sent:
-            metrics.observe_queued(message)
-            metrics.SEND_SECONDS.labels(Method.INBOX).observe(each)
+        failed = [refusal.message for refusal in batch.failed]
+        metrics.observe_queued(Method.INBOX, [m.queued_seconds for m in (*batch.sent, *failed)])
+        metrics.observe_sent(Method.INBOX, [each] * len(batch.sent))
         metrics.count_attempts(batch.sent, metrics.SUCCESS)
-        metrics.count_attempts([failure.message for failure in batch.failed], metrics.PERMANENT)
-        for failure in batch.failed:
-            metrics.observe_queued(failure.message)
-            log.warning("message not delivered", message=str(failure.message.id), reason=failure.reason)
+        metrics.count_attempts(failed, metrics.PERMANENT)
+        for refusal in batch.failed:
+            log.warning("message not delivered", message=refusal.message.id, reason=refusal.reason)
         return len(batch)
 
 
@@ -115,7 +114,7 @@ class OutsideLane:
         outbox.record_inhibited(self._holder, [m for m in messages if m.id in unwanted], timezone.now())
         composer = Composer()
         for message in messages:
-            metrics.observe_queued(message)
+            metrics.observe_queued(message.method, [message.queued_seconds or 0.0])
             if message.id in unwanted:
                 continue
             letter = delivery.write_letter(message, composer)
@@ -184,5 +183,5 @@ def _send(letter: Letter) -> DeliveryError | None:
             log.exception("delivery failed unexpectedly", message=str(letter.message.id))
             return DeliveryError(f"{type(error).__name__}: {error}", retryable=True)
         finally:
-            metrics.SEND_SECONDS.labels(method).observe(time.monotonic() - started)
+            metrics.observe_sent(method, [time.monotonic() - started])
     return None

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import uuid
 from collections import Counter as TimesSeen
 from collections.abc import Iterable
+from typing import Protocol
 
 from prometheus_client import Counter, Gauge, Histogram
-
-from .models import NotificationMessage
 
 _QUEUED_BUCKETS = (0.1, 1, 5, 15, 30, 60, 120, 300, 600, 3600, 86400)
 _SEND_BUCKETS = (0.001, 0.05, 0.1, 0.5, 1, 2, 5, 10, 15, 30, 60, 120)
@@ -57,13 +57,32 @@ TEMPORARY = "temp_fail"
 PERMANENT = "perm_fail"
 
 
-def count_attempts(messages: Iterable[NotificationMessage], result: str) -> None:
+class Attempted(Protocol):
+    """What an attempt was made at."""
+
+    @property
+    def method(self) -> str: ...
+
+    @property
+    def notification_template_id(self) -> uuid.UUID: ...
+
+
+def count_attempts(messages: Iterable[Attempted], result: str) -> None:
     """One attempt at each of the messages and its result."""
     counts = TimesSeen((message.method, message.notification_template_id) for message in messages)
     for (method, kind_id), count in counts.items():
         ATTEMPTS.labels(method, str(kind_id), result).inc(count)
 
 
-def observe_queued(message: NotificationMessage) -> None:
-    """How long the message waited for this attempt."""
-    QUEUED_SECONDS.labels(message.method).observe(message.queued_seconds or 0.0)
+def observe_queued(method: str, seconds: Iterable[float]) -> None:
+    """How long messages waited for this attempt."""
+    observed = QUEUED_SECONDS.labels(method)
+    for each in seconds:
+        observed.observe(each)
+
+
+def observe_sent(method: str, seconds: Iterable[float]) -> None:
+    """How long deliveries took."""
+    observed = SEND_SECONDS.labels(method)
+    for each in seconds:
+        observed.observe(each)

@@ -7,26 +7,25 @@ turned into HTML with raw HTML off, and what comes out is sanitised once more.
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 from django.conf import settings
-from django.template import Context, Engine, Template, TemplateSyntaxError
 from django.utils import timezone
 
+from . import templates
 from .bursts import is_digest
 from .kinds import ActionTemplate, Kind
+from .templates import RenderError
+
+__all__ = ["Composer", "RenderError", "Rendered", "helpers", "render", "render_actions"]
 
 APP_NAME = "Coder Admin"
-_ESCAPES = str.maketrans({mark: f"\\{mark}" for mark in r"\`*_{}[]()#+-.!|<>&~"})
-_ENGINE = Engine(libraries={}, builtins=["django.template.defaultfilters"], autoescape=False)
-
-
-class RenderError(Exception):
-    """A kind's template cannot be rendered; sending it again would not help."""
+# What else a payload holds beside labels and data (see `enqueue`).
+_OF_ONE_MESSAGE = re.compile(r"(?<![\w.])(user_|actions|targets|notification_|_version)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +36,7 @@ class Rendered:
     @property
     def title_markdown(self) -> str:
         """The same title for whoever reads markdown; titles have no markup of their own."""
-        return str(_escaped(self.title))
+        return str(templates.escape(self.title))
 
 
 def helpers() -> dict[str, Any]:
@@ -52,12 +51,13 @@ def helpers() -> dict[str, Any]:
 
 def render(kind: Kind, payload: Mapping[str, Any]) -> Rendered:
     """Title and body of a message, or of a digest of several. Raises RenderError."""
+    return _rendered(kind, payload, helpers())
+
+
+def _rendered(kind: Kind, payload: Mapping[str, Any], given: Mapping[str, Any]) -> Rendered:
     texts = kind.digest if kind.digest is not None and is_digest(payload) else kind
-    given = helpers()
-    title = _one_line(_render(texts.title_template, {**given, **payload}))
-    # What a text does not name need not be escaped for it.
-    escaped = {key: _escaped(value) for key, value in payload.items() if key in texts.body_template}
-    return Rendered(title, _render(texts.body_template, {**given, **escaped}).strip())
+    title = _one_line(templates.plain(texts.title_template, given, payload))
+    return Rendered(title, templates.markdown(texts.body_template, given, payload).strip())
 
 
 class Composer:
@@ -66,18 +66,29 @@ class Composer:
     def __init__(self) -> None:
         self._made: dict[tuple[uuid.UUID, str], Rendered] = {}
         self._personal: dict[uuid.UUID, bool] = {}
+        self._given = helpers()
 
     def compose(self, kind: Kind, payload: Mapping[str, Any]) -> Rendered:
         """As `render`. Raises RenderError."""
-        personal = self._personal.get(kind.id)
-        if personal is None:
-            personal = self._personal[kind.id] = _is_personal(kind)
-        if personal:
-            return render(kind, payload)
-        key = (kind.id, json.dumps([payload.get("labels"), payload.get("data")]))
-        found = self._made.get(key)
+        if self.is_personal(kind):
+            return _rendered(kind, payload, self._given)
+        return self.compose_stored(kind, json.dumps([payload.get("labels"), payload.get("data")]))
+
+    def compose_stored(self, kind: Kind, facts: str) -> Rendered:
+        """The same for a kind that is not personal: `facts` is the JSON of labels and data, which is all
+        that its texts depend on. Raises RenderError."""
+        found = self._made.get((kind.id, facts))
         if found is None:
-            found = self._made[key] = render(kind, payload)
+            labels, data = json.loads(facts)
+            payload = {key: value for key, value in (("labels", labels), ("data", data)) if value is not None}
+            found = self._made[kind.id, facts] = _rendered(kind, payload, self._given)
+        return found
+
+    def is_personal(self, kind: Kind) -> bool:
+        """Whether a text of the kind depends on more than its labels and data."""
+        found = self._personal.get(kind.id)
+        if found is None:
+            found = self._personal[kind.id] = _is_personal(kind)
         return found
 
 
@@ -87,7 +98,7 @@ def _is_personal(kind: Kind) -> bool:
     texts = (kind.title_template, kind.body_template) + (
         (digest.title_template, digest.body_template) if digest else ()
     )
-    return any(name in text for text in texts for name in ("user_", "actions", "targets"))
+    return any(_OF_ONE_MESSAGE.search(text) for text in texts)
 
 
 def _one_line(text: str) -> str:
@@ -96,35 +107,11 @@ def _one_line(text: str) -> str:
 
 def render_actions(actions: tuple[ActionTemplate, ...], payload: Mapping[str, Any]) -> list[dict[str, str]]:
     """The buttons of a message, as the API shows them."""
-    context = {**helpers(), **payload}
-    return [{"label": _render(a.label, context), "url": _render(a.url, context)} for a in actions]
-
-
-def _escaped(value: Any) -> Any:
-    """Texts within `value` with all markdown punctuation escaped and line ends flattened."""
-    match value:
-        case str():
-            return " ".join(value.split()).translate(_ESCAPES)
-        case dict():
-            # Names that templates look up by stay as they are; keys that are shown hold punctuation.
-            return {
-                key if key.isidentifier() else _escaped(key): _escaped(item) for key, item in value.items()
-            }
-        case list() | tuple():
-            return [_escaped(item) for item in value]
-    return value
-
-
-def _render(template: str, context: dict[str, Any]) -> str:
-    try:
-        return _compiled(template).render(Context(context, autoescape=False))
-    except Exception as error:  # a template may call anything that its payload holds
-        raise RenderError(f"{type(error).__name__}: {error}") from error
-
-
-@lru_cache(maxsize=256)
-def _compiled(template: str) -> Template:
-    try:
-        return Template(template, engine=_ENGINE)
-    except TemplateSyntaxError as error:
-        raise RenderError(str(error)) from error
+    given = helpers()
+    return [
+        {
+            "label": templates.plain(action.label, given, payload),
+            "url": templates.plain(action.url, given, payload),
+        }
+        for action in actions
+    ]

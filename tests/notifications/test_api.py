@@ -13,7 +13,7 @@ from pytest_django import DjangoAssertNumQueries
 from coder_admin.audit.models import AuditLog
 from coder_admin.notifications import config, recipients
 from coder_admin.notifications.kinds import TEST
-from coder_admin.notifications.models import InboxNotification, NotificationMessage
+from coder_admin.notifications.models import InboxNotification, NotificationMessage, NotificationPreference
 from coder_admin.organizations.models import User
 from tests.people import client, default_organization, organization, owner, person
 
@@ -87,6 +87,46 @@ def test_bad_queries_name_the_field(user: User, query: str, field: str) -> None:
     assert answer.status_code == 400
     assert answer.json()["message"] == "Query parameters have invalid values."
     assert [v["field"] for v in answer.json()["validations"]] == [field]
+
+
+def test_a_bad_query_names_every_field_at_once(user: User) -> None:
+    both = f"{uuid.uuid4()},{uuid.uuid4()}"
+    answer = client(user).get(
+        f"{INBOX}?targets=x&templates={uuid.uuid4()},y&read_status=READ&starting_before={both}&Targets=z"
+    )
+    assert answer.status_code == 400
+    fields = ["Targets", "targets", "templates", "starting_before", "read_status"]
+    assert [v["field"] for v in answer.json()["validations"]] == fields
+    assert all(v["detail"] for v in answer.json()["validations"])
+
+
+PREFERENCES = "/api/v2/users/me/notifications/preferences"
+NOBODYS = "00000000-0000-4000-8000-000000000000"
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field"),
+    [
+        (f"{INBOX}/x/read-status", {"is_read": True}, "id"),
+        (f"{INBOX}/{NOBODYS}/read-status", {"is_read": "perhaps"}, "is_read"),
+        ("/api/v2/notifications/templates/x/method", {"method": ""}, "id"),
+        ("/api/v2/notifications/settings", {"notifier_paused": "x"}, "notifier_paused"),
+        (PREFERENCES, {"template_disabled_map": {"x": True}}, "template_disabled_map"),
+        (PREFERENCES, {"template_disabled_map": {NOBODYS: True}}, "template_disabled_map"),
+        (PREFERENCES, {"template_disabled_map": {f"{NOBODYS[:-1]}\x00": True}}, "template_disabled_map"),
+        (PREFERENCES, {"template_disabled_map": {str(TEST.id): "x"}}, f"template_disabled_map.{TEST.id}"),
+        (f"{PREFERENCES}/methods", {"method_disabled_map": {"x": {"smtp": True}}}, "method_disabled_map"),
+        (f"{PREFERENCES}/methods", {"method_disabled_map": {NOBODYS: {"smtp": True}}}, "method_disabled_map"),
+    ],
+)
+def test_a_bad_write_names_the_field_and_changes_nothing(
+    db: None, path: str, body: dict[str, Any], field: str
+) -> None:
+    answer = client(owner()).put(path, body)
+    assert answer.status_code == 400
+    assert answer.json()["message"]
+    assert [v["field"] for v in answer.json()["validations"]] == [field]
+    assert not NotificationPreference.objects.exists()
 
 
 def test_reading_can_be_taken_back(user: User) -> None:

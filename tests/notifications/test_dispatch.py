@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import uuid
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -14,11 +15,12 @@ from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import REGISTRY
+from pytest_django import DjangoAssertNumQueries
 
 from coder_admin.foundation import events
 from coder_admin.foundation.errors import Invalid
 from coder_admin.foundation.models import SiteConfig
-from coder_admin.notifications import outbox
+from coder_admin.notifications import kinds, outbox
 from coder_admin.notifications.dispatcher import Notifier
 from coder_admin.notifications.kinds import Kind, register
 from coder_admin.notifications.models import (
@@ -28,14 +30,30 @@ from coder_admin.notifications.models import (
     NotificationMessage,
     NotificationPreference,
 )
+from coder_admin.notifications.services import notify
 from coder_admin.organizations.models import User
 from tests.notifications.kit import queue, statuses, until
 from tests.people import person
 
+Register = Callable[[Kind], Kind]
 LIMITS = outbox.Limits(
     lease=timedelta(minutes=2), batch=20, max_attempts=3, retry_interval=timedelta(minutes=5)
 )
 OUTSIDE = [Method.SMTP, Method.WEBHOOK]
+
+
+@pytest.fixture
+def registered() -> Iterator[Register]:
+    """Registers kinds for one test."""
+    made: list[Kind] = []
+
+    def add(kind: Kind) -> Kind:
+        made.append(register(kind))
+        return kind
+
+    yield add
+    for kind in made:
+        kinds._kinds.pop(kind.id)
 
 
 def test_delivers_to_inbox_and_by_mail(user: User, kind: Kind) -> None:
@@ -103,17 +121,83 @@ def test_waits_between_attempts_double_up_to_a_limit(attempts: int, jitter: floa
     assert outbox.retry_delay(attempts, interval, 0) <= outbox.retry_delay(attempts, interval, 1)
 
 
-def test_a_template_that_fails_never_blocks_the_queue(user: User, kind: Kind) -> None:
-    broken = register(
-        Kind(id=uuid.uuid4(), name="Broken", title_template="t", body_template="{{ labels.name|nofilter }}")
-    )
-    queue(broken, user)
+@pytest.mark.parametrize(
+    ("title", "body", "reason"),
+    [
+        ("t", "{{ labels.name|nofilter }}", "Invalid filter"),
+        ("{% if %}", "b", "Unexpected end of expression"),
+        ("t", "{% for a, b in data.pairs %}{{ a }}{% endfor %}", "Need 2 values to unpack"),
+        ("t", "{{ labels.name|add:labels.name|center:data.pairs }}", "int()"),
+    ],
+)
+def test_a_template_that_fails_never_blocks_the_queue(
+    user: User, kind: Kind, registered: Register, title: str, body: str, reason: str
+) -> None:
+    broken = registered(Kind(id=uuid.uuid4(), name="Broken", title_template=title, body_template=body))
+    notify(broken.id, [user.id], labels={"name": "x"}, data={"pairs": [[1, 2, 3]]}, created_by="test")
     queue(kind, user)
-    Notifier().deliver_batch()
+    notifier = Notifier()
+    notifier.deliver_batch()
     failed = NotificationMessage.objects.filter(notification_template_id=broken.id)
-    assert {row.status for row in failed} == {"permanent_failure"}
-    assert all("cannot be rendered" in row.status_reason for row in failed)
-    assert InboxNotification.objects.count() == 1
+    assert {(row.method, row.status, row.attempt_count) for row in failed} == {
+        ("inbox", "permanent_failure", 1),
+        ("smtp", "permanent_failure", 1),
+    }
+    assert all(row.status_reason.startswith("the text cannot be rendered: ") for row in failed)
+    assert all(reason in row.status_reason for row in failed)
+    assert InboxNotification.objects.get().title == "Workspace dev deleted"
+    assert [sent.subject for sent in mail.outbox] == ["Workspace dev deleted"]
+    assert notifier.deliver_batch() == 0, "not tried again"
+
+
+def test_many_that_fail_for_one_reason_are_recorded_together(
+    kind: Kind, registered: Register, db: None, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    broken = registered(
+        Kind(
+            id=uuid.uuid4(),
+            name="Broken too",
+            title_template="t",
+            body_template="{% for x in labels.name.y.z x %}",
+        )
+    )
+    for number in range(30):
+        queue(broken, person(f"user{number}"))
+    queue(kind, person("ada"))
+    NotificationMessage.objects.filter(method="smtp").delete()
+    with django_assert_max_num_queries(12):
+        Notifier().deliver_batch()
+    failed = NotificationMessage.objects.filter(notification_template_id=broken.id)
+    assert set(failed.values_list("status", "attempt_count")) == {("permanent_failure", 1)}
+    assert InboxNotification.objects.get().title == "Workspace dev deleted"
+
+
+def test_a_message_is_rendered_with_its_own_payload(registered: Register, db: None) -> None:
+    """A text that names its reader, or something of its message, is not another's."""
+    texts = {
+        "Personal": "For {{ user_name }}: {{ labels.name }}",
+        "Named": "{{ notification_name }}: {{ labels.name }}",
+        "Plain": "{{ labels.user_name }}: {{ labels.name }}",
+    }
+    ada, bob = person("ada"), person("bob")
+    for name, text in texts.items():
+        made = registered(Kind(id=uuid.uuid4(), name=name, title_template=text, body_template=text))
+        for user in (ada, bob):
+            queue(made, user, name='é "\\" 😀 \u2028')
+    Notifier().deliver_batch()
+    for user in (ada, bob):
+        found = InboxNotification.objects.filter(user=user).values_list("title", flat=True)
+        assert sorted(found) == sorted([f'For {user.username}: é "\\" 😀', 'Named: é "\\" 😀', ': é "\\" 😀'])
+
+
+def test_what_is_due_is_found_by_its_index(db: None, kind: Kind) -> None:
+    """However long the log of what was sent: the index holds only what may still have to be delivered."""
+    queue(kind, person("ada"))
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute("SET LOCAL enable_seqscan = off")  # a table of two rows is read whole
+    for methods in ([Method.INBOX], OUTSIDE):
+        assert "notification_due" in outbox.due(methods, LIMITS, timezone.now())[:20].explain()
 
 
 def test_a_kind_that_nobody_registers_any_more_is_failed_with_the_reason(user: User, kind: Kind) -> None:

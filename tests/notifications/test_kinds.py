@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 import uuid
+from html.parser import HTMLParser
 
 import pytest
 
+from coder_admin.foundation.markdown import to_html
 from coder_admin.notifications import kinds
 from coder_admin.notifications.kinds import ActionTemplate, Kind, register
 from coder_admin.notifications.rendering import render, render_actions
@@ -73,6 +75,59 @@ def test_every_text_renders_and_every_action_leads_home(kind: Kind) -> None:
     told = render(kind, {**payload, "data": {"digest": digest}})
     assert "12" in told.title
     assert told.body
+
+
+EVIL = [
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "[x](javascript:alert(1))",
+    "![x](https://evil.example/x.png)",
+    "**bold** `code` <https://evil.example>",
+    "x) [y](javascript:alert(1)",
+    "a\n\n# heading\n\n<b>x</b>",
+]
+
+
+@pytest.mark.parametrize("name", EVIL)
+@pytest.mark.parametrize("kind", registered(), ids=lambda kind: kind.name)
+def test_nothing_in_a_name_becomes_markup_in_any_message(kind: Kind, name: str) -> None:
+    """As it is shown on the page and in the mail, which both turn the text into HTML by the same way."""
+    labels = dict.fromkeys(re.findall(r"\.(\w+)", " ".join(_texts(kind))), name)
+    build = {"workspace_owner_username": name, "workspace_name": name, "build_number": 1}
+    version = {"template_version_name": name, "failed_count": 2, "failed_builds": [build]}
+    report = {"name": name, "display_name": name, "versions": [version]}
+    payload = {
+        "labels": labels,
+        "data": {"templates": [report], "report_frequency": "week", "replacements": {name: name}},
+        "user_username": name,
+        "user_name": name,
+    }
+    incidents = {"count": 2, "incidents": [labels], "more": 1}
+    for data in (payload["data"], {"digest": incidents}):
+        text = render(kind, {**payload, "data": data})
+        for html in (to_html(text.body), to_html(text.title_markdown)):
+            found = _Parts()
+            found.feed(html)
+            assert found.tags <= {"p", "strong", "em", "ul", "ol", "li", "a", "code", "blockquote"}, html
+            assert found.attributes <= {"href", "rel"}, html
+            assert all(re.match(r"(http://[^/\s]+/@|https://coder\.com/docs/)", link) for link in found.links)
+    actions = render_actions(kind.actions, payload)
+    assert all(re.fullmatch(r"http://[^/\s<>]+/[^\s<>\"]*", action["url"]) for action in actions)
+
+
+class _Parts(HTMLParser):
+    """What a piece of HTML consists of."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.attributes: set[str] = set()
+        self.links: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes |= {name for name, _ in attrs}
+        self.links += [value or "" for name, value in attrs if name == "href"]
 
 
 def _texts(kind: Kind) -> list[str]:
