@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 import structlog
 
 if TYPE_CHECKING:
+    from coder_admin.catalog.models import TemplateVersionPreset
+
     from .models import Workspace, WorkspaceBuild
 
 log = structlog.get_logger(__name__)
@@ -24,10 +26,11 @@ log = structlog.get_logger(__name__)
 class ClaimRequest:
     """What a new workspace is to be; a claimed one takes these values (prebuilds.md 5.2).
 
-    `otherwise_id` is the id of the workspace that is created when nothing can be claimed.
+    `preset` is as the creating transaction read it, so that nobody has to read it again. `otherwise_id` is
+    the id of the workspace that is created when nothing can be claimed.
     """
 
-    preset_id: uuid.UUID
+    preset: TemplateVersionPreset
     template_id: uuid.UUID
     version_id: uuid.UUID
     organization_id: uuid.UUID
@@ -39,6 +42,10 @@ class ClaimRequest:
     automatic_updates: str
     now: datetime
     otherwise_id: uuid.UUID | None = None
+
+    @property
+    def preset_id(self) -> uuid.UUID:
+        return self.preset.id
 
 
 Claimer = Callable[[ClaimRequest], "Workspace | None"]

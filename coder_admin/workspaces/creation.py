@@ -227,7 +227,7 @@ def _claim(new: _New, otherwise_id: uuid.UUID) -> Workspace | None:
         return None
     return claims.claim(
         claims.ClaimRequest(
-            preset_id=new.preset.id,
+            preset=new.preset,
             template_id=new.template.id,
             version_id=new.version.id,
             organization_id=new.template.organization_id,

@@ -83,7 +83,12 @@ class Workspace(models.Model):
             ),
         )
         indexes = (
-            models.Index(fields=("owner",), condition=Q(deleted=False), name="workspace_owner_live"),
+            # A claim walks the prebuilds of one template along it, oldest first, to the first good one.
+            models.Index(
+                fields=("owner", "template", "created_at", "id"),
+                condition=Q(deleted=False),
+                name="workspace_owner_live_by_age",
+            ),
             models.Index(fields=("template",), condition=Q(deleted=False), name="workspace_template_live"),
             # The executor asks for these every minute; most workspaces have neither.
             models.Index(

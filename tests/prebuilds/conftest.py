@@ -43,7 +43,7 @@ def claim_request(
     version = preset.template_version
     assert version.template_id is not None
     request = ClaimRequest(
-        preset_id=preset.id,
+        preset=preset,
         template_id=version.template_id,
         version_id=version.id,
         organization_id=version.organization_id,

@@ -7,7 +7,9 @@ from datetime import timedelta
 
 import pytest
 from django.db import connection, connections, transaction
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries
 
 from coder_admin.organizations.models import PREBUILDS_USER_ID
 from coder_admin.workspaces.models import Workspace
@@ -116,6 +118,53 @@ def test_a_preset_without_prebuilds_is_neither_claim_nor_miss() -> None:
     preset = world.preset(template.active_version, None)
     assert claim(claim_request(preset, world.person())) is None
     assert not PrebuildEvent.objects.exists()
+
+
+@pytest.mark.django_db
+def test_a_claim_is_two_statements_and_returns_what_is_stored(
+    django_assert_num_queries: DjangoAssertNumQueries,
+) -> None:
+    template = world.template()
+    preset = world.preset(template.active_version)
+    prebuild = Prebuild(preset, template.active_version).save()
+    now = timezone.now()
+    mine = claim_request(preset, world.person(), now=now, next_start_at=now, ttl_ms=1)
+    with django_assert_num_queries(2):
+        claimed = claim(mine)
+    assert claimed is not None
+    stored = Workspace.objects.get(pk=prebuild.pk)
+    names = [field.attname for field in Workspace._meta.concrete_fields]
+    assert [getattr(claimed, name) for name in names] == [getattr(stored, name) for name in names]
+    claimed.name = "renamed"
+    claimed.save()  # it is a stored row, not a new one
+    assert Workspace.objects.get(pk=prebuild.pk).name == "renamed"
+    other = claim_request(preset, world.person("ben"))
+    with django_assert_num_queries(2):
+        assert claim(other) is None
+
+
+@pytest.mark.django_db
+def test_a_claim_walks_the_pool_by_age_and_sorts_nothing() -> None:
+    """A pool of any size costs what its first good prebuild does."""
+    template = world.template()
+    preset = world.preset(template.active_version)
+    Prebuild(preset, template.active_version).save()
+    Workspace.objects.bulk_create(
+        Workspace(
+            owner_id=PREBUILDS_USER_ID, organization_id=template.organization_id, template=template,
+            name=f"prebuild-{number}",
+        )
+        for number in range(2000)
+    )  # fmt: skip
+    with connection.cursor() as cursor, CaptureQueriesContext(connection) as queries:
+        cursor.execute("ANALYZE")
+        assert claim(claim_request(preset, world.person())) is not None
+        update = next(query["sql"] for query in queries if query["sql"].lstrip().startswith("UPDATE"))
+        cursor.execute(f"EXPLAIN {'QUERY PLAN' if connection.vendor == 'sqlite' else ''} {update}")
+        plan = "\n".join(str(row) for row in cursor.fetchall())
+    assert "workspace_owner_live_by_age" in plan
+    assert "Sort Key: w.created_at" not in plan
+    assert "B-TREE FOR ORDER BY" not in plan
 
 
 @pytest.mark.django_db(transaction=True)
