@@ -199,7 +199,11 @@ class BuildHandler:
             for s in result.steps
         )
         if result.canceled:
-            raise BuildCanceled(result.state)
+            _keep_state(ctx, result.state)
+            try:
+                ctx.check_canceled()  # a worker that stops: the job goes back to the queue
+            except JobCanceled:
+                raise BuildCanceled(result.state) from None
         if result.error:
             raise BuildFailed(result.error, result.state)
         return BuildOutcome(result.state, tuple(result.resources), plan.replacements)
