@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 from django.conf import settings
+from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 from rest_framework.test import APIClient
 from websockets.sync.client import connect
@@ -399,3 +401,21 @@ def test_leftovers_of_a_killed_worker_are_removed_by_the_next_one(transactional_
     assert not (root / waiting).exists()
     assert (root / unknown).exists(), "it may belong to another database"
     (root / unknown / "1" / "plan").unlink()
+
+
+# --- elsewhere --------------------------------------------------------------------------------------------
+
+
+def test_the_page_of_jobs_names_them_and_its_log_opens_for_those_who_may_see_it(world: World) -> None:
+    job = begun(client(world.ada), world)
+    page = Client()
+    page.force_login(world.boss)
+    log = reverse("dashboard:job-download", args=(job,))
+    listed = page.get(reverse("dashboard:jobs"), {"filter": "type:template_version_dry_run"})
+    shown = listed.content.decode()
+    assert f"web: {world.version.name}: dry run" in shown
+    assert log in shown
+    assert page.get(log).status_code == 200
+    other = Client()
+    other.force_login(person("eve"))
+    assert other.get(log).status_code == 404

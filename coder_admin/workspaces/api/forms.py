@@ -43,7 +43,7 @@ class CreateWorkspace(_WithParameters):
     automatic_updates = serializers.ChoiceField(AutomaticUpdates.choices, required=False)
 
 
-class VariableValue(serializers.Serializer[Any]):
+class OwnVariableValue(serializers.Serializer[Any]):
     name = serializers.CharField(max_length=256)
     value = serializers.CharField(allow_blank=True, trim_whitespace=False, max_length=1_048_576)
 
@@ -56,7 +56,7 @@ class CreateDryRun(serializers.Serializer[Any]):
         child=ParameterValue(), required=False, max_length=MAXIMUM_PARAMETERS
     )
     user_variable_values = serializers.ListField(
-        child=VariableValue(), required=False, max_length=MAXIMUM_PARAMETERS
+        child=OwnVariableValue(), required=False, max_length=MAXIMUM_PARAMETERS
     )
 
 
