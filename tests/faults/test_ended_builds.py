@@ -7,7 +7,7 @@ import time
 from datetime import timedelta
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from coder_admin.provisioning import handlers, queue
@@ -122,7 +122,12 @@ def test_a_build_whose_worker_stops_goes_back_to_the_queue(world: World) -> None
     try:
         claim = claimed()
         context = JobContext(claim, flusher.open(claim.job_id))
-        running = threading.Thread(target=run_job, args=(claim, context, flusher))
+
+        def run() -> None:
+            run_job(claim, context, flusher)
+            connection.close()
+
+        running = threading.Thread(target=run)
         running.start()
         eventually(lambda: waits(build), within=20, what="the long resource")
         context.interrupt()
