@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 import structlog
 from channels.layers import get_channel_layer
 
+from .errors import ServiceError
 from .events import Callback, group_name
 
 log = structlog.get_logger(__name__)
@@ -20,10 +21,21 @@ _STOP_TRIES = 50
 Wait = Callable[[float | None], Awaitable[bool]]
 
 
+class NotListening(ServiceError):
+    """The channel layer does not take the subscription, or has lost it."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Failed to subscribe to events.",
+            detail="The server's channel layer (Redis) does not answer: try again, and tell your "
+            "administrator when it goes on.",
+        )
+
+
 @asynccontextmanager
 async def listening(*topics: str) -> AsyncIterator[Wait]:
     """Subscribed to topics while the block runs; the function given waits up to that many seconds (None: for
-    ever) for a message and says whether one came."""
+    ever) for a message and says whether one came. NotListening, from both, when the channel layer is away."""
     layer = get_channel_layer()
     channel = await layer.new_channel()
     groups = [group_name(topic) for topic in topics]
@@ -37,18 +49,30 @@ async def listening(*topics: str) -> AsyncIterator[Wait]:
         if not done:
             return False
         receiving = None
-        current.result()
+        if (error := current.exception()) is not None:
+            raise _lost(topics, error) from error
         return True
 
     try:
-        for group in groups:
-            await layer.group_add(group, channel)
+        try:
+            for group in groups:
+                await layer.group_add(group, channel)
+        except Exception as error:
+            raise _lost(topics, error) from error
         yield wait
     finally:
         if receiving is not None:
             await _stopped(receiving)
-        for group in groups:
-            await layer.group_discard(group, channel)
+        try:
+            for group in groups:
+                await layer.group_discard(group, channel)
+        except Exception as error:
+            log.debug("subscription left behind, it runs out", topics=topics, error=str(error))
+
+
+def _lost(topics: tuple[str, ...], error: BaseException) -> NotListening:
+    log.warning("events are not heard", topics=topics, error=str(error))
+    return NotListening()
 
 
 async def _stopped(task: asyncio.Future[object]) -> None:

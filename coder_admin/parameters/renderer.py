@@ -156,11 +156,14 @@ def is_dynamic(engine_version: str) -> bool:
     return found is not None and (int(found[1]), int(found[2])) >= _DYNAMIC_SINCE
 
 
-def prepare(version: TemplateVersion, *, hold_files: bool = True) -> Renderer:
+def prepare(
+    version: TemplateVersion, *, hold_files: bool = True, variables: Mapping[str, str] | None = None
+) -> Renderer:
     """A renderer for a version that the caller was allowed to read. Close it.
 
     A form holds the version's files open for as long as it is shown. A build, which renders once, does
-    without them (``hold_files`` false) while the compiled template is at hand.
+    without them (``hold_files`` false) while the compiled template is at hand. ``variables`` hold over those
+    that the version was given; such a template is compiled for this once.
     Raises TooEarly while the import runs, ServiceError (500) when files or variables cannot be used.
     """
     if version.job.completed_at is None:
@@ -168,14 +171,16 @@ def prepare(version: TemplateVersion, *, hold_files: bool = True) -> Renderer:
     values = TemplateVersionTerraformValues.objects.filter(template_version=version).first()
     if values is None or not is_dynamic(values.provisionerd_version):
         return static_renderer(version)
-    key = (version.id, values.updated_at, version.updated_at)
+    own = frozenset((variables or {}).items())
+    key = (version.id, values.updated_at, version.updated_at, own)
     surroundings = _surroundings(version)
     template = _templates.get(key)
     handles = _acquire(version, values) if hold_files or template is None else []
     try:
         if template is None:
-            template = _compile(version, values, handles)
-            _templates.put(key, template)
+            template = _compile(version, values, handles, variables or {})
+            if not own:
+                _templates.put(key, template)
     except BaseException:
         for handle in handles:
             handle.close()
@@ -215,7 +220,10 @@ def _acquire(version: TemplateVersion, values: TemplateVersionTerraformValues) -
 
 
 def _compile(
-    version: TemplateVersion, values: TemplateVersionTerraformValues, handles: list[Handle]
+    version: TemplateVersion,
+    values: TemplateVersionTerraformValues,
+    handles: list[Handle],
+    own: Mapping[str, str],
 ) -> rendering.Template:
     files = dict(handles[0].file.files) if handles else {}
     for handle in handles[1:]:
@@ -224,7 +232,9 @@ def _compile(
         )
     rows = version.variables.values_list("name", "type", "value", "default_value")
     try:
-        variables = server_values(rows)
+        variables = server_values(
+            (name, kind, own.get(name, value), default) for name, kind, value, default in rows
+        )
     except VariableError as problem:
         raise ServiceError("Internal error fetching template version data.", detail=str(problem)) from None
     return rendering.compile_template(MemoryFileSystem(files), plan=values.cached_plan, variables=variables)

@@ -31,12 +31,13 @@ def resolve(
     previous: Mapping[str, str],
     request: Mapping[str, str],
     preset: Mapping[str, str],
+    variables: Mapping[str, str] | None = None,
 ) -> Resolution:
     """What a build of ``version`` stores, for the workspace's owner (not the one who starts the build).
 
     A start may be refused: Invalid with every reason. A stop or delete never is: when the form cannot be
     rendered at all, the stored values and the import's tags hold. Tags are those of the import's job, with
-    the template's over them.
+    the template's over them. ``variables`` hold over those that the version was given.
     """
     try:
         resolution = _resolve(
@@ -47,6 +48,7 @@ def resolve(
             previous=previous,
             request=request,
             preset=preset,
+            variables=variables or {},
         )
         resolution.raise_if_refused()
     except ServiceError as problem:
@@ -70,13 +72,14 @@ def _resolve(
     previous: Mapping[str, str],
     request: Mapping[str, str],
     preset: Mapping[str, str],
+    variables: Mapping[str, str],
 ) -> Resolution:
     if version.template is not None and version.template.use_classic_parameter_flow:
         parameters = static_renderer(version).render(None, {}).parameters
         values = resolve_classic(parameters, previous=previous, request=request, preset=preset)
-        return Resolution(values, tags=_classic_tags(version, owner_id, values))
+        return Resolution(values, tags=_classic_tags(version, owner_id, values, variables))
     owner = _owner(version, owner_id)
-    with prepare(version, hold_files=False) as renderer:
+    with prepare(version, hold_files=False, variables=variables) as renderer:
         resolution = resolve_values(
             lambda inputs: renderer.render(owner, inputs),
             first_build=first_build,
@@ -88,13 +91,15 @@ def _resolve(
         return replace(resolution, tags=version.workspace_tags) if renderer.is_static else resolution
 
 
-def _classic_tags(version: TemplateVersion, owner_id: UUID, values: Mapping[str, str]) -> Mapping[str, str]:
+def _classic_tags(
+    version: TemplateVersion, owner_id: UUID, values: Mapping[str, str], variables: Mapping[str, str]
+) -> Mapping[str, str]:
     """The template's tags with the values as texts; those of the import where they cannot be evaluated."""
     imported: Mapping[str, str] = version.workspace_tags
     if not imported:
         return {}
     try:
-        with prepare(version, hold_files=False) as renderer:
+        with prepare(version, hold_files=False, variables=variables) as renderer:
             output = renderer.render(_owner(version, owner_id), values)
     except ServiceError as problem:
         log.warning("tags of the import kept", version=str(version.id), reason=str(problem))

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from coder_admin.parameters import gotext
 from coder_admin.parameters.model import Note, warning
 from coder_admin.terraform import FileSystem
+from coder_admin.terraform.config.tfvars import read_tfvars
 from coder_admin.terraform.convert import ConversionError, convert
 from coder_admin.terraform.types import NUMBER
 from coder_admin.terraform.values import Value, boolean, from_python, string
@@ -45,6 +46,25 @@ def server_values(rows: Iterable[tuple[str, str, str, str]]) -> dict[str, Value]
         for name, kind, value, default in rows
         if value or default
     }
+
+
+def texts_for_engine(rows: Iterable[tuple[str, str, bool]], files: FileSystem) -> dict[str, str]:
+    """The texts that a build's engine is given, from (name, value, required) rows.
+
+    An empty one means that the author gave none (1.4): the variable is left out, for what the engine is given
+    wins over defaults and tfvars files. A required variable that no tfvars file sets was given as empty.
+    """
+    texts: dict[str, str] = {}
+    empty = []
+    for name, value, required in rows:
+        if value:
+            texts[name] = value
+        elif required:
+            empty.append(name)
+    if empty:
+        written, _, _ = read_tfvars(files, "")
+        texts.update((name, "") for name in empty if name not in written)
+    return texts
 
 
 def stray_tfvars(files: FileSystem) -> list[Note]:

@@ -11,6 +11,7 @@ from . import selectors
 from . import tags as tag_rules
 from .models import ProvisionerDaemon, ProvisionerJob
 from .selectors import DaemonView, QueuePosition
+from .waiting import MatchedWorkers
 
 NOT_WAITING = QueuePosition(0, 0)
 _INPUT_FIELDS = ("template_version_id", "workspace_build_id", "error")
@@ -52,9 +53,11 @@ def job_json(
 
 def matched_json(position: QueuePosition) -> dict[str, Any] | None:
     """Who could take a waiting job; None for one that does not wait. Builds and versions show it."""
-    workers = position.matched
-    if workers is None:
-        return None
+    return None if position.matched is None else workers_json(position.matched)
+
+
+def workers_json(workers: MatchedWorkers) -> dict[str, Any]:
+    """How many workers could take a job, and how many of them are there."""
     return {
         "count": workers.count,
         "available": workers.available,

@@ -177,6 +177,11 @@ def _waiting(job: ProvisionerJob) -> WaitingJob:
     return WaitingJob(job.tags, job.provisioner, job.host, bound)
 
 
+def matched_workers(job: ProvisionerJob) -> MatchedWorkers:
+    """Who could take the job, or could have, whatever has become of it."""
+    return matched(_waiting(job), worker_facts(now=timezone.now()))
+
+
 def worker_facts(*, now: datetime) -> list[WorkerFacts]:
     """The workers of the last week."""
     since = now - STALE_AFTER

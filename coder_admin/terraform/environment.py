@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -25,22 +25,26 @@ class BudgetError(DiagnosticError):
 class Meter:
     """Counts what an evaluation uses. One per evaluation, not shared by threads."""
 
-    __slots__ = ("_check_at", "_deadline", "budget", "instances", "steps")
+    __slots__ = ("_check_at", "_deadline", "_look", "budget", "instances", "steps")
 
-    def __init__(self, budget: Budget) -> None:
+    def __init__(self, budget: Budget, look: Callable[[], object] | None = None) -> None:
         self.budget = budget
+        self._look = look
         self.steps = 0
         self.instances = 0
         self._check_at = min(_CLOCK_EVERY, budget.steps)
         self._deadline = time.monotonic() + budget.seconds
 
     def spend(self, steps: int) -> None:
-        """Account for some units of work. BudgetError when they or the time are used up."""
+        """Account for some units of work. BudgetError when they or the time are used up; what `look` raises
+        passes."""
         self.steps += steps
         if self.steps >= self._check_at:
             self._check()
 
     def _check(self) -> None:
+        if self._look is not None:
+            self._look()
         if self.steps > self.budget.steps:
             raise _exceeded(f"The template needs more than {self.budget.steps} steps of evaluation.")
         if time.monotonic() > self._deadline:

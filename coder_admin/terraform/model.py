@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -42,6 +42,8 @@ class EvalContext:
     """The world outside the module.
 
     now: the time of timestamp() and plantimestamp(); None leaves both, and uuid() and bcrypt(), unknown.
+    look: called now and then while the template's own expressions are evaluated; what it raises ends the
+    evaluation and reaches the caller.
     home: what pathexpand() makes of `~`; None refuses it.
     strict: an unknown `count` or `for_each` is an error, as in Terraform's plan. When False it stands for
     one instance of unknown index, as in Terraform's validate; previews use that.
@@ -52,6 +54,7 @@ class EvalContext:
     home: str | None = "/home/coder"
     strict: bool = False
     budget: Budget = field(default_factory=Budget)
+    look: Callable[[], object] | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,12 @@
 
 from django.urls import path
 
-from .api import agents, builds, clock, me, workspaces
+from .api import agents, builds, clock, dry_runs, me, workspaces
 
 ME = "workspaceagents/me/"
 W = "workspaces/<uuid:workspace_id>/"
 A = "workspaceagents/<uuid:agent_id>"
+D = "templateversions/<str:version>/dry-run"
 
 urlpatterns = [
     path("workspaces", workspaces.WorkspacesView.as_view()),
@@ -43,6 +44,12 @@ urlpatterns = [
     path("workspacebuilds/<uuid:build_id>/resources", builds.BuildResourcesView.as_view()),
     path("workspacebuilds/<uuid:build_id>/state", builds.BuildStateView.as_view()),
     path("workspacebuilds/<uuid:build_id>/timings", builds.BuildTimingsView.as_view()),
+    path(D, dry_runs.CreateDryRunView.as_view()),
+    path(f"{D}/<str:job>", dry_runs.DryRunView.as_view()),
+    path(f"{D}/<str:job>/cancel", dry_runs.CancelDryRunView.as_view()),
+    path(f"{D}/<str:job>/logs", dry_runs.DryRunLogsView.as_view()),
+    path(f"{D}/<str:job>/matched-provisioners", dry_runs.DryRunMatchedProvisionersView.as_view()),
+    path(f"{D}/<str:job>/resources", dry_runs.DryRunResourcesView.as_view()),
     path(f"{ME}manifest", me.ManifestView.as_view()),
     path(f"{ME}startup", me.StartupView.as_view()),
     path(f"{ME}lifecycle", me.LifecycleView.as_view()),

@@ -26,15 +26,18 @@ class WorkspacesConfig(AppConfig):
 
         from . import notices
         from .build_job import BuildHandler
+        from .dry_run_job import DryRunHandler
         from .messages import happened, register_kinds
         from .models import Workspace
         from .processes import look, restore, stop_all
         from .reports import register_report
         from .scheduling import follow_policy
-        from .selectors import job_purposes
+        from .selectors import dry_run_purposes, job_purposes
 
         register(JobType.WORKSPACE_BUILD, BuildHandler(), local=True)
         register_describer(JobType.WORKSPACE_BUILD, job_purposes)
+        register(JobType.TEMPLATE_VERSION_DRY_RUN, DryRunHandler())
+        register_describer(JobType.TEMPLATE_VERSION_DRY_RUN, dry_run_purposes)
         on_start(restore)
         on_look(look)
         on_stop(stop_all)

@@ -21,7 +21,9 @@ from django.db.models import QuerySet
 from coder_admin.files.cache import file_cache
 from coder_admin.foundation import events
 from coder_admin.foundation.encryption import EncryptionError
+from coder_admin.parameters.owner import Owner
 from coder_admin.parameters.owners import owner_of
+from coder_admin.parameters.variables import texts_for_engine
 from coder_admin.provisioning.context import JobContext
 from coder_admin.provisioning.engines import engine_named, engine_of_state
 from coder_admin.provisioning.engines.base import (
@@ -199,7 +201,11 @@ class BuildHandler:
             for s in result.steps
         )
         if result.canceled:
-            raise BuildCanceled(result.state)
+            _keep_state(ctx, result.state)
+            try:
+                ctx.check_canceled()  # a worker that stops: the job goes back to the queue
+            except JobCanceled:
+                raise BuildCanceled(result.state) from None
         if result.error:
             raise BuildFailed(result.error, result.state)
         return BuildOutcome(result.state, tuple(result.resources), plan.replacements)
@@ -243,7 +249,9 @@ def _request(work: _Work, source: FileSystem, actor: Subject) -> EngineRequest:
     return EngineRequest(
         source=source,
         workdir=work.folder,
-        variables=dict(build.template_version.variables.values_list("name", "value")),
+        variables=texts_for_engine(
+            build.template_version.variables.values_list("name", "value", "required"), source
+        ),
         parameters=dict(build.parameters.values_list("name", "value")),
         metadata=_metadata(build, actor),
         state=state,
@@ -263,21 +271,26 @@ def _metadata(build: WorkspaceBuild, actor: Subject) -> WorkspaceMetadata:
         stage=cast("BuildStage", build.prebuild_stage),
         workspace_id=str(workspace.id),
         workspace_name=workspace.name,
-        owner={
-            "id": owner.id,
-            "name": owner.name,
-            "full_name": owner.full_name,
-            "email": owner.email,
-            "ssh_public_key": owner.ssh_public_key,
-            "groups": list(owner.groups),
-            "login_type": owner.login_type,
-            "rbac_roles": [{"name": name, "org_id": org} for name, org in owner.rbac_roles],
-        },
+        owner=owner_facts(owner),
         template_id=str(workspace.template_id),
         template_name=workspace.template.name,
         template_version=build.template_version.name,
         running_agent_tokens=tokens,
     )
+
+
+def owner_facts(owner: Owner) -> dict[str, Any]:
+    """The owner as the engine is told of them."""
+    return {
+        "id": owner.id,
+        "name": owner.name,
+        "full_name": owner.full_name,
+        "email": owner.email,
+        "ssh_public_key": owner.ssh_public_key,
+        "groups": list(owner.groups),
+        "login_type": owner.login_type,
+        "rbac_roles": [{"name": name, "org_id": org} for name, org in owner.rbac_roles],
+    }
 
 
 def _running_tokens(build: WorkspaceBuild) -> dict[str, str]:

@@ -19,7 +19,7 @@ from coder_admin.organizations.socket_life import NOT_YOURS, REFUSED
 from coder_admin.provisioning.consumers import JobLogConsumer
 from rbac.model import Subject
 
-from . import selectors
+from . import dry_runs, selectors
 from .api.forms import line_bounds
 from .api.present import agent_logs_json, workspace_json
 from .models import Workspace, WorkspaceAgent
@@ -79,6 +79,13 @@ class BuildLogsConsumer(JobLogConsumer):
 
     def find_job(self, viewer: Subject, **path: Any) -> UUID:
         return selectors.build_get(viewer=viewer, build_id=path["build_id"]).job_id
+
+
+class DryRunLogsConsumer(JobLogConsumer):
+    """`/templateversions/{version}/dry-run/{job}/logs?follow`: the log of a dry run."""
+
+    def find_job(self, viewer: Subject, **path: Any) -> UUID:
+        return dry_runs.dry_run_get(viewer=viewer, version_id=path["version"], job_id=path["job"]).job_id
 
 
 class AgentLogsConsumer(_Feed):

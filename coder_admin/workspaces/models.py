@@ -32,7 +32,7 @@ from .choices import (
     SharingLevel,
     Transition,
 )
-from .querysets import AgentQuerySet, BuildQuerySet, WorkspaceQuerySet
+from .querysets import AgentQuerySet, BuildQuerySet, DryRunQuerySet, WorkspaceQuerySet
 
 
 class Workspace(models.Model):
@@ -473,3 +473,32 @@ class WorkspaceApp(models.Model):
 
     def __str__(self) -> str:
         return self.display_name or self.slug
+
+
+class DryRun(models.Model):
+    """The plan of a template version with somebody's values, of which nothing is made. ``resources``: what
+    the plan would leave, in the API's form; empty until it has succeeded."""
+
+    rbac_type = ResourceType.WORKSPACE
+
+    job = models.OneToOneField(
+        "provisioning.ProvisionerJob", on_delete=models.CASCADE, primary_key=True, related_name="dry_run"
+    )
+    template_version = models.ForeignKey(
+        "catalog.TemplateVersion", on_delete=models.CASCADE, related_name="dry_runs"
+    )
+    resources = models.JSONField(default=list, blank=True)
+
+    objects = DryRunQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return f"dry run of {self.template_version_id}"
+
+    def rbac_object(self) -> RbacObject:
+        """That of a workspace of its initiator, which never comes to be."""
+        return RbacObject(
+            ResourceType.WORKSPACE,
+            id=str(self.job_id),
+            org=str(self.job.organization_id),
+            owner=str(self.job.initiator_id),
+        )

@@ -16,7 +16,7 @@ from rbac.model import Action, ResourceType, Subject
 from .choices import Transition
 
 if TYPE_CHECKING:
-    from .models import Workspace, WorkspaceAgent, WorkspaceBuild  # noqa: F401 - named in generics
+    from .models import DryRun, Workspace, WorkspaceAgent, WorkspaceBuild  # noqa: F401 - named in generics
 
 
 def _fields(path: str = "") -> tuple[FieldMap, ...]:
@@ -48,6 +48,7 @@ def _fields(path: str = "") -> tuple[FieldMap, ...]:
     )
 
 
+_DRY_RUN_FIELDS = FieldMap(ResourceType.WORKSPACE, org="job__organization_id", owner="job__initiator_id")
 _WORKSPACE_FIELDS = _fields()
 _BUILD_FIELDS = _fields("workspace__")
 _AGENT_FIELDS = _fields("resource__workspace_build__workspace__")
@@ -102,6 +103,12 @@ class BuildQuerySet(models.QuerySet["WorkspaceBuild"]):
             "workspace__organization",
             "workspace__template",
         ).prefetch_related(*build_parts(""))
+
+
+class DryRunQuerySet(models.QuerySet["DryRun"]):
+    def visible_to(self, actor: Subject, action: Action = Action.READ) -> DryRunQuerySet:
+        """Dry runs that `actor` could do `action` with, were they workspaces of their initiators."""
+        return self.filter(visible_q(actor, action, _DRY_RUN_FIELDS))
 
 
 class AgentQuerySet(models.QuerySet["WorkspaceAgent"]):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from uuid import UUID
 
 from channels.db import database_sync_to_async
@@ -55,7 +55,7 @@ def claim_state_for(token: str, workspace_id: UUID) -> tuple[ClaimAnswer, dict[s
 
 async def reinit_stream(
     workspace_id: UUID, *, token: str, ping_interval: float = PING_INTERVAL
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes]:
     """Server-sent events until the agent hangs up, or its token ends (a claim keeps it): a ping at once and
     every 15 s, and the claim.
 

@@ -23,6 +23,7 @@ from rbac.model import Action, Subject
 from .choices import AgentConnection, AutomaticUpdates, Transition
 from .lifecycle import ConnectionFacts, connection_status
 from .models import (
+    DryRun,
     Workspace,
     WorkspaceAgent,
     WorkspaceAgentLog,
@@ -320,6 +321,23 @@ def job_purposes(jobs: Sequence[ProvisionerJob]) -> dict[uuid.UUID, dict[str, st
         }
         for build in rows
     }
+
+
+def dry_run_purposes(jobs: Sequence[ProvisionerJob]) -> dict[uuid.UUID, dict[str, str]]:
+    """What dry runs are of, as lists of jobs show it: one query."""
+    rows = DryRun.objects.filter(job__in=jobs).select_related("template_version__template", "job")
+    found = {}
+    for row in rows:
+        version, template = row.template_version, row.template_version.template
+        found[row.job_id] = {
+            "template_id": str(version.template_id or ""),
+            "template_name": template.name if template else "",
+            "template_display_name": template.display_name if template else "",
+            "template_icon": template.icon if template else "",
+            "template_version_name": version.name,
+            "workspace_name": str(row.job.input.get("workspace_name", "")),
+        }
+    return found
 
 
 def agents(viewer: Subject) -> AgentQuerySet:

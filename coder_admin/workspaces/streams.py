@@ -7,9 +7,11 @@ shows. A ping at once and every 15 seconds tells the client that the stream live
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing, suppress
 from typing import Any
 
+from asgiref.sync import async_to_sync
 from channels.db import database_sync_to_async
 from django.core.serializers.json import DjangoJSONEncoder
 from django.http import StreamingHttpResponse
@@ -18,7 +20,7 @@ from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
 from coder_admin.foundation.errors import NotAuthenticated, ServiceError
-from coder_admin.foundation.listening import listening
+from coder_admin.foundation.listening import NotListening, listening
 from coder_admin.organizations.access_news import access_topic
 from coder_admin.organizations.logins import Login
 from rbac.django import subject_for
@@ -42,18 +44,36 @@ class AnyContent(BaseContentNegotiation):
         return renderers[0], renderers[0].media_type
 
 
-def streamed(events: AsyncIterator[bytes]) -> StreamingHttpResponse:
-    """The answer that carries a stream; proxies are asked not to hold it back."""
+def streamed(events: AsyncGenerator[bytes]) -> StreamingHttpResponse:
+    """The answer that carries a stream; proxies are asked not to hold it back.
+
+    Waits for the stream's first event, on the loop that serves the request: what keeps a stream from
+    beginning (NotListening) is an ordinary answer (reference 3.1), not a 200 that breaks off.
+    """
+    first = async_to_sync(_first)(events)
     return StreamingHttpResponse(
-        events,
+        _chained(first, events),
         content_type="text/event-stream",
         headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"},
     )
 
 
+async def _first(events: AsyncGenerator[bytes]) -> bytes:
+    return await anext(events)
+
+
+async def _chained(first: bytes, events: AsyncGenerator[bytes]) -> AsyncIterator[bytes]:
+    """All events. Ends where the channel layer is lost: the client asks again, and is told what it missed."""
+    async with aclosing(events):
+        yield first
+        with suppress(NotListening):
+            async for event in events:
+                yield event
+
+
 async def data_stream(
     topic: str, read: Read, *, viewer_id: str, login: Login, ping_interval: float = PING_INTERVAL
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes]:
     """`event: data` with what `read` returns: now, and whenever that has changed. Ends when the login of the
     viewer does, and when `read` refuses (the viewer may not see it any more, or it is gone). Both run on a
     thread, for the viewer as they are at that moment, and at once when their rights change."""

@@ -22,7 +22,13 @@ from coder_admin.organizations.choices import LoginType
 from coder_admin.organizations.models import CustomRole, User
 from coder_admin.provisioning.choices import JobType
 from coder_admin.provisioning.models import ProvisionerJob
-from coder_admin.workspaces.models import Workspace, WorkspaceAgent, WorkspaceBuild, WorkspaceResource
+from coder_admin.workspaces.models import (
+    DryRun,
+    Workspace,
+    WorkspaceAgent,
+    WorkspaceBuild,
+    WorkspaceResource,
+)
 from rbac.roles import ORG_ROLES
 from tests.api.test_api_room import PUBLIC, views
 from tests.people import client, organization, owner, person, subject
@@ -68,6 +74,7 @@ def world() -> dict[str, str]:
         workspace_build=build, transition="start", address="a.b", type="a", name="b"
     )
     agent = WorkspaceAgent.objects.create(resource=resource, name="main", auth_token=uuid.uuid4())
+    dry_run = DryRun.objects.create(template_version=version, job=job(JobType.TEMPLATE_VERSION_DRY_RUN))
     named = {
         "users/user": ada.username,
         "members/user": ada.username,
@@ -86,6 +93,7 @@ def world() -> dict[str, str]:
         "templates/name": "docker",
         "versions/name": "v1",
         "templateversions/version": version.id,
+        "dry-run/job": dry_run.job_id,
         "templateversionpresets/preset": preset.id,
         "workspace/name": "dev",
         "workspaces/workspace_id": workspace.id,

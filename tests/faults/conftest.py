@@ -9,11 +9,15 @@ import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
+from channels.layers import channel_layers
 from django.conf import settings
 
+from coder_admin.foundation import events
 from coder_admin.workspaces.models import Workspace
+from tests.brokers import broker_at
 from tests.provisioning.conftest import eventually
 from tests.provisioning.test_killed_workers import environment
 
@@ -60,6 +64,24 @@ def nursery() -> Iterator[Nursery]:
     yield made
     made.close()
     eventually(lambda: not agent_processes(), within=20, what="the end of all agents")
+
+
+def channel_layer_at(address: str) -> dict[str, Any]:
+    """The setting CHANNEL_LAYERS with Redis at that address."""
+    hosts = [{"address": address, "socket_timeout": 1}]
+    return {"default": {"BACKEND": "channels_redis.core.RedisChannelLayer", "CONFIG": {"hosts": hosts}}}
+
+
+@pytest.fixture
+def nobody_listens(settings: Any) -> Iterator[None]:
+    """Redis, that is the channel layer and the broker, answers at no port."""
+    address = "redis://127.0.0.1:1/0"
+    settings.CHANNEL_LAYERS = channel_layer_at(address)
+    channel_layers.backends.clear()
+    events.bind_loop(None)
+    with broker_at(address):
+        yield
+    channel_layers.backends.clear()
 
 
 def agent_processes() -> list[Path]:

@@ -8,11 +8,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from channels.layers import channel_layers
 from django.db import DatabaseError, connection, connections
 from django.utils import timezone
 
-from coder_admin.foundation import events
 from coder_admin.foundation.models import Lease
 from coder_admin.organizations.models import PREBUILDS_USER_ID
 from coder_admin.provisioning.queue import waiting
@@ -20,7 +18,6 @@ from coder_admin.workspaces.models import Workspace
 from prebuilds.leader import ADVISORY_KEY, LEASE_NAME, LeadLost
 from prebuilds.passes import Stats, reconcile_once
 from prebuilds.reconciler import Reconciler
-from tests.brokers import broker_at
 from tests.prebuilds import world
 from tests.prebuilds.test_reconciler import eventually
 
@@ -105,23 +102,6 @@ def end_all_other_sessions() -> None:
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
-
-
-@pytest.fixture
-def nobody_listens(settings: Any) -> Any:
-    """Redis, that is the channel layer and the broker, answers at no port."""
-    address = "redis://127.0.0.1:1/0"
-    settings.CHANNEL_LAYERS = {
-        "default": {
-            "BACKEND": "channels_redis.core.RedisChannelLayer",
-            "CONFIG": {"hosts": [{"address": address, "socket_timeout": 1}]},
-        }
-    }
-    channel_layers.backends.clear()
-    events.bind_loop(None)
-    with broker_at(address):
-        yield
-    channel_layers.backends.clear()
 
 
 @pytest.mark.usefixtures("nobody_listens")

@@ -10,6 +10,7 @@ from datetime import datetime
 from django.db.models import Count, Q, QuerySet
 from django.urls import reverse
 
+from coder_admin.catalog.models import TemplateVersion
 from coder_admin.foundation.errors import NotFound
 from coder_admin.foundation.search import parse_terms
 from coder_admin.provisioning import selectors as provisioning
@@ -90,6 +91,7 @@ def job_rows(jobs: Sequence[ProvisionerJob]) -> list[JobRow]:
             "workspace_build__workspace__owner",
             "workspace_build__workspace__template",
             "template_version__template__organization",
+            "dry_run__template_version__template__organization",
         )
     }
     positions = provisioning.job_queue_positions([job for job in jobs if job.job_status == JobStatus.PENDING])
@@ -117,12 +119,19 @@ def _subject(job: ProvisionerJob) -> tuple[str, str]:
         workspace = build.workspace
         url = reverse("dashboard:build", args=(workspace.owner.username, workspace.name, build.build_number))
         return f"{workspace.owner.username}/{workspace.name}: {build.transition}", url
+    tried = getattr(job, "dry_run", None)
+    if tried is not None:
+        return f"{_version_label(tried.template_version)}: dry run", download
     version = getattr(job, "template_version", None)
     if version is not None and version.template is not None:
         template = version.template
         url = reverse("dashboard:version", args=(template.organization.name, template.name, version.name))
-        return f"{template.label}: {version.name}", url
+        return _version_label(version), url
     return version.name if version is not None else "", download
+
+
+def _version_label(version: TemplateVersion) -> str:
+    return f"{version.template.label}: {version.name}" if version.template is not None else version.name
 
 
 def job_of(viewer: Subject, job_id: uuid.UUID) -> ProvisionerJob:

@@ -9,7 +9,7 @@ from django.db.models import Q
 from coder_admin.catalog.models import Template, TemplateVersion
 from coder_admin.organizations.models import Organization
 from coder_admin.provisioning.models import ProvisionerJob
-from coder_admin.workspaces.models import Workspace, WorkspaceAgent
+from coder_admin.workspaces.models import DryRun, Workspace, WorkspaceAgent
 from rbac.model import Subject
 
 Ids = set[uuid.UUID]
@@ -42,10 +42,13 @@ def readable_versions(viewer: Subject, ids: Ids) -> Ids:
 
 
 def readable_jobs(viewer: Subject, ids: Ids) -> Ids:
-    """Jobs whose workspace or template version is readable: the log belongs to what it builds."""
+    """Jobs whose workspace, template version or dry run is readable: the log belongs to what it builds."""
     workspaces = Workspace.objects.visible_to(viewer).values("pk")
     versions = TemplateVersion.objects.visible_to(viewer).values("pk")
-    readable = Q(workspace_build__workspace__in=workspaces) | Q(template_version__in=versions)
+    tried = DryRun.objects.visible_to(viewer).filter(template_version__in=versions).values("pk")
+    readable = (
+        Q(workspace_build__workspace__in=workspaces) | Q(template_version__in=versions) | Q(dry_run__in=tried)
+    )
     return set(ProvisionerJob.objects.filter(readable, pk__in=ids).values_list("pk", flat=True))
 
 

@@ -18,7 +18,11 @@ from coder_admin.foundation.errors import Invalid, NotFound
 from coder_admin.foundation.pagination import Page, page_of
 
 PICKERS = ("status", "type")
-TYPES = (Option("template_version_import", "Import"), Option("workspace_build", "Build"))
+TYPES = (
+    Option("template_version_import", "Import"),
+    Option("workspace_build", "Build"),
+    Option("template_version_dry_run", "Dry run"),
+)
 
 
 @page

@@ -26,7 +26,8 @@ class LogFunction(Protocol):
 
 
 CheckCanceled = Callable[[], None]
-"""Raises when the job was asked to end. Called between resources and while waiting."""
+"""Raises when the job was asked to end. Called between instances, in plan and apply, while a resource waits
+and while long expressions are evaluated."""
 
 
 def never_canceled() -> None:

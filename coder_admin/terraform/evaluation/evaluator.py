@@ -64,7 +64,7 @@ class Evaluator:
         self.provider = provider
         self.context = context
         self.broken_files = broken_files
-        self.meter = Meter(context.budget)
+        self.meter = Meter(context.budget, context.look)
         self.root = Scope(module.node, "", context.workspace, None)
         self.scopes: dict[tuple[str, ...], list[Scope]] = {(): [self.root]}
         # Relative paths start at the root module's directory, as they do when Terraform runs there.

@@ -43,6 +43,23 @@ class CreateWorkspace(_WithParameters):
     automatic_updates = serializers.ChoiceField(AutomaticUpdates.choices, required=False)
 
 
+class OwnVariableValue(serializers.Serializer[Any]):
+    name = serializers.CharField(max_length=256)
+    value = serializers.CharField(allow_blank=True, trim_whitespace=False, max_length=1_048_576)
+
+
+class CreateDryRun(serializers.Serializer[Any]):
+    """`POST /templateversions/{id}/dry-run`."""
+
+    workspace_name = serializers.CharField(required=False, allow_blank=True, max_length=64)
+    rich_parameter_values = serializers.ListField(
+        child=ParameterValue(), required=False, max_length=MAXIMUM_PARAMETERS
+    )
+    user_variable_values = serializers.ListField(
+        child=OwnVariableValue(), required=False, max_length=MAXIMUM_PARAMETERS
+    )
+
+
 class ShareWorkspace(serializers.Serializer[Any]):
     """`PATCH /workspaces/{id}/acl`: id → `use`, `admin` or empty."""
 
@@ -211,14 +228,21 @@ class Usage(serializers.Serializer[Any]):
 
 def parameters_of(data: Mapping[str, Any]) -> dict[str, str]:
     """`rich_parameter_values` as a mapping. Raises Invalid when a name comes twice."""
+    return _mapping_of(data, "rich_parameter_values", "parameter")
+
+
+def variables_of(data: Mapping[str, Any]) -> dict[str, str]:
+    """`user_variable_values` as a mapping. Raises Invalid when a name comes twice."""
+    return _mapping_of(data, "user_variable_values", "variable")
+
+
+def _mapping_of(data: Mapping[str, Any], field: str, thing: str) -> dict[str, str]:
     values: dict[str, str] = {}
-    for item in data.get("rich_parameter_values") or []:
+    for item in data.get(field) or []:
         if item["name"] in values:
             raise Invalid(
-                "A parameter is given twice.",
-                validations=[
-                    Validation("rich_parameter_values", f'"{item["name"]}" appears more than once.')
-                ],
+                f"A {thing} is given twice.",
+                validations=[Validation(field, f'"{item["name"]}" appears more than once.')],
             )
         values[item["name"]] = item["value"]
     return values

@@ -94,6 +94,73 @@ def test_a_cancel_interrupts_a_resource_that_waits(space: Space) -> None:
     assert space.now.resources == {}
 
 
+class Cancel:
+    """The check of a job that is canceled when it has been asked this often."""
+
+    def __init__(self, after: int) -> None:
+        self.left = after
+
+    def __call__(self) -> None:
+        self.left -= 1
+        if self.left < 0:
+            raise JobCanceled()
+
+
+def test_a_cancel_ends_a_plan_between_instances(space: Space) -> None:
+    """Each instance may read a large file."""
+    template = 'resource "terraform_data" "r" {\n count = 50\n}'
+    cancel = Cancel(after=10)
+    with pytest.raises(JobCanceled):
+        space.engine.plan(space.request(template), space.log, cancel)
+    assert cancel.left == -1, "the plan went on after its cancel"
+
+
+EXPRESSIONS_ONLY = """
+    locals {
+      text = join("", [for i in range(300) : join("", [for j in range(60) : "${i}${j}"])])
+    }
+    output "length" {
+      value = length(local.text)
+    }
+"""
+
+
+def test_a_cancel_ends_the_evaluation_of_expressions(space: Space) -> None:
+    """Those of a template with no resource at all, in the plan and in the apply."""
+    request = space.request(EXPRESSIONS_ONLY)
+    with pytest.raises(JobCanceled):
+        space.engine.plan(request, space.log, Cancel(after=3))
+    cancel = Cancel(after=3)
+    result = space.engine.apply(request, space.engine.plan(request, space.log), space.log, cancel)
+    assert result.canceled
+    assert result.error == "The build was canceled."
+    assert cancel.left == -1, "the apply went on after its cancel"
+
+
+def test_a_cancel_in_an_expression_of_an_apply_keeps_what_exists(space: Space) -> None:
+    template = """
+        resource "terraform_data" "first" {}
+        resource "terraform_data" "last" {
+          input = join("", [for i in range(300) : join("", [for j in range(60) : "${i}${j}"])])
+          depends_on = [terraform_data.first]
+        }
+    """
+    request = space.request(template)
+    plan = space.engine.plan(request, space.log)
+    asked = 0
+
+    def canceled_after_the_first() -> None:
+        nonlocal asked
+        if "terraform_data.first: Creation complete" in space.text():
+            asked += 1
+            if asked > 2:
+                raise JobCanceled()
+
+    result = space.engine.apply(request, plan, space.log, canceled_after_the_first)
+    assert result.canceled
+    assert set(load(result.state).resources) == {"terraform_data.first"}
+
+
 KILLED = """
 import sys, tempfile
 from pathlib import Path

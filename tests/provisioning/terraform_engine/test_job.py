@@ -14,7 +14,10 @@ import pytest
 from coder_admin.provisioning.queue import Claim
 from coder_admin.provisioning.services import Timing
 from coder_admin.workspaces.build_job import BuildHandler, BuildOutcome
+from coder_admin.workspaces.dry_run_job import DryRunHandler
+from coder_admin.workspaces.dry_runs import dry_run_create
 from tests.catalog.factories import make_file, make_version
+from tests.people import subject
 from tests.workspaces.world import IMPORT, make_world
 
 from .test_builds import PREBUILT
@@ -78,3 +81,29 @@ def test_a_prebuild_is_built_by_the_engine_of_the_setting(
         ("apply", "terraform", "create"),
     }
     assert (tmp_path / "workspaces" / str(workspace.id) / ".coder-admin" / "terraform").is_dir()
+
+
+def test_a_dry_run_is_planned_by_it_and_leaves_nothing(
+    settings: Any, tmp_path: Path, terraform: str, mirror: Path
+) -> None:
+    settings.PROVISIONER_ENGINE = "terraform"
+    settings.TERRAFORM_BINARY = terraform
+    settings.TERRAFORM_CLI_CONFIG = str(mirror)
+    settings.DATA_DIR = tmp_path
+    world = make_world()
+    file = make_file(world.boss, {"main.tf": PREBUILT})
+    world.activate(
+        make_version(world.boss, world.organization, template=world.template, result=IMPORT, file=file)
+    )
+    dry_run = dry_run_create(actor=subject(world.ada), version=world.version, workspace_name="try-me")
+    context: Any = Context(dry_run.job)
+    planned = DryRunHandler().execute(context)
+    shown = {resource["address"]: [agent["name"] for agent in resource["agents"]] for resource in planned}
+    assert shown == {
+        "terraform_data.ignoring": [],
+        "terraform_data.machine": ["main"],
+        "terraform_data.per_owner": [],
+    }
+    assert context.lines[-1] == "A dry run: nothing is made."
+    assert list((tmp_path / "dry-runs").rglob("*")) == []
+    assert not (tmp_path / "workspaces").exists()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -75,12 +76,18 @@ class Applier:
     # Making and changing
 
     def _make(self, module: Module) -> None:
-        evaluation = evaluate(
-            module,
-            variables=self._request.variables,
-            provider=self,
-            context=EvalContext(strict=True, now=datetime.now(UTC), budget=Budget(seconds=LONGEST)),
-        )
+        now, budget = datetime.now(UTC), Budget(seconds=LONGEST)
+        try:
+            evaluation = evaluate(
+                module,
+                variables=self._request.variables,
+                provider=self,
+                context=EvalContext(strict=True, now=now, budget=budget, look=self._look),
+            )
+        except Exception as error:
+            if error is not self.canceled:
+                raise
+            return
         if self.canceled is None and not self._failed:
             self.errors += [self._mask.hide(str(d)) for d in evaluation.diagnostics if d.is_error]
         self._mask.learn(evaluation.outputs.values())
@@ -113,12 +120,7 @@ class Applier:
 
     def _skips(self, instance: Instance) -> bool:
         """Whether the instance cannot be done: canceled, or something it depends on failed."""
-        if self.canceled is None:
-            try:
-                self._check_canceled()
-            except Exception as canceled:
-                self.canceled = canceled
-        if self.canceled is not None or self._failed.intersection(instance.depends_on):
+        if self._is_to_end() or self._failed.intersection(instance.depends_on):
             self._failed.add(instance.address)
             return True
         return False
@@ -213,14 +215,25 @@ class Applier:
         self._journal.write(self.state)
 
     def _stopped(self, address: str) -> bool:
-        if self.canceled is None:
-            try:
-                self._check_canceled()
-            except Exception as canceled:
-                self.canceled = canceled
-        if self.canceled is not None:
+        if self._is_to_end():
             self._failed.add(address)
         return self.canceled is not None
+
+    def _is_to_end(self) -> bool:
+        if self.canceled is None:
+            with suppress(Exception):
+                self._look()
+        return self.canceled is not None
+
+    def _look(self) -> None:
+        """Raises what the cancel check raises, and keeps it: what it said once stays said."""
+        if self.canceled is not None:
+            raise self.canceled
+        try:
+            self._check_canceled()
+        except Exception as canceled:
+            self.canceled = canceled
+            raise
 
     # Steps
 
@@ -265,11 +278,7 @@ class Applier:
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
             time.sleep(min(SLICE, left))
-            try:
-                self._check_canceled()
-            except Exception as canceled:
-                self.canceled = canceled
-                raise
+            self._look()
 
 
 _WORDS = {

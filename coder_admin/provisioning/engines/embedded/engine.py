@@ -65,7 +65,9 @@ class EmbeddedEngine:
             with request.phase("init"):
                 module = planner.load(request)
             with request.phase("plan"):
-                planned = planner.plan_module(request, module, state, mask, now=datetime.now(UTC))
+                planned = planner.plan_module(
+                    request, module, state, mask, now=datetime.now(UTC), check_canceled=check_canceled
+                )
         for diagnostic in planned.warnings:
             masked(PLAN_STAGE, str(diagnostic), "warn")
         document = plan_document(planned)

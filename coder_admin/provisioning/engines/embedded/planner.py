@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from coder_admin.provisioning.engines.base import EngineError, EngineRequest
+from coder_admin.provisioning.engines.base import CheckCanceled, EngineError, EngineRequest, never_canceled
 from coder_admin.terraform import Diagnostic, EvalContext, Instance, Module, Range, evaluate, load_module
 from coder_admin.terraform.values import Value, object_, unknown
 
@@ -36,17 +36,26 @@ class Planned:
 class Planner:
     """Answers the evaluation's questions with what would be, and notes down each decision."""
 
-    def __init__(self, request: EngineRequest, state: State, mask: Mask, now: datetime) -> None:
+    def __init__(
+        self,
+        request: EngineRequest,
+        state: State,
+        mask: Mask,
+        now: datetime,
+        check_canceled: CheckCanceled = never_canceled,
+    ) -> None:
         self._request = request
         self._state = state
         self._mask = mask
         self._now = now
+        self._check_canceled = check_canceled
         self.changes: dict[str, Change] = {}
         self.read: dict[str, tuple[Instance, Value]] = {}
         self._closures: dict[str, frozenset[str]] = {}  # instance to all that it depends on
         self._managed: set[str] = set()
 
     def data(self, instance: Instance) -> Value | None:
+        self._check_canceled()
         self._close(instance)
         source = DATA_SOURCES.get(instance.type)
         if source is None:
@@ -79,6 +88,7 @@ class Planner:
         self._closures[instance.address] = frozenset(named).union(*(self._closures[a] for a in named))
 
     def resource(self, instance: Instance) -> Value | None:
+        self._check_canceled()
         self._close(instance)
         self._managed.add(instance.address)
         kind = RESOURCE_TYPES.get(instance.type)
@@ -137,15 +147,21 @@ class Planner:
 
 
 def plan_module(
-    request: EngineRequest, module: Module, state: State, mask: Mask, *, now: datetime
+    request: EngineRequest,
+    module: Module,
+    state: State,
+    mask: Mask,
+    *,
+    now: datetime,
+    check_canceled: CheckCanceled = never_canceled,
 ) -> Planned:
-    """The plan, or EngineError with what is wrong, where."""
-    planner = Planner(request, state, mask, now)
+    """The plan, or EngineError with what is wrong, where. Ends with what `check_canceled` raises."""
+    planner = Planner(request, state, mask, now, check_canceled)
     evaluation = evaluate(
         module,
         variables=request.variables,
         provider=planner,
-        context=EvalContext(workspace="default", strict=True),
+        context=EvalContext(workspace="default", strict=True, look=check_canceled),
     )
     refuse(evaluation.diagnostics, mask)
     changes = dict(planner.changes)
