@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
     dependencies = [
         ('catalog', '0004_template_max_ttl'),
         ('provisioning', '0002_machine_of_jobs_and_daemons'),
-        ('workspaces', '0006_workspace_sharing'),
+        ('workspaces', '0007_claim_order'),
     ]
 
     operations = [
