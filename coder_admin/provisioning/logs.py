@@ -84,13 +84,15 @@ class LogFlusher:
         return buffer
 
     def close(self, buffer: JobLogBuffer) -> None:
-        """Store the rest and forget the job."""
-        try:
-            buffer.flush()
-        finally:
-            with self._lock:
-                if self._buffers.get(buffer.job_id) is buffer:
-                    del self._buffers[buffer.job_id]
+        """Store the rest and forget the job. Lines that cannot be stored are still there for another try."""
+        buffer.flush()
+        self.forget(buffer)
+
+    def forget(self, buffer: JobLogBuffer) -> None:
+        """The run is over: what is not stored by now is not this run's to store any more."""
+        with self._lock:
+            if self._buffers.get(buffer.job_id) is buffer:
+                del self._buffers[buffer.job_id]
 
     def _run(self) -> None:
         while not self._stopping.is_set():

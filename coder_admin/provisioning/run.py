@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import TypeVar
 
 import structlog
 from django.db import DatabaseError, DataError, IntegrityError, close_old_connections
@@ -16,10 +17,9 @@ from .logs import LogFlusher
 from .models import ProvisionerJob
 
 log = structlog.get_logger(__name__)
+T = TypeVar("T")
 
-END_ATTEMPTS = (
-    5  # of storing an end while the database stumbles; then the lease runs out and others take over
-)
+END_ATTEMPTS = 5  # while the database stumbles; then the lease runs out and others take over
 #: The database answered, and its answer will be the same the next time.
 REFUSALS = (DataError, IntegrityError)
 
@@ -35,6 +35,7 @@ def run_job(claim: queue.Claim, context: JobContext, flusher: LogFlusher) -> Non
     except Exception:
         log.exception("job not ended", job=str(claim.job_id), attempt=claim.attempt)
     finally:
+        flusher.forget(context.buffer)
         log.info(
             "job ended",
             job=str(claim.job_id),
@@ -46,24 +47,24 @@ def run_job(claim: queue.Claim, context: JobContext, flusher: LogFlusher) -> Non
 
 def _run(claim: queue.Claim, context: JobContext, flusher: LogFlusher) -> str:
     close_old_connections()
-    context.begin(ProvisionerJob.objects.get(id=claim.job_id))
+    context.begin(_persist(lambda: ProvisionerJob.objects.get(id=claim.job_id)))
     handler = handlers.find(context.job.type)
     try:
         if handler is None:
             raise JobFailed(f'Nothing here can run a job of the type "{context.job.type}".')
         result = handler.execute(context)
     except JobInterrupted:
-        flusher.close(context.buffer)
-        queue.release(claim, now=timezone.now(), count_attempt=False)
+        _persist(lambda: flusher.close(context.buffer))
+        _persist(lambda: queue.release(claim, now=timezone.now(), count_attempt=False))
         return "interrupted"
     except JobError as error:
         return _fail(claim, context, flusher, error)
     except Exception as error:
         log.exception("job failed unexpectedly", job=str(claim.job_id), type=context.job.type)
         return _fail(claim, context, flusher, unexpected(error))
-    flusher.close(context.buffer)
+    _persist(lambda: flusher.close(context.buffer))
     try:
-        _store(lambda: services.job_complete(claim=claim, result=result, timings=context.timings))
+        _persist(lambda: services.job_complete(claim=claim, result=result, timings=context.timings))
     except services.ClaimLost:
         raise
     except JobError as error:
@@ -91,21 +92,20 @@ def unexpected(error: Exception) -> JobFailed:
 def _fail(claim: queue.Claim, context: JobContext, flusher: LogFlusher, error: JobError) -> str:
     level = "warn" if isinstance(error, JobCanceled) else "error"
     context.log("Canceled" if level == "warn" else "Failed", error.message, level, "provisioner_daemon")
-    flusher.close(context.buffer)
-    _store(lambda: services.job_fail(claim=claim, error=error, timings=context.timings))
+    _persist(lambda: flusher.close(context.buffer))
+    _persist(lambda: services.job_fail(claim=claim, error=error, timings=context.timings))
     return "canceled" if isinstance(error, JobCanceled) else "failed"
 
 
-def _store(write: Callable[[], object]) -> None:
-    """Run the write, again after a while when the database is briefly away."""
-    for attempt in range(1, END_ATTEMPTS + 1):
+def _persist(use: Callable[[], T]) -> T:
+    """Use the database, again after a while when it is briefly away."""
+    for attempt in range(1, END_ATTEMPTS):
         try:
-            write()
+            return use()
         except DatabaseError as error:
-            if attempt == END_ATTEMPTS or isinstance(error, REFUSALS):
+            if isinstance(error, REFUSALS):
                 raise
-            log.warning("job end not stored yet", error=str(error), attempt=attempt)
+            log.warning("the database does not answer a job yet", error=str(error), attempt=attempt)
             close_old_connections()
             time.sleep(0.2 * 2**attempt)
-        else:
-            return
+    return use()

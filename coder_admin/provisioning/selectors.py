@@ -208,9 +208,10 @@ def alive_daemons(*, now: datetime | None = None) -> QuerySet[ProvisionerDaemon]
     return ProvisionerDaemon.objects.filter(last_seen_at__gt=(now or timezone.now()) - STALE_AFTER)
 
 
-def can_be_taken(tags: Tags) -> bool:
-    """Whether a living worker could take a job with these tags."""
-    return any(tag_rules.matches(tags, daemon.tags) for daemon in alive_daemons())
+def can_be_taken(job: ProvisionerJob) -> bool:
+    """Whether a living worker could take the job: one with its tags and its engine."""
+    facts = WaitingJob(job.tags, job.provisioner)
+    return any(worker.alive and fits(facts, worker) for worker in worker_facts(now=timezone.now()))
 
 
 @dataclass(frozen=True)
@@ -284,7 +285,8 @@ def log_bounds(query: Mapping[str, str]) -> tuple[int, int]:
     bounds = []
     for name in ("after", "before"):
         text = query.get(name) or "0"
-        if not text.lstrip("-").isdecimal() or len(text) > 19:
+        digits = text.removeprefix("-")
+        if not (digits.isascii() and digits.isdigit() and len(digits) <= 18):
             raise Invalid(f'Query param "{name}" must be an integer.')
         bounds.append(max(0, int(text)))
     return bounds[0], bounds[1]

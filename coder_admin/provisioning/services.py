@@ -43,6 +43,9 @@ class Timing:
     resource: str = ""
 
 
+TOO_LATE = "The cancel came when the work was already done: the job has succeeded."
+
+
 class ClaimLost(Exception):
     """The job is no longer this worker's; whatever it did is not stored."""
 
@@ -56,11 +59,12 @@ def job_create(
     input: Mapping[str, Any],
     file_id: uuid.UUID | None = None,
     tags: Mapping[str, str] | None = None,
+    provisioner: str = "",
 ) -> ProvisionerJob:
     """A waiting job, inside the caller's transaction; workers hear of it after the commit.
 
     ``actor`` has been authorised for the fact that the job belongs to. Jobs of the prebuilds user wait
-    behind those of people.
+    behind those of people. ``provisioner``: the engine that has to run it, else that of the settings.
     """
     try:
         settled = normalise(tags, user_id=str(initiator_id))
@@ -70,7 +74,7 @@ def job_create(
     job = ProvisionerJob.objects.create(
         organization_id=organization_id,
         initiator_id=initiator_id,
-        provisioner=settings.PROVISIONER_ENGINE,
+        provisioner=provisioner or settings.PROVISIONER_ENGINE,
         type=type,
         input=dict(input),
         file_id=file_id,
@@ -114,6 +118,9 @@ def job_complete(*, claim: Claim, result: object, timings: Sequence[Timing] = ()
     with transaction.atomic():
         job = _held(claim)
         now = timezone.now()
+        if job.canceled_at is not None:
+            line = Line(now, "Completed", TOO_LATE, LogLevel.WARN, LogSource.PROVISIONER_DAEMON)
+            log_append(job_id=job.id, lines=[line])
         apply_facts(job, step(facts_of(job), Event.COMPLETE, now=now), now=now)
         _store_timings(job, timings)
         handler = handlers.find(job.type)

@@ -26,9 +26,9 @@ class Event(StrEnum):
 ACTIVE: Final = frozenset(ACTIVE_STATUSES)
 FINAL: Final = frozenset({JobStatus.SUCCEEDED, JobStatus.CANCELED, JobStatus.FAILED})
 
-# A canceled job whose worker finishes anyway is canceled, not succeeded: the person asked for that, and
-# what the work made is stored with it. A worker that fails while canceling reports no error for the same
-# reason (the interruption is the cause).
+# A job that was finished before its cancel reached it has succeeded: its result is stored, and agents, pools
+# and schedules go by what is there. A worker that fails while canceling reports no error, since the
+# interruption is the cause.
 TRANSITIONS: Final[dict[tuple[JobStatus, Event], JobStatus]] = {
     (JobStatus.PENDING, Event.ACQUIRE): JobStatus.RUNNING,
     (JobStatus.PENDING, Event.CANCEL): JobStatus.CANCELED,
@@ -38,7 +38,7 @@ TRANSITIONS: Final[dict[tuple[JobStatus, Event], JobStatus]] = {
     (JobStatus.RUNNING, Event.FAIL): JobStatus.FAILED,
     (JobStatus.RUNNING, Event.RELEASE): JobStatus.PENDING,
     (JobStatus.RUNNING, Event.REAP): JobStatus.FAILED,
-    (JobStatus.CANCELING, Event.COMPLETE): JobStatus.CANCELED,
+    (JobStatus.CANCELING, Event.COMPLETE): JobStatus.SUCCEEDED,
     (JobStatus.CANCELING, Event.FAIL): JobStatus.CANCELED,
     (JobStatus.CANCELING, Event.REAP): JobStatus.CANCELED,
 }
@@ -101,6 +101,7 @@ def step(facts: Facts, event: Event, *, now: datetime, error: str = "") -> Facts
             return replace(
                 facts,
                 started_at=facts.started_at or now,
+                canceled_at=None if outcome is JobStatus.SUCCEEDED else facts.canceled_at,
                 completed_at=now,
                 error=(error or "The job failed without saying why.") if failed else "",
             )

@@ -93,7 +93,8 @@ class Worker:
         self._sweep = sweep_seconds or settings.PROVISIONER_SWEEP_SECONDS
         self._wake = threading.Condition()
         self._woken = False
-        self._stopping = False
+        self._stopping = False  # no more jobs are taken
+        self._closing = False  # none runs any more, or none is waited for
         self._running: dict[queue.Claim, JobContext] = {}
         self._idle = threading.Condition()
         self._ended = threading.Event()
@@ -147,6 +148,9 @@ class Worker:
             self._wait_idle(grace)
         self.interrupt()
         done = self._wait_idle(grace if interrupt else 5.0)
+        with self._wake:
+            self._closing = True
+            self._wake.notify_all()
         for undo in self._undo:
             undo()
         if self._broker is not None:
@@ -201,7 +205,8 @@ class Worker:
     def _dispatch(self) -> None:
         next_sweep = next_seen = 0.0
         trouble = 0  # failed looks in a row
-        while not self._stopping:
+        # Also while it drains: a worker with jobs lives, and somebody has to sweep.
+        while not self._closing:
             with self._wake:
                 self._woken = False
             try:
@@ -222,7 +227,7 @@ class Worker:
             if trouble:
                 pause = min(pause, RETRY_FIRST * 2 ** min(trouble - 1, 6))
             with self._wake:
-                self._wake.wait_for(lambda: self._woken or self._stopping, timeout=pause)
+                self._wake.wait_for(lambda: self._woken or self._closing, timeout=pause)
         connection.close()
 
     def _fill(self) -> None:

@@ -39,7 +39,7 @@ from coder_admin.provisioning.engines.terraform.results import provider_of
 from coder_admin.provisioning.handlers import JobCanceled, JobError, JobFailed
 from coder_admin.provisioning.host import host_id
 from coder_admin.provisioning.models import ProvisionerJob
-from coder_admin.provisioning.plans import daily_cost, read_plan
+from coder_admin.provisioning.plans import daily_cost, read_plan, replacement_lines
 from coder_admin.provisioning.services import Timing
 from coder_admin.terraform import FileSystem
 from rbac.model import Subject
@@ -182,12 +182,15 @@ class BuildHandler:
             )
             plan = engine.plan(request, ctx.log, ctx.check_canceled)
             ctx.check_canceled()
+            planned = read_plan(plan.document)
             if not work.destroys:
-                _commit_quota(ctx, work.build, daily_cost(read_plan(plan.document)))
+                _commit_quota(ctx, work.build, daily_cost(planned))
             if ctx.job.input.get("log_level") == "debug":
                 _log_plan(ctx, plan)
             if work.build.prebuild_stage == PrebuildStage.CLAIM:
-                _log_replacements(ctx, plan.replacements)
+                # A replaced resource undoes what the pool prepared (reference section 2).
+                for line in replacement_lines(planned.changes):
+                    ctx.log(PLAN_STAGE, line, "warn")
             ctx.flush()
             if work.build.transition != Transition.START:
                 # While the tokens are still good, so that stop scripts run and are heard.
@@ -359,19 +362,6 @@ def _log_plan(ctx: JobContext, plan: Plan) -> None:
     for change in plan.document.get("resource_changes", [])[:DEBUG_LINES]:
         actions = ", ".join(change["change"]["actions"])
         ctx.log(PLAN_STAGE, f"{change['address']}: {actions}", "debug")
-
-
-def _log_replacements(ctx: JobContext, replacements: Mapping[str, list[str]]) -> None:
-    """Warn in the build's log: a replaced resource undoes what the pool prepared (reference section 2)."""
-    if not replacements:
-        return
-    ctx.log(PLAN_STAGE, "Resource replacements:", "warn")
-    for address, paths in sorted(replacements.items()):
-        ctx.log(PLAN_STAGE, f"  -/+ {address} (replace)", "warn")
-        for path in sorted(paths):
-            ctx.log(PLAN_STAGE, f"      ~ {path} (forces replacement)", "warn")
-        if not paths:
-            ctx.log(PLAN_STAGE, "      ~ replacement reason unavailable", "warn")
 
 
 def _start_agents(build: WorkspaceBuild) -> None:

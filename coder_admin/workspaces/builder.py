@@ -19,6 +19,7 @@ from coder_admin.catalog.models import TemplateVersion, TemplateVersionPreset
 from coder_admin.foundation.errors import Conflict, Forbidden, Invalid, NotAcceptable, NotFound, Validation
 from coder_admin.parameters.resolving import matching_preset, resolve
 from coder_admin.provisioning.choices import ACTIVE_STATUSES, JobStatus, JobType, LogLevel, LogSource
+from coder_admin.provisioning.engines import engine_of_state
 from coder_admin.provisioning.limits import Line
 from coder_admin.provisioning.selectors import can_be_taken
 from coder_admin.provisioning.services import job_complete_without_worker, job_create, log_append
@@ -107,7 +108,7 @@ def build(
     result = _insert(request, parameters or {}, state)
     workspace.latest_build = result
     announce_workspace(workspace, "build")
-    if orphan and not can_be_taken(result.job.tags):
+    if orphan and not can_be_taken(result.job):
         _complete_at_once(request, result)
     return result
 
@@ -360,6 +361,8 @@ def _insert_rows(request: _Request, inputs: _Inputs) -> WorkspaceBuild:
         input=job_input,
         file_id=TemplateVersion.objects.values_list("job__file_id", flat=True).get(pk=request.version.pk),
         tags=dict(inputs.tags),
+        # A workspace goes on with the engine that made it, whatever new ones are made with.
+        provisioner=engine_of_state(inputs.state),
     )
     source, level = LogSource.PROVISIONER_DAEMON, LogLevel.WARN
     if inputs.warnings:

@@ -184,10 +184,10 @@ def test_a_waiting_job_says_why_nothing_takes_it(make_job: MakeJob) -> None:
     assert "No provisioner is running" in selectors.waiting_reason(job)
     worker()
     assert selectors.waiting_reason(job).startswith("No provisioner has tags region=eu.")
-    assert not selectors.can_be_taken(job.tags)
+    assert not selectors.can_be_taken(job)
     worker({"region": "eu"}, "eu")
     assert selectors.waiting_reason(job) == ""
-    assert selectors.can_be_taken(job.tags)
+    assert selectors.can_be_taken(job)
     with acting_as(SystemSubject.PROVISIONERD, reason="test") as actor:
         services.job_cancel(actor=actor, job_id=job.id)
     job.refresh_from_db()

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from django.db import transaction
+from django.utils import timezone
 
 from coder_admin.foundation import events
 from coder_admin.provisioning import services, wake
@@ -156,7 +157,7 @@ def test_a_cancel_from_elsewhere_is_found_within_the_poll(
     ended(job, JobStatus.CANCELED)
 
 
-def test_work_that_ends_after_its_cancel_is_canceled_but_kept(
+def test_work_that_was_done_before_its_cancel_has_succeeded(
     worker: Worker, recorder: Recorder, make_job: MakeJob
 ) -> None:
     go = threading.Event()
@@ -165,8 +166,58 @@ def test_work_that_ends_after_its_cancel_is_canceled_but_kept(
     eventually(lambda: recorder.started)
     cancel(job)
     go.set()
-    ended(job, JobStatus.CANCELED)
+    ended(job, JobStatus.SUCCEEDED)
     assert recorder.completed == [(job.id, True)]
+    assert job.canceled_at is None
+    assert job.logs.get().output == services.TOO_LATE
+
+
+def test_a_database_that_stumbles_at_the_last_lines_loses_none_and_repeats_nothing(
+    recorder: Recorder, make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from django.db import OperationalError
+
+    from coder_admin.provisioning import logs
+
+    failures = [OperationalError("database is locked")]
+    append = logs.log_append
+
+    def stumbling(**arguments: Any) -> Any:
+        if failures and threading.current_thread().name.startswith("job-") and recorder.started:
+            raise failures.pop()
+        return append(**arguments)
+
+    monkeypatch.setattr(logs, "log_append", stumbling)
+    recorder.work = lambda ctx: ctx.log("Applying", f"a line of attempt {ctx.claim.attempt}")
+    with Worker(name="last-lines", lease_seconds=5, sweep_seconds=0.2):
+        job = make_job()
+        ended(job, JobStatus.SUCCEEDED)
+    assert failures == []
+    assert job.attempt == 1
+    assert [line.output for line in job.logs.all()] == ["a line of attempt 1"]
+
+
+def test_a_draining_worker_is_seen_to_live(
+    recorder: Recorder, make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from datetime import timedelta
+
+    from coder_admin.provisioning import daemons
+
+    monkeypatch.setattr(daemons, "SEEN_EVERY", timedelta(seconds=0.1))
+    go = threading.Event()
+    recorder.work = lambda ctx: go.wait(10)
+    worker = Worker(name="draining", concurrency=1, sweep_seconds=0.1)
+    worker.start()
+    make_job()
+    eventually(lambda: recorder.started)
+    stopping = threading.Thread(target=lambda: worker.stop(grace=10, interrupt=False))
+    stopping.start()
+    began = timezone.now()
+    eventually(lambda: ProvisionerDaemon.objects.get(name="draining").last_seen_at > began)
+    go.set()
+    stopping.join(10)
+    assert ProvisionerDaemon.objects.get(name="draining").last_seen_at is None
 
 
 def test_no_more_jobs_run_at_once_than_there_are_slots(

@@ -278,7 +278,9 @@ def test_logs_with_bounds(world: World) -> None:
     assert set(lines[0]) == {"id", "created_at", "log_source", "log_level", "stage", "output"}
     between = http.get(f"{path}?after={rows[0].id}&before={rows[3].id}").json()
     assert [line["id"] for line in between] == [rows[1].id, rows[2].id]
-    assert http.get(f"{path}?after=x").status_code == 400
+    for text in ("x", "--5", "1" * 19, "\u0663"):
+        assert http.get(f"{path}?after={text}").status_code == 400
+    assert http.get(f"{path}?after=-5").status_code == 200
     assert client(person("bob")).get(path).status_code == 404
 
 

@@ -16,6 +16,7 @@ from coder_admin.audit.models import AuditLog
 from coder_admin.catalog.models import Template
 from coder_admin.foundation.errors import Conflict, Forbidden, Invalid, NotAcceptable, NotFound
 from coder_admin.provisioning import daemons
+from coder_admin.provisioning.engines.embedded.state import dump, new_state
 from coder_admin.provisioning.models import ProvisionerJob
 from coder_admin.provisioning.tags import normalise
 from coder_admin.workspaces import builder, services
@@ -140,6 +141,32 @@ def test_an_orphan_delete_that_no_worker_could_take_ends_at_once(world: World) -
     begun = build(subject(world.boss), workspace, "delete", orphan=True)
     assert ProvisionerJob.objects.get(pk=begun.job_id).job_status == "succeeded"
     assert reread(workspace).deleted
+
+
+def test_an_orphan_delete_does_not_wait_for_workers_of_another_engine(world: World, settings: Any) -> None:
+    settings.PROVISIONER_ENGINE = "terraform"
+    with worker_seen():
+        begun = build(subject(world.boss), world.running(), "delete", orphan=True)
+    assert ProvisionerJob.objects.get(pk=begun.job_id).job_status == "succeeded"
+
+
+@pytest.mark.parametrize(
+    ("state", "engine"),
+    [
+        (dump(new_state()), "embedded"),
+        (b'{"version": 4, "terraform_version": "1.15.0"}', "terraform"),
+        (b"mine", "terraform"),
+    ],
+)
+def test_a_job_is_for_the_engine_that_made_the_workspace(
+    world: World, settings: Any, state: bytes, engine: str
+) -> None:
+    workspace = world.running()
+    last = WorkspaceBuild.objects.get(pk=workspace.latest_build_id)
+    last.provisioner_state = state
+    last.save()
+    settings.PROVISIONER_ENGINE = "terraform"
+    assert build(subject(world.ada), reread(workspace), "stop").job.provisioner == engine
 
 
 def test_given_state_replaces_the_carried_one(world: World) -> None:
