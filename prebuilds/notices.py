@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
-from django.db import transaction
 
 from coder_admin.catalog.models import TemplateVersion
 from coder_admin.notifications.kinds import ActionTemplate, Digest, Group, Icon, Kind, register
@@ -161,7 +160,7 @@ def _failure_limit_reached(preset: Preset, recipients: Sequence[UUID], *, topic:
 
 
 def resources_replaced(build: WorkspaceBuild, replacements: Mapping[str, list[str]]) -> None:
-    """Count and tell that a claim's build replaced resources; called after its commit.
+    """Count and tell that a claim's build replaced resources, inside the transaction that ends it.
 
     One fact per claim, whatever the number of resources.
     """
@@ -174,37 +173,36 @@ def resources_replaced(build: WorkspaceBuild, replacements: Mapping[str, list[st
         log.warning("replaced resources of a claim without a preset", workspace_id=str(workspace.id))
         return
     causes = {address: ", ".join(paths) for address, paths in sorted(replacements.items())}
-    with transaction.atomic():
-        PrebuildEvent.objects.create(
-            kind=PrebuildEventKind.REPLACEMENT,
-            organization_id=workspace.organization_id,
-            template_id=workspace.template_id,
-            preset=preset,
-            preset_name=preset.name,
-            workspace=workspace,
-            details={"build_number": build.build_number, "replacements": causes},
-        )
-        notify(
-            RESOURCE_REPLACED.id,
-            or_owners(site_template_admins()),
-            labels={
-                "org": workspace.organization.name,
-                "workspace": workspace.name,
-                "template": workspace.template.name,
-                "template_version": build.template_version.name,
-                "preset": preset.name,
-                "workspace_build_num": str(build.build_number),
-                "claimant": workspace.owner.username,
-            },
-            data={"replacements": causes},
-            targets=[
-                workspace.id,
-                workspace.owner_id,
-                workspace.template_id,
-                build.template_version_id,
-                preset.id,
-                workspace.organization_id,
-            ],
-            created_by=CREATED_BY,
-            topic=workspace.template_id,
-        )
+    PrebuildEvent.objects.create(
+        kind=PrebuildEventKind.REPLACEMENT,
+        organization_id=workspace.organization_id,
+        template_id=workspace.template_id,
+        preset=preset,
+        preset_name=preset.name,
+        workspace=workspace,
+        details={"build_number": build.build_number, "replacements": causes},
+    )
+    notify(
+        RESOURCE_REPLACED.id,
+        or_owners(site_template_admins()),
+        labels={
+            "org": workspace.organization.name,
+            "workspace": workspace.name,
+            "template": workspace.template.name,
+            "template_version": build.template_version.name,
+            "preset": preset.name,
+            "workspace_build_num": str(build.build_number),
+            "claimant": workspace.owner.username,
+        },
+        data={"replacements": causes},
+        targets=[
+            workspace.id,
+            workspace.owner_id,
+            workspace.template_id,
+            build.template_version_id,
+            preset.id,
+            workspace.organization_id,
+        ],
+        created_by=CREATED_BY,
+        topic=workspace.template_id,
+    )

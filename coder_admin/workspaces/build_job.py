@@ -98,6 +98,7 @@ _TO_RUN = (
     "transition",
     "prebuild_stage",
     "provisioner_state",
+    "resource_replacements",
     "template_version__name",
     "template_version__job__file_id",
     "workspace__name",
@@ -191,11 +192,12 @@ class BuildHandler:
                 # A replaced resource undoes what the pool prepared (reference section 2).
                 for line in replacement_lines(planned.changes):
                     ctx.log(PLAN_STAGE, line, "warn")
+            replaced = _remember_replacements(ctx, work.build, plan.replacements)
             ctx.flush()
             if work.build.transition != Transition.START:
                 # While the tokens are still good, so that stop scripts run and are heard.
                 processes.stop(work.build.workspace_id)
-            return self._apply(ctx, engine, request, plan)
+            return replace(self._apply(ctx, engine, request, plan), replacements=replaced)
 
     def _apply(self, ctx: JobContext, engine: Engine, request: EngineRequest, plan: Plan) -> BuildOutcome:
         result = engine.apply(request, plan, ctx.log, ctx.check_canceled)
@@ -211,7 +213,7 @@ class BuildHandler:
                 raise BuildCanceled(result.state) from None
         if result.error:
             raise BuildFailed(result.error, result.state)
-        return BuildOutcome(result.state, tuple(result.resources), plan.replacements)
+        return BuildOutcome(result.state, tuple(result.resources))
 
     def complete(self, job: ProvisionerJob, result: Any) -> None:
         """Store the outcome; after the commit start or stop agents, and tell a claimed one."""
@@ -235,7 +237,7 @@ class BuildHandler:
                 },
             )
             if result.replacements:
-                events.after_commit(partial(claims.replacements_found, build, dict(result.replacements)))
+                claims.replacements_found(build, result.replacements)
 
     def fail(self, job: ProvisionerJob, error: JobError) -> None:
         """Keep what state there is, so that the next build can go on from it or clean up."""
@@ -328,6 +330,22 @@ def _keep_state(ctx: JobContext, state: bytes) -> None:
         build.update(provisioner_state=state)
     except DatabaseError as error:
         log.warning("state not kept yet", job=str(ctx.claim.job_id), error=str(error))
+
+
+def _remember_replacements(
+    ctx: JobContext, build: WorkspaceBuild, planned: Mapping[str, list[str]]
+) -> dict[str, list[str]]:
+    """What this build replaces, whichever of its attempts does it: when a worker dies after the replacement,
+    the next attempt's plan shows none."""
+    before: Mapping[str, list[str]] = build.resource_replacements
+    found = {
+        address: list(dict.fromkeys([*before.get(address, ()), *planned.get(address, ())]))
+        for address in {**before, **planned}
+    }
+    if found != before:
+        rows = WorkspaceBuild.objects.filter(job__in=ctx.claim.rows().values("pk"))
+        rows.update(resource_replacements=found)
+    return found
 
 
 def _leave_other_machine(build: WorkspaceBuild, ctx: JobContext) -> None:

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 import structlog
+from django.db import transaction
 
 if TYPE_CHECKING:
     from coder_admin.catalog.models import TemplateVersionPreset
@@ -65,7 +66,8 @@ def register(claimer: Claimer) -> None:
 
 
 def on_replacements(listener: ReplacementListener) -> None:
-    """Call `listener(build, {address: paths})` after the commit of a claim build that replaced resources."""
+    """Call `listener(build, {address: paths})` inside the transaction that stores the success of a claim
+    build which replaced resources."""
     if listener not in _listeners:
         _listeners.append(listener)
 
@@ -86,10 +88,12 @@ def claim(request: ClaimRequest) -> Workspace | None:
 
 
 def replacements_found(build: WorkspaceBuild, replacements: Mapping[str, list[str]]) -> None:
-    """Tell the listeners; called after the commit, so that one which fails is only logged."""
+    """Tell the listeners, inside the transaction: what they store stands or falls with the build's end. One
+    that fails is undone by itself and only logged."""
     for listener in _listeners:
         try:
-            listener(build, replacements)
+            with transaction.atomic():
+                listener(build, replacements)
         except Exception:
             log.exception("listener of replacements failed", build=str(build.id))
 

@@ -93,7 +93,8 @@ def _store_workspace(build: WorkspaceBuild, now: datetime) -> None:
 def store_failure(build: WorkspaceBuild, state: bytes | None) -> None:
     """Keep the state of a failed or canceled build if there is a new one; a prebuild has no deadline."""
     build.updated_at = timezone.now()
-    fields = ["updated_at"]
+    build.resource_replacements = {}  # a plan that was not carried out replaced nothing for sure
+    fields = ["updated_at", "resource_replacements"]
     if state is not None:
         build.provisioner_state = state
         fields.append("provisioner_state")

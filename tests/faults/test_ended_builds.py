@@ -140,3 +140,23 @@ def test_a_build_whose_worker_stops_goes_back_to_the_queue(world: World) -> None
     build.refresh_from_db()
     assert build.provisioner_state is not None, "what exists is known wherever the next attempt runs"
     assert set(load(bytes(build.provisioner_state)).resources) == {"local_file.made"}
+
+
+def test_what_a_lost_attempt_replaced_is_not_forgotten(world: World) -> None:
+    """Its worker died after the replacement: the plan of the next attempt shows none."""
+    with transaction.atomic():
+        file = make_file(world.boss, {"main.tf": 'resource "terraform_data" "machine" {}\n'})
+        world.activate(make_version(world.boss, world.organization, template=world.template, file=file))
+    build = latest(world.create("dev"))
+    lost = {"terraform_data.machine": ["triggers_replace"]}
+    WorkspaceBuild.objects.filter(pk=build.pk).update(resource_replacements=lost)
+    flusher = LogFlusher()
+    flusher.start()
+    try:
+        claim = claimed()
+        run_job(claim, JobContext(claim, flusher.open(claim.job_id)), flusher)
+    finally:
+        flusher.stop()
+    build.refresh_from_db()
+    assert ProvisionerJob.objects.get(pk=build.job_id).job_status == JobStatus.SUCCEEDED
+    assert build.resource_replacements == lost
