@@ -7,7 +7,8 @@ that ends the job. Agents' processes are started and stopped after the commit.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -32,6 +33,7 @@ from coder_admin.provisioning.engines.base import (
     EngineError,
     EngineRequest,
     Plan,
+    ResourceResult,
     WorkspaceMetadata,
 )
 from coder_admin.provisioning.engines.base import Transition as EngineTransition
@@ -213,6 +215,7 @@ class BuildHandler:
                 raise BuildCanceled(result.state) from None
         if result.error:
             raise BuildFailed(result.error, result.state)
+        _warn_of_namesakes(ctx, result.resources)
         return BuildOutcome(result.state, tuple(result.resources))
 
     def complete(self, job: ProvisionerJob, result: Any) -> None:
@@ -330,6 +333,18 @@ def _keep_state(ctx: JobContext, state: bytes) -> None:
         build.update(provisioner_state=state)
     except DatabaseError as error:
         log.warning("state not kept yet", job=str(ctx.claim.job_id), error=str(error))
+
+
+def _warn_of_namesakes(ctx: JobContext, resources: Iterable[ResourceResult]) -> None:
+    """Agents are told apart by their names: of two with one name only the first runs."""
+    names = Counter(agent.name for resource in resources for agent in resource.agents)
+    for name in sorted(name for name, count in names.items() if count > 1):
+        ctx.log(
+            APPLY_STAGE,
+            f'{names[name]} agents are called "{name}"; only one of them runs. Give each coder_agent block a '
+            "name of its own instead of count or for_each.",
+            "warn",
+        )
 
 
 def _remember_replacements(

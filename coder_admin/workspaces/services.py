@@ -27,7 +27,8 @@ from rbac.django import require
 from rbac.model import Action, Subject
 
 from . import messages
-from .builder import build, check_may_begin
+from .build_checks import check_may_begin
+from .builder import build
 from .choices import AutomaticUpdates, BuildReason, PrebuildStage, Transition
 from .creation import WorkspaceSettings, chosen_preset, workspace_create
 from .models import Workspace, WorkspaceBuild

@@ -113,6 +113,17 @@ def claimed() -> queue.Claim:
     return claim
 
 
+def run_here() -> None:
+    """The next job, from its claim to its end."""
+    flusher = LogFlusher()
+    flusher.start()
+    try:
+        claim = claimed()
+        run_job(claim, JobContext(claim, flusher.open(claim.job_id)), flusher)
+    finally:
+        flusher.stop()
+
+
 def test_a_build_whose_worker_stops_goes_back_to_the_queue(world: World) -> None:
     """Not failed, and not canceled: nobody asked for that."""
     workspace = world.create("dev")
@@ -150,13 +161,17 @@ def test_what_a_lost_attempt_replaced_is_not_forgotten(world: World) -> None:
     build = latest(world.create("dev"))
     lost = {"terraform_data.machine": ["triggers_replace"]}
     WorkspaceBuild.objects.filter(pk=build.pk).update(resource_replacements=lost)
-    flusher = LogFlusher()
-    flusher.start()
-    try:
-        claim = claimed()
-        run_job(claim, JobContext(claim, flusher.open(claim.job_id)), flusher)
-    finally:
-        flusher.stop()
+    run_here()
     build.refresh_from_db()
     assert ProvisionerJob.objects.get(pk=build.job_id).job_status == JobStatus.SUCCEEDED
     assert build.resource_replacements == lost
+
+
+def test_agents_of_one_name_are_told_of(world: World) -> None:
+    with transaction.atomic():
+        source = 'resource "coder_agent" "web" {\n  count = 2\n  os    = "linux"\n  arch  = "amd64"\n}\n'
+        file = make_file(world.boss, {"main.tf": source})
+        world.activate(make_version(world.boss, world.organization, template=world.template, file=file))
+    build = latest(world.create("dev"))
+    run_here()
+    assert build.job.logs.filter(level="warn", output__startswith='2 agents are called "web"').exists()
