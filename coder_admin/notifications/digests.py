@@ -46,7 +46,9 @@ def _tell(burst_id: int, now: datetime) -> bool:
     kind = kinds.find(burst.notification_template_id)
     if incidents and kind is not None:
         for told in bursts.together([_incident(row) for row in incidents]):
-            fact = Fact(kind, told.labels, told.data, told.targets, told.created_by, now)
+            # With its time: what was held is no repetition of what was told before in the same words.
+            data = {**told.data, "told_at": now.isoformat()}
+            fact = Fact(kind, told.labels, data, told.targets, told.created_by, now)
             queue(fact, told.recipients)
         burst.quiet_until = now + bursts.window_of(kind)
         burst.save(update_fields=["quiet_until"])

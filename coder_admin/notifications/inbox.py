@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, OperationalError, transaction
 
 from coder_admin.foundation import events
 
@@ -121,6 +121,8 @@ def _put_one(parcel: Parcel, now: datetime) -> Refusal | None:
     try:
         with transaction.atomic():
             moving.put([parcel], now)
+    except OperationalError:
+        raise  # the database is in trouble, not the row: all stay where they are
     except (DatabaseError, ValueError) as error:
         return Refusal(parcel.message, f"the inbox refused it: {error}")
     return None

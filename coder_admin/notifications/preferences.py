@@ -85,13 +85,27 @@ def choose(*, actor: Subject, user: User, wanted: Mapping[uuid.UUID, Collection[
     overrides = config.method_overrides()
     rows: dict[tuple[uuid.UUID, str], bool] = {}
     touched: list[tuple[uuid.UUID, list[str]]] = []
+    opted_in = set(
+        NotificationPreference.objects.filter(user=user, disabled=False).values_list(
+            "notification_template_id", "method"
+        )
+    )
     for kind_id, methods in wanted.items():
         kind = kinds.find(kind_id)
         if kind is None:
-            raise Invalid(f"{kind_id} is no kind of notification.")
+            raise Invalid(
+                "The notification preferences are not valid.",
+                validations=[Validation("kind", f"{kind_id} is no kind of notification.")],
+            )
         ways = config.ways_with(kind, overrides.get(kind_id))
         for method, off in rows_for(methods, ways, enabled_by_default=kind.enabled_by_default).items():
             rows[kind_id, method] = off
+        # Wanted once and no longer: said in a row, so that what is queued already is held back too.
+        unusual = [] if kind.enabled_by_default else [WHOLE]
+        unusual += [method for method in ways.possible if method not in ways.usual]
+        for method in unusual:
+            if (kind_id, method) in opted_in and not rows.get((kind_id, WHOLE)):
+                rows.setdefault((kind_id, method), True)
         touched.append((kind_id, [WHOLE, *ways.possible]))
     for kind_id, methods_of_kind in touched:
         keep = [method for method in methods_of_kind if (kind_id, method) in rows]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from django.core.exceptions import ImproperlyConfigured
+
 from .base import VERSION
 from .environment import env
 
@@ -126,5 +128,11 @@ EMAIL_PORT = env.int("CODER_EMAIL_PORT", default=587)
 EMAIL_HOST_USER = env.str("CODER_EMAIL_AUTH_USERNAME", default="")
 EMAIL_HOST_PASSWORD = env.str("CODER_EMAIL_AUTH_PASSWORD", default="")
 EMAIL_USE_TLS = env.bool("CODER_EMAIL_TLS_STARTTLS", default=False)
+EMAIL_USE_SSL = env.bool("CODER_EMAIL_FORCE_TLS", default=False)
+if EMAIL_USE_TLS and EMAIL_USE_SSL:
+    raise ImproperlyConfigured(
+        "CODER_EMAIL_TLS_STARTTLS and CODER_EMAIL_FORCE_TLS are both true, but a connection is encrypted "
+        "from its start or by STARTTLS. Set one of them to false."
+    )
 EMAIL_TIMEOUT = NOTIFICATIONS_DISPATCH_TIMEOUT
 DEFAULT_FROM_EMAIL = env.str("CODER_EMAIL_FROM", default="coder-admin@localhost")

@@ -80,6 +80,20 @@ def test_a_single_one_that_was_held_reads_as_it_would_have(user: User, kind: Kin
     assert in_inbox() == ["Workspace one deleted", "Workspace two deleted"]
 
 
+def test_what_was_held_is_told_even_in_the_words_of_the_message_before(user: User, kind: Kind) -> None:
+    queue(kind, user, name="one", topic=TOPIC, now=NOON)
+    queue(kind, user, name="one", topic=TOPIC, now=minutes(1))
+    digests.tell_due(minutes(61))
+    for minute in (62, 63):
+        queue(kind, user, name="one", topic=TOPIC, now=minutes(minute))
+    digests.tell_due(minutes(130))
+    for minute in (131, 132):
+        queue(kind, user, name="one", topic=TOPIC, now=minutes(minute))
+    digests.tell_due(minutes(200))
+    told = ["Workspace one deleted"] * 2 + ["2 more deleted in coder"] * 2
+    assert sorted(in_inbox()) == sorted(told)
+
+
 def test_topics_and_kinds_do_not_hold_up_each_other(user: User, kind: Kind) -> None:
     assert queue(kind, user, name="one", topic=TOPIC, now=NOON).ids
     assert queue(kind, user, name="one", topic=uuid.uuid4(), now=NOON).refused, "a duplicate, not held"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -20,7 +21,7 @@ from pytest_django import DjangoAssertNumQueries
 from coder_admin.foundation import events
 from coder_admin.foundation.errors import Invalid
 from coder_admin.foundation.models import SiteConfig
-from coder_admin.notifications import kinds, outbox
+from coder_admin.notifications import kinds, outbox, preferences
 from coder_admin.notifications.dispatcher import Notifier
 from coder_admin.notifications.kinds import Kind, register
 from coder_admin.notifications.models import (
@@ -33,7 +34,7 @@ from coder_admin.notifications.models import (
 from coder_admin.notifications.services import notify
 from coder_admin.organizations.models import User
 from tests.notifications.kit import queue, statuses, until
-from tests.people import person
+from tests.people import person, subject
 
 Register = Callable[[Kind], Kind]
 LIMITS = outbox.Limits(
@@ -248,6 +249,21 @@ def test_switched_off_after_queueing_is_inhibited(user: User, kind: Kind) -> Non
     assert statuses() == {"smtp": "inhibited", "inbox": "inhibited"}
     assert set(NotificationMessage.objects.values_list("status_reason", flat=True)) == {"disabled by user"}
     assert not mail.outbox
+
+
+def test_an_opt_in_taken_back_after_queueing_inhibits_too(
+    user: User, kind: Kind, registered: Register
+) -> None:
+    """A kind that is off by default: ticked on the page, then no more."""
+    rare = registered(replace(kind, id=uuid.uuid4(), enabled_by_default=False))
+    preferences.choose(actor=subject(user), user=user, wanted={rare.id: {"inbox"}})
+    queue(rare, user)
+    assert statuses() == {"inbox": "pending"}
+    preferences.choose(actor=subject(user), user=user, wanted={rare.id: set()})
+    Notifier().deliver_batch()
+    assert statuses() == {"inbox": "inhibited"}
+    preferences.choose(actor=subject(user), user=user, wanted={rare.id: {"inbox"}})
+    assert queue(rare, user, name="later").ids
 
 
 def test_a_method_switched_off_after_queueing_is_inhibited_alone(user: User, kind: Kind) -> None:

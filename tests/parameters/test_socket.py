@@ -124,7 +124,8 @@ def gauges() -> list[float | None]:
 
 
 def files_are_released() -> None:
-    eventually(lambda: (file_cache.open_files, file_cache.references) == (0, 0), what="releasing the files")
+    released = lambda: (file_cache.open_files, file_cache.references) == (0, 0)  # noqa: E731
+    eventually(released, within=30, what="releasing the files")
     eventually(lambda: gauges() == [0, 0, 0], what="the gauges of open files")
 
 

@@ -71,6 +71,11 @@ def test_a_setting_that_cannot_be_used(tmp_path: Path, variable: str, value: str
     assert_one_line(manage("check", "--data", str(tmp_path), **{variable: value}), variable, reason)
 
 
+def test_mail_is_encrypted_in_one_way(tmp_path: Path) -> None:
+    both = {"CODER_EMAIL_TLS_STARTTLS": "true", "CODER_EMAIL_FORCE_TLS": "true"}
+    assert_one_line(manage("check", "--data", str(tmp_path), **both), "CODER_EMAIL_FORCE_TLS", "one of them")
+
+
 def test_a_database_that_is_down(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as unused:
         port = unused.getsockname()[1]
