@@ -110,6 +110,16 @@ if (document.querySelector("[data-live]") && document.body.dataset.liveUrl) {
   setInterval(() => {
     if (live.socket.readyState !== WebSocket.OPEN && document.visibilityState === "visible") live.refreshAll();
   }, POLL);
+  // A look that failed is made again: no further event may come to ask for it.
+  document.addEventListener("htmx:afterRequest", ({ detail: { elt, xhr, successful } }) => {
+    const passing = xhr.status === 0 || xhr.status >= 500;
+    if (!successful && passing && elt.matches("[data-live]")) setTimeout(() => live.refresh(elt), POLL);
+  });
+  // A machine that slept, or changed its network, may hold a socket that only seems to be open.
+  addEventListener("online", () => live.refreshAll());
+  document.addEventListener("visibilitychange", () => {
+    if (document.visibilityState === "visible") live.refreshAll();
+  });
   document.addEventListener("htmx:afterSettle", () => live.subscribe());
   document.addEventListener("content:new", () => live.subscribe());
 }

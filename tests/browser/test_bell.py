@@ -10,6 +10,7 @@ import pytest
 from django.utils import timezone
 from playwright.sync_api import Page, expect
 
+from coder_admin.foundation.events import publish
 from coder_admin.notifications.dispatcher import Notifier
 from coder_admin.notifications.kinds import TEST
 from coder_admin.notifications.models import InboxNotification
@@ -159,6 +160,19 @@ def test_a_cut_connection_comes_back_and_nothing_is_missed(
     live(page)
     tell(here.stranger, 2)
     expect(page.locator("#bell-items > .inbox-item")).to_have_count(2)
+
+
+def test_a_look_that_failed_is_made_again_without_another_event(here: World, page_of: PageOf) -> None:
+    page = page_of(here.stranger)
+    with page.expect_response("**/inbox/count"):
+        page.goto("/templates")
+    live(page)
+    page.route("**/inbox/count", lambda route: route.fulfill(status=503, body="away"))
+    with page.expect_response("**/inbox/count"):
+        messages(here.stranger, 1)
+        publish(f"inbox:{here.stranger.pk}", {"kind": "new", "ids": []})
+    page.unroute("**/inbox/count")
+    expect(page.locator("#bell-count .count")).to_have_text("1", timeout=15_000)
 
 
 def test_a_list_that_cannot_be_loaded_says_so_and_can_be_tried_again(here: World, page_of: PageOf) -> None:
