@@ -141,9 +141,12 @@ def _wind_down(snapshot: PresetSnapshot) -> tuple[Action, ...]:
     if snapshot.pending_count > 0:
         actions.append(CancelPending(snapshot.pending_count))
     # Expired ones too: Coder leaves those of an inactive version running for ever.
-    everything = _oldest_first((*snapshot.running, *snapshot.expired))
-    if everything:
-        actions.append(Delete(_ids(everything), DeleteReason.INACTIVE_VERSION))
+    ids = _ids(_oldest_first((*snapshot.running, *snapshot.expired)))
+    if snapshot.preset.deleted:
+        # Nobody can look at what failed any more; it may hold real resources all the same.
+        ids += tuple(row.id for row in sorted(snapshot.failed, key=lambda row: (row.built_at, row.id)))
+    if ids:
+        actions.append(Delete(ids, DeleteReason.INACTIVE_VERSION))
     return tuple(actions)
 
 
@@ -172,14 +175,20 @@ def _refill(snapshot: PresetSnapshot, state: State) -> tuple[Action, ...]:
 def _outdated_evidence(snapshot: PresetSnapshot, now: datetime, config: Config) -> tuple[Action, ...]:
     """Failed prebuilds kept for longer than the retention, if there is one.
 
-    The failures that hold up a hard limit stay: deleting them would lift it, and a preset that cannot be
-    built would be tried again and again.
+    The newest failures of an active preset stay, as many as the hard limit counts and as long as no prebuild
+    was made after them: deleting them would lift the limit, or keep it from ever being reached, and a preset
+    that cannot be built would be tried again and again.
     """
-    if config.failed_retention is None:
+    if config.failed_retention is None or snapshot.preset.deleted:
         return ()
     newest_first = sorted(snapshot.failed, key=lambda row: (row.built_at, row.id), reverse=True)
-    kept = config.failure_hard_limit if snapshot.hard_limited and snapshot.preset.is_active else 0
-    outdated = [row for row in newest_first[kept:] if now - row.built_at > config.failed_retention]
+    counted = newest_first[: config.failure_hard_limit] if snapshot.preset.is_active else []
+    if not snapshot.hard_limited:
+        made = max((row.created_at for row in (*snapshot.running, *snapshot.expired)), default=None)
+        counted = [row for row in counted if made is None or row.built_at > made]
+    outdated = [
+        row for row in newest_first if row not in counted and now - row.built_at > config.failed_retention
+    ]
     ids = tuple(row.id for row in reversed(outdated))
     return (Delete(ids, DeleteReason.FAILED),) if ids else ()
 

@@ -97,6 +97,7 @@ def snapshot_to_json(situation: Situation) -> dict[str, Any]:
     # Two bounds that are off by default; only where one is on does the snapshot speak of it.
     if config.failed_retention is not None:
         written["config"]["failed_retention_seconds"] = config.failed_retention.total_seconds()
+    if snapshot.failed:
         written["failed"] = [{**asdict(row), "built_at": _text(row.built_at)} for row in snapshot.failed]
     if config.not_ready_limit is not None:
         written["config"]["not_ready_limit_seconds"] = config.not_ready_limit.total_seconds()

@@ -70,7 +70,7 @@ def _span(seconds: float) -> timedelta | None:
 
 def load_snapshot(now: datetime, config: Config, scope: Scope = EVERYTHING) -> Snapshot:
     """Everything a pass decides from, in six statements whatever the size; two more where builds failed,
-    and one with a retention.
+    one with a retention, and one while something is left of a deleted template.
 
     Presets of dead versions that have nothing left are not read at all.
     """
@@ -82,7 +82,9 @@ def load_snapshot(now: datetime, config: Config, scope: Scope = EVERYTHING) -> S
         pending = tuple(_pending(scope))
         failures = tuple(_failures(scope, now - config.backoff_lookback, config))
         unforgiven = since_reset(failures, _resets(scope)) if failures else []
-        failed = () if config.failed_retention is None else tuple(_failed(scope))
+        failed = set() if config.failed_retention is None else set(_failed(scope))
+        if any(preset.deleted for preset in presets):
+            failed |= set(_left_behind(scope))
     wanted = _wanted(presets, schedules, now)
     return Snapshot(
         presets=presets,
@@ -92,7 +94,7 @@ def load_snapshot(now: datetime, config: Config, scope: Scope = EVERYTHING) -> S
         pending=pending,
         backoffs=backoff_rows(unforgiven, wanted, now - config.backoff_lookback),
         hard_limited=hard_limited_presets(unforgiven, config.failure_hard_limit),
-        failed=failed,
+        failed=tuple(sorted(failed, key=lambda row: row.id)),
         not_ready_limit=config.not_ready_limit,
     )
 
@@ -187,6 +189,22 @@ def _failed(scope: Scope) -> Iterable[FailedPrebuild]:
         latest_build__transition=Transition.START,
         latest_build__job__job_status=JobStatus.FAILED,
         **{f"{preset}__desired_instances__isnull": False},
+    )
+    for row in plain_rows(rows.order_by("id").values_list("id", preset, "latest_build__created_at")):
+        yield FailedPrebuild(*row)
+
+
+def _left_behind(scope: Scope) -> Iterable[FailedPrebuild]:
+    """What deleted templates still have beside running prebuilds: failed, canceled and stopped ones. One
+    whose deletion failed is a person's to look at."""
+    preset = "latest_build__template_version_preset"
+    ended = Q(latest_build__job__job_status__in=(JobStatus.FAILED, JobStatus.CANCELED))
+    stopped = Q(latest_build__transition=Transition.STOP, latest_build__job__job_status=JobStatus.SUCCEEDED)
+    rows = (
+        querying.unclaimed()
+        .filter(ended | stopped, scope.of("template"), template__deleted=True)
+        .exclude(latest_build__transition=Transition.DELETE)
+        .filter(**{f"{preset}__desired_instances__isnull": False})
     )
     for row in plain_rows(rows.order_by("id").values_list("id", preset, "latest_build__created_at")):
         yield FailedPrebuild(*row)

@@ -65,13 +65,14 @@ def ready() -> Q:
 
 
 def pending_of_inactive_versions() -> Q:
-    """First starts of unclaimed workspaces that no worker took, of a version that is not active."""
+    """First starts of unclaimed workspaces that no worker took, of a version that is not active or of a
+    deleted template."""
     job = {"worker": None, "canceled_at": None, "completed_at": None, "job_status": JobStatus.PENDING}
     return Q(
         latest_build__build_number=1,
         latest_build__transition=Transition.START,
         **{f"latest_build__job__{field}": value for field, value in job.items()},
-    ) & ~Q(latest_build__template_version=F("template__active_version"))
+    ) & (~Q(latest_build__template_version=F("template__active_version")) | Q(template__deleted=True))
 
 
 def active_presets() -> QuerySet[TemplateVersionPreset]:

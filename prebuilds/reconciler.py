@@ -125,6 +125,7 @@ class Reconciler:
         log.info("reconciler started", interval_seconds=self._interval)
         timer_due = time.monotonic()
         early_due: float | None = None
+        failed = 0  # passes in a row
         while not self._wakeups.is_closed():
             due = timer_due if early_due is None else min(timer_due, early_due)
             scope = self._wakeups.take(max(due - time.monotonic(), 0.0))
@@ -133,20 +134,26 @@ class Reconciler:
             on_timer = time.monotonic() >= timer_due
             WAKE_UPS.labels("event" if scope else "timer" if on_timer else "due").inc()
             woken = scope
-            if on_timer or scope is None:
+            # Events may come without a pause; what is due is not put off for them.
+            on_due = early_due is not None and time.monotonic() >= early_due
+            if on_timer or on_due or scope is None:
                 scope = EVERYTHING
             stats = self._pass(scope)
+            failed = failed + 1 if stats is None else 0
             if scope is EVERYTHING:
                 timer_due = time.monotonic() + self._interval
                 early_due = None
-            early_due = _earlier(early_due, self._due(stats, woken=woken is not None))
+            if stats is None:
+                # What was to be done is still to be done: soon, and then less and less often.
+                pause = min(RETRY_SECONDS * 2 ** min(failed, 10), self._interval)
+                early_due = _earlier(early_due, time.monotonic() + pause)
+            else:
+                early_due = _earlier(early_due, self._due(stats, woken=woken is not None))
         connections.close_all()
         log.info("reconciler stopped")
 
-    def _due(self, stats: Stats | None, *, woken: bool) -> float | None:
+    def _due(self, stats: Stats, *, woken: bool) -> float | None:
         """When, on the monotonic clock, the next pass is due before the timer."""
-        if stats is None:
-            return None
         if not stats.led and woken:
             # What woke this process may have been missed by the pass that another one was in.
             return time.monotonic() + RETRY_SECONDS

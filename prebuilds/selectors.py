@@ -108,7 +108,8 @@ class PoolStatus:
     @property
     def resettable(self) -> bool:
         """Whether a reset would change anything."""
-        return self.condition is not PrebuildStatus.HEALTHY or self.failed > 0
+        statuses = {self.condition, self.preset.prebuild_status}
+        return statuses != {PrebuildStatus.HEALTHY} or self.failed > 0
 
 
 def pools(

@@ -104,7 +104,8 @@ class RunningPrebuild(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class FailedPrebuild:
-    """An unclaimed workspace whose latest build is a failed start, of any version."""
+    """An unclaimed workspace whose latest build is a failed start, of any version; of a deleted template also
+    a canceled or stopped one."""
 
     id: str
     preset_id: str

@@ -73,6 +73,7 @@ def test_the_stored_status_is_shown_beside_the_condition(here: World, client_of:
     Workspace.objects.filter(latest_build__template_version_preset=small).update(deleted=True)
     shown = client_of(here.owner).get(address(small)).content.decode()
     assert "It stays until a reset" in shown
+    assert "Reset and retry" in shown
     assert "Condition now" not in client_of(here.owner).get(address(preset_named("Calm"))).content.decode()
 
 

@@ -233,7 +233,7 @@ def test_decisions_are_deterministic_and_bounded(snapshot: PresetSnapshot, confi
                 assert count == snapshot.pending_count > 0
                 assert not snapshot.preset.is_active
     assert len(deleted) == len(set(deleted))
-    assert set(deleted) <= known
+    assert set(deleted) <= (known | set(evidence) if snapshot.preset.deleted else known)
     if snapshot.preset.is_active and not any(isinstance(action, Backoff) for action in decided):
         assert len(deleted) == state.expired + state.extraneous
         assert len(known) - len(deleted) <= state.desired

@@ -122,6 +122,23 @@ def test_a_template_that_ends_takes_its_pool_along(change: dict[str, Any]) -> No
     assert done(reconcile_once())
 
 
+def test_a_deleted_template_leaves_nothing_behind() -> None:
+    template = world.template()
+    version = template.active_version
+    preset = world.preset(version, 4)
+    for status in ("succeeded", "failed", "canceled", "pending"):
+        Prebuild(preset, version, status).save()
+    stopped = Prebuild(preset, version).save()
+    world.add_build(stopped, version, preset, transition="stop")
+    person = world.person()
+    mine = Prebuild(preset, version, "failed", owner=person.id).save()
+    Template.objects.filter(pk=template.pk).update(deleted=True)
+    for _ in range(2):
+        reconcile_once()
+    left = Workspace.objects.filter(deleted=False).exclude(latest_build__transition="delete")
+    assert set(left.values_list("name", flat=True)) == {mine.name}
+
+
 def test_schedule_edges_change_the_size() -> None:
     template = world.template()
     preset = world.preset(template.active_version, 0, scheduling_timezone="Europe/Berlin")

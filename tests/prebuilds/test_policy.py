@@ -202,6 +202,30 @@ def test_failed_prebuilds_are_kept_for_ever_unless_a_retention_is_set(settings: 
     assert len(deleting()) == 4
 
 
+def test_a_retention_shorter_than_a_build_does_not_keep_a_preset_from_its_limit(settings: Any) -> None:
+    settings.PREBUILDS_FAILED_RETENTION = 1800
+    active = world.template().active_version
+    preset = world.preset(active, 0)
+    for hours in (3, 2):
+        Prebuild(preset, active, "failed", age=timedelta(hours=hours)).save()
+    reconcile_once(config=configured())
+    assert deleting() == set()
+    Prebuild(preset, active, "failed", age=timedelta(hours=1)).save()
+    reconcile_once(config=configured())
+    preset.refresh_from_db()
+    assert (deleting(), preset.prebuild_status) == (set(), "hard_limited")
+
+
+def test_failures_before_a_success_are_no_evidence_for_a_limit(settings: Any) -> None:
+    settings.PREBUILDS_FAILED_RETENTION = 1800
+    active = world.template().active_version
+    preset = world.preset(active, 1)
+    old = Prebuild(preset, active, "failed", age=timedelta(hours=3)).save()
+    Prebuild(preset, active, age=timedelta(hours=1)).save()
+    reconcile_once(timezone.now(), config=configured())
+    assert deleting() == {old.name}
+
+
 def test_a_prebuild_that_never_becomes_ready_is_replaced_once_a_bound_is_set(settings: Any) -> None:
     active = world.template().active_version
     preset = world.preset(active, 3)

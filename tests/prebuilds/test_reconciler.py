@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 import time_machine
-from django.db import transaction
+from django.db import OperationalError, transaction
 from django.utils import timezone
 from prometheus_client import CollectorRegistry
 
@@ -21,6 +23,7 @@ from coder_admin.organizations.models import PREBUILDS_USER_ID
 from coder_admin.workspaces.agents import agent_lifecycle
 from coder_admin.workspaces.models import Workspace, WorkspaceBuild, WorkspaceResource
 from coder_admin.workspaces.outcomes import BuildOutcome, store_failure, store_success
+from prebuilds import reconciler as reconciler_module
 from prebuilds.claim import claim
 from prebuilds.leader import leadership
 from prebuilds.metrics import register_collectors
@@ -71,6 +74,43 @@ def test_a_claim_is_replaced_within_a_second(reconciler: Reconciler) -> None:
         assert claim(claim_request(preset, world.person())) is not None
     # The promise is a second; the rest is allowance for a busy machine.
     assert eventually(lambda: pooled() == 1) < 3
+
+
+def test_what_is_due_is_not_put_off_by_a_steady_stream_of_events(reconciler: Reconciler) -> None:
+    template, noisy = world.template(), world.template("noisy")
+    preset = world.preset(template.active_version, 1, invalidate_after_secs=3600)
+    Prebuild(preset, template.active_version, age=timedelta(seconds=3598)).save()
+    quiet = threading.Event()
+
+    def noise() -> None:
+        while not quiet.wait(0.005):
+            reconciler._wakeups.add(noisy.pk)
+
+    stream = threading.Thread(target=noise)
+    reconciler.start()
+    stream.start()
+    try:
+        eventually(lambda: WorkspaceBuild.objects.filter(transition="delete").exists(), within=8)
+    finally:
+        quiet.set()
+        stream.join()
+
+
+def test_a_pass_that_failed_is_made_again_soon(
+    reconciler: Reconciler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, failures = reconciler_module.reconcile_once, [OperationalError("the database is away")] * 2
+
+    def stumbling(**arguments: Any) -> Any:
+        if failures:
+            raise failures.pop()
+        return real(**arguments)
+
+    monkeypatch.setattr(reconciler_module, "reconcile_once", stumbling)
+    world.preset(world.template().active_version, 2)
+    reconciler.start()
+    eventually(lambda: pooled() == 2)
+    assert failures == []
 
 
 # -- each cause, through the service that a person, a worker or an agent uses ------------------------
