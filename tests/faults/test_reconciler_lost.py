@@ -7,6 +7,7 @@ import uuid
 from datetime import timedelta
 from typing import Any
 
+import psycopg
 import pytest
 from django.db import DatabaseError, connection, connections
 from django.utils import timezone
@@ -84,24 +85,42 @@ def test_a_loop_whose_connection_dies_leads_again() -> None:
     if connection.vendor != "postgresql":
         pytest.skip("SQLite has no server that could end a session")
     world.preset(world.template("a").active_version, 1)
+    connection.close()
+    connection.close_pool()
+    others = sessions()  # of this process's other threads, which later tests go on using
     loop = Reconciler(interval=0.2)
     loop.start()
     try:
         eventually(lambda: pooled() == 1)
-        elsewhere(end_all_other_sessions)
-        connection.close()
+        end_sessions_except(others)
         world.preset(world.template("b").active_version, 1)
         eventually(lambda: pooled() == 2, within=20)
     finally:
         loop.stop()
 
 
-def end_all_other_sessions() -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(
+def direct() -> psycopg.Connection[Any]:
+    """A session of its own, which no pool knows of."""
+    known = connection.get_connection_params()
+    names = ("host", "port", "user", "password", "dbname")
+    return psycopg.connect(**{name: known[name] for name in names if name in known})
+
+
+def sessions() -> list[int]:
+    with direct() as own:
+        found = own.execute("SELECT pid FROM pg_stat_activity WHERE datname = current_database()")
+        return [pid for (pid,) in found]
+
+
+def end_sessions_except(kept: list[int]) -> None:
+    with direct() as own:
+        ended = own.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid() AND pid <> ALL(%s)",
+            [kept],
         )
+        assert ended.fetchall()
+    connection.close()
 
 
 @pytest.mark.usefixtures("nobody_listens")
