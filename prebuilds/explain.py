@@ -21,6 +21,7 @@ from prebuilds.actions import (
     permit,
 )
 from prebuilds.desired import Desired, desired_instances
+from prebuilds.problems import value_problems
 from prebuilds.snapshot import Config, PrebuildStatus, Preset, PresetSnapshot
 from prebuilds.state import State, calculate_state
 
@@ -55,8 +56,10 @@ def explain(snapshot: PresetSnapshot, now: datetime, config: Config) -> Explanat
     skipped = snapshot.can_skip
     wanted = () if skipped else calculate_actions(snapshot, now, config)
     actions, barred = permit(snapshot, wanted)
+    odd_values = value_problems(snapshot.preset, snapshot.schedules)
     why = [_wish(snapshot, desired)]
     why += [f"The base size applies because of a schedule: {problem}" for problem in desired.problems]
+    why += [f"A stored value is not one that a template may set: {problem}" for problem in odd_values]
     if snapshot.preset.is_active:
         why.append(_counts(state))
     if skipped:

@@ -31,10 +31,11 @@ from prebuilds.actions import (
     permit,
 )
 from prebuilds.conditions import names
-from prebuilds.desired import desired_instances, preset_schedule_problems
+from prebuilds.desired import desired_instances
 from prebuilds.leader import Lead, LeadLost, leadership
 from prebuilds.loader import EVERYTHING, Scope, configured, load_snapshot
 from prebuilds.membership import reconcile_memberships
+from prebuilds.problems import preset_problems
 from prebuilds.samples import PoolKey, Sample, purge_samples, record_samples
 from prebuilds.settings import reconciliation_paused
 from prebuilds.snapshot import Config, PrebuildStatus, PresetSnapshot
@@ -58,8 +59,8 @@ class MembershipError(Exception):
 class Memory:
     """What a loop remembers between its passes, so that it neither says nor asks a thing twice.
 
-    By preset: the schedule problems already logged, and whether the hard limit held at the last look; by pool
-    its last sample. Losing it costs a repeated log line, query or row.
+    By preset: the problems of what is stored that were already logged, and whether the hard limit held at the
+    last look; by pool its last sample. Losing it costs a repeated log line, query or row.
     """
 
     problems: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -172,7 +173,7 @@ class _Pass:
             log.exception("preset not reconciled", **names(part.preset))
 
     def _preset(self, part: PresetSnapshot, state: State) -> None:
-        self._tell_schedule_problems(part)
+        self._tell_problems(part)
         self._follow_limit(part)
         wanted = calculate_actions(part, self.now, self.config, state)
         actions, barred = permit(part, wanted)
@@ -262,10 +263,10 @@ class _Pass:
     def _tell_barred(self, part: PresetSnapshot, item: Barred) -> None:
         log.warning("not created", count=item.count, because=item.condition.value, **names(part.preset))
 
-    def _tell_schedule_problems(self, part: PresetSnapshot) -> None:
-        """Once per change: the pool works on with its base size."""
-        problems = preset_schedule_problems(part.preset, part.schedules) if part.schedules else ()
+    def _tell_problems(self, part: PresetSnapshot) -> None:
+        """Once per change: the pool works on with its base size, and with what else is stored."""
+        problems = preset_problems(part.preset, part.schedules)
         if self.memory.problems.get(part.preset.id, ()) != problems:
             self.memory.problems[part.preset.id] = problems
             for problem in problems:
-                log.error("schedule not usable", problem=problem, **names(part.preset))
+                log.error("preset not usable as stored", problem=problem, **names(part.preset))

@@ -11,7 +11,7 @@ from django.db.models import Count, F, Max, Q, Window
 from django.db.models.functions import RowNumber
 from django.utils import timezone
 
-from coder_admin.catalog.models import Template, TemplateVersionPreset, TemplateVersionPresetPrebuildSchedule
+from coder_admin.catalog.models import Template, TemplateVersionPreset
 from coder_admin.foundation.errors import NotFound
 from coder_admin.provisioning.choices import JobStatus
 from coder_admin.workspaces.choices import Transition
@@ -21,6 +21,7 @@ from prebuilds.desired import Change, WeekMap, next_changes, preset_schedule_pro
 from prebuilds.explain import Explanation, explain, summary
 from prebuilds.loader import Scope, configured, load_snapshot
 from prebuilds.models import PrebuildEvent, PrebuildEventKind
+from prebuilds.problems import value_problems
 from prebuilds.schedule import load_zone
 from prebuilds.settings import reconciliation_paused
 from prebuilds.snapshot import PrebuildStatus, Preset, Schedule
@@ -203,21 +204,31 @@ def preset_week(
     The caller has checked that the viewer may read the template.
     """
     moment = now or timezone.now()
-    plain = Preset(
-        id=str(preset.id),
-        name=preset.name,
-        desired_instances=preset.desired_instances or 0,
-        scheduling_timezone=preset.scheduling_timezone,
-    )
-    rows = TemplateVersionPresetPrebuildSchedule.objects.filter(preset=preset).order_by("position", "id")
-    schedules = [
-        Schedule(plain.id, cron, size)
-        for cron, size in rows.values_list("cron_expression", "desired_instances")
-    ]
+    plain, schedules = _as_stored(preset)
     problems = preset_schedule_problems(plain, schedules)
     zone = UTC if problems or not schedules else load_zone(plain.scheduling_timezone)
     today = moment.astimezone(zone).date()
     return week_map(plain, schedules, today), next_changes(plain, schedules, moment, limit=limit), problems
+
+
+def preset_value_problems(preset: TemplateVersionPreset) -> tuple[str, ...]:
+    """Stored values of a preset with prebuilds that no template may set, as sentences (not its schedules).
+
+    The caller has checked that the viewer may read the template.
+    """
+    return value_problems(*_as_stored(preset))
+
+
+def _as_stored(preset: TemplateVersionPreset) -> tuple[Preset, list[Schedule]]:
+    plain = Preset(
+        id=str(preset.id),
+        name=preset.name,
+        desired_instances=preset.desired_instances or 0,
+        ttl_seconds=preset.invalidate_after_secs,
+        scheduling_timezone=preset.scheduling_timezone,
+    )
+    rows = preset.schedules.all()  # in the order of the template
+    return plain, [Schedule(plain.id, row.cron_expression, row.desired_instances) for row in rows]
 
 
 def _statuses(scope: Scope, now: datetime, *, only_active: bool = True) -> list[PoolStatus]:

@@ -88,6 +88,15 @@ def test_schedules_that_cannot_be_used_are_told_on_the_page(here: World, client_
     assert "Desired size over the week" not in shown
 
 
+def test_values_that_no_template_may_set_are_told_on_the_page(here: World, client_of: ClientOf) -> None:
+    large = preset_named("Large")
+    assert "no template may set" not in client_of(here.owner).get(address(large)).content.decode()
+    TemplateVersionPreset.objects.filter(pk=large.pk).update(invalidate_after_secs=59)
+    shown = client_of(here.owner).get(address(large)).content.decode()
+    assert "Stored values that no template may set" in shown
+    assert "The time to live is 59 seconds" in shown
+
+
 def test_the_next_changes_of_a_scheduled_pool_are_named(here: World, client_of: ClientOf) -> None:
     shown = client_of(here.owner).get(address(preset_named("Large"))).content.decode()
     assert "Desired size over the week" in shown

@@ -287,7 +287,7 @@ def test_broken_schedules_fill_to_the_base_size() -> None:
         preset.scheduling_timezone = "Mars/Base"
         preset.save()
         reconcile_once(memory=memory)
-    told = [entry["problem"] for entry in logged if entry["event"] == "schedule not usable"]
+    told = [entry["problem"] for entry in logged if entry["event"] == "preset not usable as stored"]
     assert len(told) == 2  # once per change
     assert "Mars/Olympus" in told[0]
     assert "Mars/Base" in told[1]

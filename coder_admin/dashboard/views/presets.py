@@ -23,7 +23,7 @@ from coder_admin.workspaces.models import Workspace
 from coder_admin.workspaces.replacements import summed
 from prebuilds import services
 from prebuilds.history import version_records
-from prebuilds.selectors import preset_week
+from prebuilds.selectors import preset_value_problems, preset_week
 
 from .templates import shown
 
@@ -75,12 +75,15 @@ def detail(request: ViewerRequest, organization: str, template: str, preset: uui
 
 
 def _week(preset: TemplateVersionPreset, now: datetime) -> dict[str, object]:
-    """The week of a pool with schedules, its next changes, and what is wrong with the schedules."""
-    if preset.desired_instances is None or not preset.schedules.all():
+    """The week of a pool with schedules, its next changes, and what is wrong with what is stored of it."""
+    if preset.desired_instances is None:
         return {}
+    odd_values = preset_value_problems(preset)
+    if not preset.schedules.all():
+        return {"odd_values": odd_values}
     week, changes, problems = preset_week(preset, now=now, limit=5)
     heat: HeatMap | None = None if problems else heat_map(week, now)
-    return {"heat": heat, "changes": changes, "problems": problems}
+    return {"heat": heat, "changes": changes, "problems": problems, "odd_values": odd_values}
 
 
 def _history(request: ViewerRequest, preset: TemplateVersionPreset, now: datetime) -> dict[str, object]:
