@@ -32,7 +32,8 @@ WHERE owner_id = %s AND id = (
         WHERE n.workspace_id = w.id AND n.transition = 'start' AND n.template_version_preset_id IS NOT NULL
         ORDER BY n.build_number DESC LIMIT 1)) = %s
       AND b.template_version_id = (
-        SELECT t.active_version_id FROM {template} t WHERE t.id = %s AND NOT t.deleted)
+        SELECT t.active_version_id FROM {template} t
+        WHERE t.id = %s AND NOT t.deleted AND t.deprecation_message = '')
       AND (SELECT j.job_status = 'succeeded' FROM {job} j WHERE j.id = b.job_id)
       AND (
         SELECT COUNT(*) > 0 AND COUNT(*) = COUNT(CASE WHEN a.lifecycle_state = 'ready' THEN 1 END)

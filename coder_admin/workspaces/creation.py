@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from coder_admin.audit.services import record
 from coder_admin.catalog.models import Template, TemplateVersion, TemplateVersionPreset
+from coder_admin.catalog.services.templates import template_hold
 from coder_admin.foundation.errors import Forbidden, Invalid, NotFound, Validation
 from coder_admin.organizations.models import Organization, OrganizationMember, User
 from rbac.django import may, require
@@ -75,13 +76,16 @@ def workspace_create(
     parameters = dict(parameters or {})
     source = _template_of(template, version)
     _check_may_create(actor, source, owner, organization)
+    _check_open(source)
     checked_name(name)
     settings = settings or WorkspaceSettings()
     check_schedule(source, settings.autostart_schedule, "autostart_schedule")
     check_ttl(source, settings.ttl_ms)
-    chosen = _chosen_version(source, version)
     try:
         with transaction.atomic():
+            template_hold(source)
+            _check_open(source)
+            chosen = _chosen_version(source, version)
             if Workspace.objects.live().filter(owner=owner, name__iexact=name).exists():
                 raise name_taken(name)
             new = _New(
@@ -102,12 +106,25 @@ def workspace_create(
 
 def _template_of(template: Template | None, version: TemplateVersion | None) -> Template:
     found = template or (version.template if version is not None else None)
-    if found is None or found.deleted:
+    if found is None:
         raise Invalid(
             "Name the template to create the workspace from.",
             validations=[Validation("template_id", "Give the id of a template, or of one of its versions.")],
         )
     return found
+
+
+def _check_open(template: Template) -> None:
+    """Neither deleted nor deprecated."""
+    if template.deleted:
+        raise Invalid(
+            f"Template {template.name} is deleted: no new workspaces.",
+            validations=[Validation("template_id", "Choose a template that is not deleted.")],
+        )
+    if template.deprecated:
+        raise Invalid(
+            f"Template {template.name} is deprecated: no new workspaces.", detail=template.deprecation_message
+        )
 
 
 def _check_may_create(actor: Subject, template: Template, owner: User, organization: Organization) -> None:
@@ -126,10 +143,6 @@ def _check_may_create(actor: Subject, template: Template, owner: User, organizat
         organization=organization, user=owner, user__deleted=False
     ).exists():
         raise NotFound
-    if template.deprecated:
-        raise Invalid(
-            f"Template {template.name} is deprecated: no new workspaces.", detail=template.deprecation_message
-        )
 
 
 def _chosen_version(template: Template, version: TemplateVersion | None) -> TemplateVersion:
@@ -223,7 +236,8 @@ def _claim_or_create(new: _New, parameters: Mapping[str, str]) -> Workspace:
 
 
 def _claim(new: _New, otherwise_id: uuid.UUID) -> Workspace | None:
-    if new.preset is None:
+    # Only an active version keeps a pool: who asks for another version misses nothing.
+    if new.preset is None or new.version.id != new.template.active_version_id:
         return None
     return claims.claim(
         claims.ClaimRequest(

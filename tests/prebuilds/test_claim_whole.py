@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from coder_admin.catalog.models import TemplateVersion
 from coder_admin.foundation.errors import Invalid
 from coder_admin.organizations.models import PREBUILDS_USER_ID, OrganizationMember
 from coder_admin.workspaces.models import Workspace
@@ -18,7 +19,12 @@ pytestmark = pytest.mark.django_db
 
 
 def create(
-    template: world.Template, preset: world.TemplateVersionPreset, name: str, **values: str
+    template: world.Template,
+    preset: world.TemplateVersionPreset,
+    name: str,
+    *,
+    version: TemplateVersion | None = None,
+    **values: str,
 ) -> Workspace:
     user = world.person("owner", ["owner"])
     OrganizationMember.objects.get_or_create(organization=world.organization(), user=user)
@@ -27,6 +33,7 @@ def create(
         owner=user,
         organization=world.organization(),
         template=template,
+        version=version,
         name=name,
         preset_id=preset.id,
         parameters=values,

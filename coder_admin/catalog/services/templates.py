@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 
 from coder_admin.audit.services import record
 from coder_admin.foundation import events
@@ -181,6 +181,26 @@ def template_delete(*, actor: Subject, template: Template) -> None:
     notices.template_deleted(locked, actor)
     events.publish(f"template:{locked.id}", {"kind": "deleted"})
     events.publish("prebuilds:wake", {"template_id": str(locked.id)})
+
+
+def template_hold(template: Template) -> None:
+    """Read again what may have changed since ``template`` was read: whether it is deleted or deprecated, and
+    its active version; none of it changes until the end of the transaction that this runs in.
+
+    Whoever changes one of them locks the row for themselves; this lock is shared, so that any number of
+    people create workspaces of one template at once.
+    """
+    fields = Template._meta
+    columns = [fields.get_field(name).column for name in ("deleted", "deprecation_message", "active_version")]
+    lock = " FOR KEY SHARE" if connection.features.has_select_for_update else ""
+    rows = Template.objects.raw(
+        f"SELECT id, {', '.join(columns)} FROM {fields.db_table} WHERE id = %s{lock}",  # noqa: S608 - names
+        [fields.pk.get_db_prep_value(template.pk, connection)],
+    )
+    for row in rows:
+        template.deleted = row.deleted
+        template.deprecation_message = row.deprecation_message
+        template.active_version_id = row.active_version_id
 
 
 def _audit(
