@@ -1,9 +1,12 @@
-"""One consistent, read-only view of the database over several statements."""
+"""Reading several statements as one: a consistent, read-only view, and a limit on their time."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from django.db import connection, transaction
 
@@ -33,3 +36,29 @@ def read_snapshot() -> Iterator[None]:
             # Nothing here runs long enough to gain from being compiled, which takes tens of milliseconds.
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY; SET LOCAL jit = off")
         yield
+
+
+@contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """Whatever is asked of this thread's connection inside ends in time.
+
+    The statement that runs when the time is over is cancelled (a DatabaseError of the driver), and no further
+    one is begun (TimeoutError).
+    """
+    connection.ensure_connection()
+    raw: Any = connection.connection
+    deadline = time.monotonic() + seconds
+    timer = threading.Timer(seconds, raw.interrupt if connection.vendor == "sqlite" else raw.cancel_safe)
+    timer.daemon = True
+
+    def refuse(execute: Callable[..., Any], *statement: Any) -> Any:
+        if time.monotonic() >= deadline:
+            raise TimeoutError(f"the database took longer than {seconds:g} s")
+        return execute(*statement)
+
+    with connection.execute_wrapper(refuse):
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()

@@ -52,17 +52,23 @@ class SnapshotError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """A snapshot together with the instant and the configuration to judge it by."""
+    """A snapshot and what to judge it by: the instant, the configuration, the pause of all pools."""
 
     now: datetime
     config: Config
     snapshot: Snapshot
+    paused: bool = False
 
 
 def explain_all(situation: Situation) -> list[Explanation]:
     """What a pass would do about each preset, in the snapshot's order."""
     return [
-        explain(situation.snapshot.for_preset(preset, situation.now), situation.now, situation.config)
+        explain(
+            situation.snapshot.for_preset(preset, situation.now),
+            situation.now,
+            situation.config,
+            paused=situation.paused,
+        )
         for preset in situation.snapshot.presets
     ]
 
@@ -94,7 +100,9 @@ def snapshot_to_json(situation: Situation) -> dict[str, Any]:
         "backoff": [{**asdict(row), "last_build_at": _text(row.last_build_at)} for row in snapshot.backoffs],
         "hard_limited": sorted(snapshot.hard_limited),
     }
-    # Two bounds that are off by default; only where one is on does the snapshot speak of it.
+    # A pause, and two bounds that are off by default: only where one is on does the snapshot speak of it.
+    if situation.paused:
+        written["config"]["reconciliation_paused"] = True
     if config.failed_retention is not None:
         written["config"]["failed_retention_seconds"] = config.failed_retention.total_seconds()
     if snapshot.failed:
@@ -154,6 +162,7 @@ def situation_from_json(value: object, *, default_now: datetime) -> Situation:
             failed=root.rows("failed", lambda row: _failed(row, now)),
             not_ready_limit=patience,
         ),
+        paused=config.flag("reconciliation_paused", False),
     )
 
 

@@ -49,8 +49,9 @@ class Explanation:
     why: tuple[str, ...]
 
 
-def explain(snapshot: PresetSnapshot, now: datetime, config: Config) -> Explanation:
-    """What a pass at `now` would do about one preset, and why."""
+def explain(snapshot: PresetSnapshot, now: datetime, config: Config, *, paused: bool = False) -> Explanation:
+    """What a pass at `now` would do about one preset, and why. While all pools are `paused` that is nothing;
+    the sentences tell all the same what a pass without the pause would do."""
     state = calculate_state(snapshot, now)
     desired = desired_instances(snapshot.preset, snapshot.schedules, now)
     skipped = snapshot.can_skip
@@ -68,6 +69,9 @@ def explain(snapshot: PresetSnapshot, now: datetime, config: Config) -> Explanat
     why += [barred_sentence(item, snapshot, config) for item in barred]
     if not skipped and not actions and not barred:
         why.append("There is nothing to do.")
+    if paused:
+        why.insert(0, "Reconciliation is paused: nothing is done, whatever follows, until it is resumed.")
+        actions = ()
     return Explanation(
         snapshot.preset, skipped, state, actions, barred, live_condition(snapshot), desired, tuple(why)
     )

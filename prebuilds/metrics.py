@@ -3,7 +3,7 @@
 A scrape sends a text that is ready and nothing else; a thread makes it at once and then every minute, since
 to write down the series of thousands of pools takes longer than a scrape may. Everything is derived from the
 database, so every replica says the same, and what is deleted vanishes at the next refresh. A refresh that
-fails keeps the old state, which `metrics_last_updated` betrays.
+fails, or takes too long, keeps the old state, which `metrics_last_updated` betrays.
 """
 
 from __future__ import annotations
@@ -25,11 +25,13 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from prebuilds.consistent import time_limit
 from prebuilds.metrics_state import Durations, MetricsState, Pool, load_metrics
 
 log = structlog.get_logger("coderd.prebuilds")
 
 REFRESH_SECONDS = 60.0
+REFRESH_LIMIT_SECONDS = 10.0
 LABELS = Pool._fields
 _P = "coderd_prebuilt_workspaces_"
 
@@ -61,12 +63,14 @@ class MetricsCache:
     """The state that scrapes show, and its text; replaced as a whole."""
 
     def __init__(self) -> None:
+        self.is_kept = False  # whether a refresher of this process was ever started
         self.state: MetricsState | None = None
         self._text: bytes | None = None
 
     def refresh(self) -> None:
         """Read the state anew from the database and write it down."""
-        state = load_metrics(timezone.now())
+        with time_limit(REFRESH_LIMIT_SECONDS):
+            state = load_metrics(timezone.now())
         text = _written(state)
         self.state, self._text = state, text
 
@@ -107,10 +111,14 @@ class _PoolsCollector(Collector):
         yield _outcomes(self._state)
 
 
+# The series of this process's reconciler; those of the pools are `CACHE.text()`.
+RECONCILER_COLLECTORS: tuple[Collector, ...] = (RECONCILIATION_DURATION, WAKE_UPS, PASS_RESULTS)
+
+
 def register_collectors(registry: CollectorRegistry) -> None:
-    """Add the series of this process's reconciler to a registry; those of the pools are `CACHE.text()`."""
-    for metric in (RECONCILIATION_DURATION, WAKE_UPS, PASS_RESULTS):
-        registry.register(metric)
+    """Add the series of this process's reconciler to a registry."""
+    for collector in RECONCILER_COLLECTORS:
+        registry.register(collector)
 
 
 class MetricsRefresher:
@@ -124,6 +132,7 @@ class MetricsRefresher:
     def start(self) -> None:
         """Refresh at once and from then on, in a thread."""
         if self._thread is None and not self._stopping.is_set():
+            CACHE.is_kept = True
             self._thread = threading.Thread(target=self._run, name="prebuilds-metrics", daemon=True)
             self._thread.start()
 
@@ -144,6 +153,17 @@ class MetricsRefresher:
                 connections.close_all()
             if self._stopping.wait(self._interval):
                 return
+
+
+_keeping = threading.Lock()
+
+
+def keep_fresh() -> None:
+    """Keep the cache of this process fresh from now on, if nobody does: `up` has a refresher among its
+    parts, a web server that runs by itself gets one at its first scrape."""
+    with _keeping:
+        if not CACHE.is_kept:
+            MetricsRefresher().start()
 
 
 def _deployment(state: MetricsState | None) -> Iterator[Metric]:

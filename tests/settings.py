@@ -32,3 +32,4 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # real hashing is slow on purpose
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 EVENTS_STRICT = True  # a message that would leave before the commit is an error in every test
+METRICS_REFRESHED_ON_DEMAND = False  # its thread would outlive the test that scrapes

@@ -17,7 +17,7 @@ from prometheus_client import (
 
 from coder_admin.operations.process_figures import ProcessFigures
 from coder_admin.organizations.authentication import user_of
-from prebuilds.metrics import CACHE, register_collectors
+from prebuilds.metrics import CACHE, keep_fresh, register_collectors
 from rbac.django import may, subject_for
 from rbac.model import Action, RbacObject, ResourceType
 
@@ -40,6 +40,8 @@ def metrics(request: HttpRequest) -> HttpResponse:
             content_type="text/plain; charset=utf-8",
             headers={"WWW-Authenticate": "Bearer"},
         )
+    if settings.METRICS_REFRESHED_ON_DEMAND:
+        keep_fresh()
     return HttpResponse(CACHE.text() + generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
 
 

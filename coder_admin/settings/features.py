@@ -89,6 +89,7 @@ WORKSPACE_QUOTAS = env.choice("CODER_ADMIN_WORKSPACE_QUOTAS", default="auto", op
 # Who may read /metrics without being logged in: everybody, or whoever knows the token.
 METRICS_OPEN = env.bool("CODER_ADMIN_METRICS_OPEN", default=False)
 METRICS_TOKEN = env.str("CODER_ADMIN_METRICS_TOKEN", default="")
+METRICS_REFRESHED_ON_DEMAND = True  # by the first scrape of a server that runs without `up`
 
 # Workspaces: how often their schedules are looked at, and whether people who may read the deployment's
 # configuration can ask a build for debug output.

@@ -20,7 +20,9 @@ from prebuilds.exchange import (
     situation_from_json,
     snapshot_to_json,
 )
+from prebuilds.services import settings_update
 from prebuilds.snapshot import Config, PendingCount, PresetSnapshot, Snapshot
+from rbac import Subject
 from tests.prebuilds import world
 from tests.prebuilds.strategies import NOW, preset_snapshots
 from tests.prebuilds.world import Prebuild
@@ -147,6 +149,28 @@ def test_the_database_and_its_snapshot_are_explained_alike(tmp_path: Path) -> No
     (told,) = json.loads(direct.getvalue())["presets"]
     assert told["actions"] == [{"type": "create", "count": 1}]
     assert any('"* * * * *"' in sentence for sentence in told["why"])
+
+
+@pytest.mark.django_db
+def test_a_pause_is_told_and_nothing_is_done(tmp_path: Path, actor: Subject) -> None:
+    world.preset(world.template().active_version, 3)
+    settings_update(actor=actor, reconciliation_paused=True)
+    direct, stored, again, dry = StringIO(), StringIO(), StringIO(), StringIO()
+    call_command("prebuilds_explain", "--json", stdout=direct)
+    call_command("prebuilds_snapshot", stdout=stored)
+    file = tmp_path / "snapshot.json"
+    file.write_text(stored.getvalue())
+    call_command("prebuilds_explain", "--snapshot", str(file), "--json", stdout=again)
+    assert json.loads(again.getvalue()) == json.loads(direct.getvalue())
+    (told,) = json.loads(direct.getvalue())["presets"]
+    assert told["actions"] == []
+    assert "paused" in told["why"][0]
+    assert any("3 prebuilds will be created" in sentence for sentence in told["why"])
+    call_command("reconcile_prebuilds", "--dry-run", stdout=dry)
+    assert "paused" in dry.getvalue()
+    settings_update(actor=actor, reconciliation_paused=False)
+    call_command("prebuilds_snapshot", stdout=(resumed := StringIO()))
+    assert "reconciliation_paused" not in resumed.getvalue()
 
 
 def test_a_file_is_explained_without_any_database(tmp_path: Path) -> None:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from prebuilds import metrics
+from prebuilds.consistent import time_limit
 from prebuilds.metrics import CACHE, PASS_RESULTS, WAKE_UPS, MetricsRefresher, register_collectors
 from prebuilds.models import PrebuildEvent
 from prebuilds.services import settings_update
@@ -225,3 +228,56 @@ def test_the_refresher_fills_the_cache_at_once_and_ends() -> None:
     refresher.stop()
     refresher.stop()
     assert value(f"{P}desired", **LABELS) == 3
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_first_scrape_of_a_server_by_itself_keeps_the_cache_fresh(
+    client: Client, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.METRICS_OPEN = settings.METRICS_REFRESHED_ON_DEMAND = True
+    monkeypatch.setattr(CACHE, "is_kept", False)
+    started: list[MetricsRefresher] = []
+    start = MetricsRefresher.start
+    monkeypatch.setattr(MetricsRefresher, "start", lambda self: (started.append(self), start(self)))
+    world.preset(world.template().active_version, 3)
+    try:
+        assert client.get("/metrics").status_code == 200
+        deadline = time.monotonic() + 10
+        while CACHE.state is None and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert f"{P}desired{{" in client.get("/metrics").content.decode()
+    finally:
+        for refresher in started:
+            refresher.stop()
+    assert len(started) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_refresh_that_takes_too_long_ends_and_keeps_the_old_state(monkeypatch: pytest.MonkeyPatch) -> None:
+    CACHE.refresh()
+    before = CACHE.state
+    monkeypatch.setattr(metrics, "REFRESH_LIMIT_SECONDS", 0.2)
+    slow = (
+        "SELECT pg_sleep(20)"
+        if connection.vendor == "postgresql"
+        else "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 1e9)"
+        " SELECT SUM(x) FROM n"
+    )
+
+    def load(now: datetime) -> Any:
+        with connection.cursor() as cursor:
+            cursor.execute(slow)
+
+    monkeypatch.setattr(metrics, "load_metrics", load)
+    begun = time.monotonic()
+    with pytest.raises(OperationalError):
+        CACHE.refresh()
+    assert time.monotonic() - begun < 10
+    assert CACHE.state is before
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")  # the connection works on
+
+
+def test_no_statement_is_begun_after_the_limit() -> None:
+    with pytest.raises(TimeoutError, match="longer than 0"), time_limit(0.0), connection.cursor() as cursor:
+        cursor.execute("SELECT 1")

@@ -57,10 +57,9 @@ def _situation(file: Path | None, now: str | None) -> Situation:
     instant = parse_instant(now) if now else None
     moment = instant or timezone.now()
     if file is None:
-        from prebuilds.loader import configured, load_snapshot
+        from prebuilds.situation import current_situation
 
-        config = configured()
-        return Situation(moment, config, load_snapshot(moment, config))
+        return current_situation(moment)
     try:
         text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8-sig")
         value = json.loads(text)

@@ -8,8 +8,8 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.utils import timezone
 
-from prebuilds.exchange import Situation, snapshot_to_json
-from prebuilds.loader import configured, load_snapshot
+from prebuilds.exchange import snapshot_to_json
+from prebuilds.situation import current_situation
 
 
 class Command(BaseCommand):
@@ -18,6 +18,4 @@ class Command(BaseCommand):
     help = "Print what the reconciler of prebuilds sees now, as JSON for prebuilds_explain."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        now, config = timezone.now(), configured()
-        situation = Situation(now, config, load_snapshot(now, config))
-        self.stdout.write(json.dumps(snapshot_to_json(situation), indent=2))
+        self.stdout.write(json.dumps(snapshot_to_json(current_situation(timezone.now())), indent=2))

@@ -10,10 +10,12 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from coder_admin.foundation.errors import ServiceError
-from prebuilds.explain import explain
-from prebuilds.loader import configured, load_snapshot
+from coder_admin.foundation.metrics_port import add_metrics_arguments, metrics_served
+from prebuilds.exchange import explain_all
+from prebuilds.metrics import RECONCILER_COLLECTORS
 from prebuilds.passes import MembershipError, reconcile_once
 from prebuilds.reconciler import Reconciler
+from prebuilds.situation import current_situation
 
 
 class Command(BaseCommand):
@@ -30,6 +32,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--interval", type=float, metavar="SECONDS", help="period of the loop (default: the setting, 60)"
         )
+        add_metrics_arguments(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         interval = options["interval"]
@@ -40,16 +43,16 @@ class Command(BaseCommand):
         elif options["once"]:
             self._once()
         else:
-            self._loop(interval)
+            with metrics_served(options, RECONCILER_COLLECTORS):
+                self._loop(interval)
 
     def _dry_run(self) -> None:
-        now, config = timezone.now(), configured()
-        snapshot = load_snapshot(now, config)
-        for preset in snapshot.presets:
-            told = explain(snapshot.for_preset(preset, now), now, config)
+        explanations = explain_all(current_situation(timezone.now()))
+        for told in explanations:
+            preset = told.preset
             name = f"{preset.template_name} {preset.template_version_name}: {preset.name}"
             self.stdout.write(f"{name}\n" + "".join(f"  {sentence}\n" for sentence in told.why))
-        if not snapshot.presets:
+        if not explanations:
             self.stdout.write("No preset keeps a pool.")
 
     def _once(self) -> None:

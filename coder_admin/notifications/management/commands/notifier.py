@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from argparse import ArgumentParser
 from types import FrameType
 from typing import Any
 
@@ -11,6 +12,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 
 from coder_admin.foundation.errors import Invalid
+from coder_admin.foundation.metrics_port import add_metrics_arguments, metrics_served
 from coder_admin.notifications.config import available_methods, is_paused
 from coder_admin.notifications.dispatcher import Notifier
 
@@ -20,6 +22,9 @@ class Command(BaseCommand):
 
     requires_system_checks = ()  # the checks have a command of their own
     help = "Deliver notifications until stopped (SIGTERM finishes what is under way)."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        add_metrics_arguments(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
@@ -36,9 +41,10 @@ class Command(BaseCommand):
 
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, on_signal)
-        notifier.start()
-        ways = ", ".join(("inbox", *available_methods()))
-        self.stdout.write(f"Notifier {notifier.id} delivers by {ways}{'; paused' if paused else ''}.")
-        self.stdout.flush()
-        ended.wait()
-        notifier.stop()
+        with metrics_served(options):
+            notifier.start()
+            ways = ", ".join(("inbox", *available_methods()))
+            self.stdout.write(f"Notifier {notifier.id} delivers by {ways}{'; paused' if paused else ''}.")
+            self.stdout.flush()
+            ended.wait()
+            notifier.stop()

@@ -11,6 +11,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 
+from coder_admin.foundation.metrics_port import add_metrics_arguments, metrics_served
 from coder_admin.workspaces.lifecycle_loop import LifecycleExecutor
 
 
@@ -28,6 +29,7 @@ class Command(BaseCommand):
             default=settings.LIFECYCLE_INTERVAL_SECONDS,
             help=f"seconds between passes (default {settings.LIFECYCLE_INTERVAL_SECONDS:g})",
         )
+        add_metrics_arguments(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["interval"] <= 0:
@@ -42,9 +44,10 @@ class Command(BaseCommand):
 
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, on_signal)
-        self.stdout.write(f"Looking every {options['interval']:g} s; SIGTERM ends.")
-        self.stdout.flush()
-        executor.run()
+        with metrics_served(options):
+            self.stdout.write(f"Looking every {options['interval']:g} s; SIGTERM ends.")
+            self.stdout.flush()
+            executor.run()
 
     def _once(self, executor: LifecycleExecutor) -> None:
         try:
