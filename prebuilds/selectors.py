@@ -17,7 +17,14 @@ from coder_admin.provisioning.choices import JobStatus
 from coder_admin.workspaces.choices import Transition
 from coder_admin.workspaces.models import WorkspaceBuild
 from prebuilds import querying
-from prebuilds.desired import Change, WeekMap, next_changes, preset_schedule_problems, week_map
+from prebuilds.desired import (
+    Change,
+    WeekMap,
+    desired_instances,
+    next_changes,
+    preset_schedule_problems,
+    week_map,
+)
 from prebuilds.explain import Explanation, explain, summary
 from prebuilds.loader import Scope, configured, load_snapshot
 from prebuilds.models import PrebuildEvent, PrebuildEventKind
@@ -209,6 +216,11 @@ def preset_week(
     zone = UTC if problems or not schedules else load_zone(plain.scheduling_timezone)
     today = moment.astimezone(zone).date()
     return week_map(plain, schedules, today), next_changes(plain, schedules, moment, limit=limit), problems
+
+
+def wanted_now(preset: TemplateVersionPreset, now: datetime) -> int:
+    """The size that the pool of a preset with prebuilds has now, schedules applied."""
+    return desired_instances(*_as_stored(preset), now).instances
 
 
 def preset_value_problems(preset: TemplateVersionPreset) -> tuple[str, ...]:

@@ -109,7 +109,15 @@ def test_one_prebuild_is_built_by_a_button(here: World, client_of: ClientOf) -> 
     text = answer.content.decode()
     build = Workspace.objects.order_by("-created_at")[0]
     assert f"A prebuild of Small is on the way: {build.name}." in text
+    assert "wants none now" not in text
     assert AuditLog.objects.filter(additional_fields__operation="build one prebuild").count() == 1
+
+
+def test_one_prebuild_for_a_pool_of_size_0_is_said_to_be_deleted(here: World, client_of: ClientOf) -> None:
+    small = preset_named("Small")
+    TemplateVersionPreset.objects.filter(pk=small.pk).update(desired_instances=0)
+    answer = client_of(here.owner).post(address(small, "preset-build"), follow=True)
+    assert "The pool wants none now, so it is deleted once it runs" in answer.content.decode()
 
 
 def test_one_preset_is_invalidated_and_others_are_not(here: World, client_of: ClientOf) -> None:

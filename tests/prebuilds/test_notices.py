@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-import pytest
+from datetime import timedelta
 
+import pytest
+from django.utils import timezone
+
+from coder_admin.catalog.models import Template
 from coder_admin.notifications.models import NotificationMessage
 from coder_admin.notifications.rendering import render
 from prebuilds.models import PrebuildEvent
 from prebuilds.notices import FAILURE_LIMIT_REACHED, RESOURCE_REPLACED, resources_replaced
+from prebuilds.passes import Memory, reconcile_once
 from tests.prebuilds import world
 from tests.prebuilds.world import Prebuild
 
@@ -54,6 +59,40 @@ def test_nothing_replaced_or_no_prebuild_is_no_message() -> None:
     resources_replaced(build, {"a.b": ["c"]})
     assert not PrebuildEvent.objects.exists()
     assert not NotificationMessage.objects.exists()
+
+
+def test_a_limit_reached_while_the_template_was_deprecated_is_told_once_it_is_not() -> None:
+    template = world.template()
+    preset = world.preset(template.active_version, 1)
+    for minute in range(3):
+        Prebuild(preset, template.active_version, "failed", age=timedelta(minutes=minute)).save()
+    Template.objects.update(deprecation_message="use another")
+    now, memory = timezone.now() + timedelta(hours=2), Memory()
+    told = NotificationMessage.objects.filter(
+        notification_template_id=FAILURE_LIMIT_REACHED.id, method="inbox"
+    )
+    for _ in range(2):
+        reconcile_once(now, memory=memory)
+        assert told.count() == 0
+    Template.objects.update(deprecation_message="")
+    for memory_of in (memory, memory, Memory()):
+        reconcile_once(now, memory=memory_of)
+        assert [message.user_id for message in told] == [template.active_version.created_by_id]
+    assert PrebuildEvent.objects.filter(kind="hard_limited").count() == 1
+
+
+def test_an_incident_outlives_the_deprecation_of_its_template() -> None:
+    template = world.template()
+    preset = world.preset(template.active_version, 1)
+    Prebuild(preset, template.active_version, age=timedelta(hours=1)).save()  # so that a pass looks at it
+    for minute in range(3):
+        Prebuild(preset, template.active_version, "failed", age=timedelta(minutes=minute)).save()
+    now, memory = timezone.now() + timedelta(hours=2), Memory()
+    for message in ("", "use another", "use another", "", ""):
+        Template.objects.update(deprecation_message=message)
+        reconcile_once(now, memory=memory)
+        reconcile_once(now)
+    assert list(PrebuildEvent.objects.values_list("kind", flat=True)) == ["hard_limited"]
 
 
 def test_the_failure_message_names_preset_template_and_version() -> None:

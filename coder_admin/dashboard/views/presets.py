@@ -23,7 +23,7 @@ from coder_admin.workspaces.models import Workspace
 from coder_admin.workspaces.replacements import summed
 from prebuilds import services
 from prebuilds.history import version_records
-from prebuilds.selectors import preset_value_problems, preset_week
+from prebuilds.selectors import preset_value_problems, preset_week, wanted_now
 
 from .templates import shown
 
@@ -142,7 +142,10 @@ def build_one(request: ViewerRequest, organization: str, template: str, preset: 
     """Begin one prebuild now, whatever backoff, limit or pause say; its log is the answer."""
     found = _found(request, organization, template, preset)
     build = services.preset_build_one(actor=request.viewer, preset=found)
-    messages.success(request, f"A prebuild of {found.name} is on the way: {build.workspace.name}.")
+    text = f"A prebuild of {found.name} is on the way: {build.workspace.name}."
+    if wanted_now(found, timezone.now()) == 0:
+        text += " The pool wants none now, so it is deleted once it runs; the log of its build stays."
+    messages.success(request, text)
     return HttpResponseRedirect(reverse("dashboard:preset", args=(organization, template, preset)))
 
 
