@@ -17,6 +17,8 @@ from prebuilds.snapshot import PrebuildStatus, Preset
 
 log = structlog.get_logger("coderd.prebuilds")
 
+ERROR_KEPT = 2_000  # characters of a refusal
+
 
 def mark_hard_limited(*, lead: Lead, preset: Preset, now: datetime) -> bool:
     """Store the status and tell people, once per incident: whoever changes the row tells."""
@@ -56,7 +58,7 @@ def _begin_incident(preset: Preset, now: datetime) -> None:
         notices.failure_limit_reached(preset, now)
 
 
-def _record(kind: PrebuildEventKind, preset: Preset, now: datetime) -> None:
+def _record(kind: PrebuildEventKind, preset: Preset, now: datetime, **details: str) -> None:
     PrebuildEvent.objects.create(
         created_at=now,
         kind=kind,
@@ -64,14 +66,17 @@ def _record(kind: PrebuildEventKind, preset: Preset, now: datetime) -> None:
         template_id=preset.template_id,
         preset_id=preset.id,
         preset_name=preset.name,
+        details=details,
     )
 
 
-def mark_validation_failed(*, lead: Lead, preset: Preset, error: str) -> None:
-    """Store that build requests of this preset are refused as invalid, until a new version or a reset."""
+def mark_validation_failed(*, lead: Lead, preset: Preset, error: str, now: datetime) -> None:
+    """Store that build requests of this preset are refused as invalid, until a new version or a reset, and
+    why."""
     with transaction.atomic():
         lead.confirm()
-        _change(preset, PrebuildStatus.VALIDATION_FAILED)
+        if _change(preset, PrebuildStatus.VALIDATION_FAILED):
+            _record(PrebuildEventKind.REFUSED, preset, now, error=error[:ERROR_KEPT])
     log.warning("preset cannot be built", error=error, **names(preset))
 
 

@@ -13,14 +13,15 @@ from rbac.model import RbacObject, ResourceType
 
 class PrebuildEventKind(models.TextChoices):
     """A claim; a miss (a workspace was wanted and nothing was eligible); a claim that replaced resources;
-    a preset that reached the failure limit, and left it by itself; an administrator's reset of a preset's
-    condition."""
+    a preset that reached the failure limit, and left it by itself; one whose build request was refused as
+    invalid; an administrator's reset of a preset's condition."""
 
     CLAIM = "claim"
     MISS = "miss"
     REPLACEMENT = "replacement"
     HARD_LIMITED = "hard_limited"
     RECOVERED = "recovered"
+    REFUSED = "refused"
     RESET = "reset"
 
 

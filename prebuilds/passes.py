@@ -247,7 +247,9 @@ class _Pass:
         for _ in range(min(count, desired)):
             refusal = self._attempt(part, "create", partial(self._create_one, part))
             if refusal is not None and refusal.status == 400:
-                conditions.mark_validation_failed(lead=self.lead, preset=part.preset, error=str(refusal))
+                conditions.mark_validation_failed(
+                    lead=self.lead, preset=part.preset, error=str(refusal), now=self.now
+                )
                 return
 
     def _create_one(self, part: PresetSnapshot) -> None:

@@ -79,6 +79,7 @@ class PoolStatus:
     why: tuple[str, ...]
     next_change: Change | None
     last_failure: Failure | None
+    refusal: str
     demand: Demand
     explanation: Explanation = field(repr=False)
 
@@ -250,6 +251,7 @@ def _statuses(scope: Scope, now: datetime, *, only_active: bool = True) -> list[
     presets = [preset for preset in snapshot.presets if preset.using_active_version or not only_active]
     failures = _failures(scope)
     demands = _demands(scope, now)
+    refusals = _refusals(presets)
     found: list[PoolStatus] = []
     for preset in presets:
         part = snapshot.for_preset(preset, now)
@@ -266,6 +268,7 @@ def _statuses(scope: Scope, now: datetime, *, only_active: bool = True) -> list[
                 why=told.why,
                 next_change=changes[0] if changes else None,
                 last_failure=last,
+                refusal=refusals.get(preset.id, ""),
                 demand=demands.get((preset.template_id, preset.name), Demand()),
                 explanation=told,
             )
@@ -303,6 +306,17 @@ def _failures(scope: Scope) -> Mapping[str, tuple[int, Failure]]:
         )
     )
     return {str(row[0]): (row[1], Failure(*row[2:])) for row in rows}
+
+
+def _refusals(presets: Iterable[Preset]) -> dict[str, str]:
+    """Why the build requests of presets that stand as invalid were refused, by preset (one statement, if
+    there are any)."""
+    refused = [UUID(p.id) for p in presets if p.prebuild_status is PrebuildStatus.VALIDATION_FAILED]
+    if not refused:
+        return {}
+    rows = PrebuildEvent.objects.filter(preset__in=refused, kind=PrebuildEventKind.REFUSED)
+    told = rows.order_by("created_at").values_list("preset", "details")
+    return {str(preset): details.get("error", "") for preset, details in told}
 
 
 def _demands(scope: Scope, now: datetime) -> dict[tuple[str, str], Demand]:

@@ -21,6 +21,7 @@ from prebuilds import provision
 from prebuilds.leader import leadership
 from prebuilds.models import PrebuildEvent
 from prebuilds.passes import Memory, Stats, reconcile_once
+from prebuilds.selectors import pools
 from prebuilds.services import preset_invalidate, preset_reset, settings_update
 from prebuilds.snapshot import Config
 from rbac import Subject
@@ -210,7 +211,7 @@ def test_a_recent_failure_rests_the_preset_completely() -> None:
     assert done(reconcile_once(stats.next_due), created=2, deleted=1)
 
 
-def test_an_invalid_request_marks_the_preset_and_leaves_no_workspace() -> None:
+def test_an_invalid_request_marks_the_preset_and_leaves_no_workspace(actor: Subject) -> None:
     template = world.template()
     world.promote(template, world.version(template, "broken", status="failed"))
     preset = world.preset(template.active_version, 3)
@@ -221,7 +222,12 @@ def test_an_invalid_request_marks_the_preset_and_leaves_no_workspace() -> None:
     preset.refresh_from_db()
     assert preset.prebuild_status == "validation_failed"
     assert not Workspace.objects.filter(template=template).exists()
+    (pool,) = (pool for pool in pools(actor) if pool.preset.id == str(preset.id))
+    assert "import" in pool.refusal
     assert done(reconcile_once())
+    assert PrebuildEvent.objects.filter(kind="refused").count() == 1
+    preset_reset(actor=actor, preset=preset)
+    assert [pool.refusal for pool in pools(actor)] == ["", ""]
 
 
 def test_a_version_that_is_still_importing_is_tried_again() -> None:
