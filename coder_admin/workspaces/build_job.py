@@ -11,45 +11,37 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import structlog
-from django.conf import settings
 from django.db import DatabaseError
 from django.db.models import QuerySet
 
 from coder_admin.files.cache import file_cache
 from coder_admin.foundation import events
 from coder_admin.foundation.encryption import EncryptionError
-from coder_admin.parameters.owner import Owner
-from coder_admin.parameters.owners import owner_of
-from coder_admin.parameters.variables import texts_for_engine
 from coder_admin.provisioning.context import JobContext
 from coder_admin.provisioning.engines import engine_named, engine_of_state
 from coder_admin.provisioning.engines.base import (
-    BuildStage,
     Engine,
     EngineError,
     EngineRequest,
     Plan,
     ResourceResult,
-    WorkspaceMetadata,
 )
-from coder_admin.provisioning.engines.base import Transition as EngineTransition
 from coder_admin.provisioning.engines.terraform.results import provider_of
 from coder_admin.provisioning.handlers import JobCanceled, JobError, JobFailed
 from coder_admin.provisioning.host import host_id
 from coder_admin.provisioning.models import ProvisionerJob
 from coder_admin.provisioning.plans import daily_cost, read_plan, replacement_lines
 from coder_admin.provisioning.services import Timing
-from coder_admin.terraform import FileSystem
 from rbac.model import Subject
 from rbac.subjects import SystemSubject, acting_as
 
 from . import claims, messages, processes, quota
 from .choices import PrebuildStage, Transition
-from .models import WorkspaceAgent, WorkspaceBuild
+from .engine_request import engine_request
+from .models import WorkspaceBuild
 from .outcomes import BuildOutcome, store_failure, store_success
 
 log = structlog.get_logger(__name__)
@@ -83,10 +75,6 @@ class _Work:
 
     build: WorkspaceBuild
     orphan: bool
-
-    @property
-    def folder(self) -> Path:
-        return processes.workspace_folder(self.build.workspace_id)
 
     @property
     def destroys(self) -> bool:
@@ -179,7 +167,7 @@ class BuildHandler:
         with file_cache.acquire(file_id, subject=actor) as handle:
             _leave_other_machine(work.build, ctx)
             request = replace(
-                _request(work, handle.file.filesystem(), actor),
+                engine_request(work.build, handle.file.filesystem(), actor),
                 phase=partial(ctx.timing, source=engine.name),
                 keep=partial(_keep_state, ctx),
             )
@@ -251,66 +239,6 @@ class BuildHandler:
             messages.build_failed(build)
 
 
-def _request(work: _Work, source: FileSystem, actor: Subject) -> EngineRequest:
-    build = work.build
-    state = bytes(build.provisioner_state) if build.provisioner_state else None
-    return EngineRequest(
-        source=source,
-        workdir=work.folder,
-        variables=texts_for_engine(
-            build.template_version.variables.values_list("name", "value", "required"), source
-        ),
-        parameters=dict(build.parameters.values_list("name", "value")),
-        metadata=_metadata(build, actor),
-        state=state,
-        destroy=work.destroys,
-    )
-
-
-def _metadata(build: WorkspaceBuild, actor: Subject) -> WorkspaceMetadata:
-    workspace = build.workspace
-    owner = owner_of(workspace.owner, viewer=actor, organization_id=workspace.organization_id)
-    tokens: Mapping[str, str] = {}
-    if build.prebuild_stage == PrebuildStage.CLAIM:
-        tokens = _running_tokens(build)
-    return WorkspaceMetadata(
-        access_url=settings.ACCESS_URL,
-        transition=cast("EngineTransition", build.transition),
-        stage=cast("BuildStage", build.prebuild_stage),
-        workspace_id=str(workspace.id),
-        workspace_name=workspace.name,
-        owner=owner_facts(owner),
-        template_id=str(workspace.template_id),
-        template_name=workspace.template.name,
-        template_version=build.template_version.name,
-        running_agent_tokens=tokens,
-    )
-
-
-def owner_facts(owner: Owner) -> dict[str, Any]:
-    """The owner as the engine is told of them."""
-    return {
-        "id": owner.id,
-        "name": owner.name,
-        "full_name": owner.full_name,
-        "email": owner.email,
-        "ssh_public_key": owner.ssh_public_key,
-        "groups": list(owner.groups),
-        "login_type": owner.login_type,
-        "rbac_roles": [{"name": name, "org_id": org} for name, org in owner.rbac_roles],
-    }
-
-
-def _running_tokens(build: WorkspaceBuild) -> dict[str, str]:
-    """Name and token of each agent that runs now: a claim must not replace what carries the token."""
-    agents = WorkspaceAgent.objects.filter(
-        resource__workspace_build__workspace_id=build.workspace_id,
-        resource__workspace_build__build_number__lt=build.build_number,
-        deleted=False,
-    ).order_by("resource__workspace_build__build_number")
-    return {name: str(token) for name, token in agents.values_list("name", "auth_token")}
-
-
 def _commit_quota(ctx: JobContext, build: WorkspaceBuild, cost: int) -> None:
     """Book the planned cost before anything is made; JobFailed when the owner's quota does not suffice."""
     if not cost:
@@ -327,12 +255,17 @@ def _commit_quota(ctx: JobContext, build: WorkspaceBuild, cost: int) -> None:
 
 
 def _keep_state(ctx: JobContext, state: bytes) -> None:
-    """Store what exists so far, as long as the job is ours. Only a help: that it fails fails nothing."""
-    build = WorkspaceBuild.objects.filter(job__in=ctx.claim.rows().values("pk"))
+    """Store what exists so far."""
+    _keep(ctx, provisioner_state=state)
+
+
+def _keep(ctx: JobContext, **values: Any) -> None:
+    """Store what the next attempt may need, as long as the job is ours. Only a help: that it fails fails
+    nothing."""
     try:
-        build.update(provisioner_state=state)
+        WorkspaceBuild.objects.filter(job__in=ctx.claim.rows().values("pk")).update(**values)
     except DatabaseError as error:
-        log.warning("state not kept yet", job=str(ctx.claim.job_id), error=str(error))
+        log.warning("not kept yet", job=str(ctx.claim.job_id), what=list(values), error=str(error))
 
 
 def _warn_of_namesakes(ctx: JobContext, resources: Iterable[ResourceResult]) -> None:
@@ -358,8 +291,7 @@ def _remember_replacements(
         for address in {**before, **planned}
     }
     if found != before:
-        rows = WorkspaceBuild.objects.filter(job__in=ctx.claim.rows().values("pk"))
-        rows.update(resource_replacements=found)
+        _keep(ctx, resource_replacements=found)
     return found
 
 

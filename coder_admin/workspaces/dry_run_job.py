@@ -34,8 +34,8 @@ from coder_admin.terraform import FileSystem
 from rbac.model import Subject
 from rbac.subjects import SystemSubject, acting_as
 
-from .build_job import owner_facts
 from .choices import Transition
+from .engine_request import owner_facts
 from .models import DryRun
 
 PLAN_STAGE = "Planning"

@@ -9,10 +9,11 @@ tried again after a while, not at every pass.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import reduce
+from itertools import islice
 from operator import or_
 
 import structlog
@@ -78,11 +79,23 @@ def run_pass(now: datetime, refusals: Refusals | None = None) -> Pass:
     refusals = refusals if refusals is not None else Refusals()
     found = Pass()
     with DURATION.time():
-        for row in list(candidates(now)[:PER_PASS]):
-            if due(facts_of(row), now) is None or refusals.rests(row, now):
-                continue
+        for row in islice(_to_do(now, refusals), PER_PASS):
             _try(row, now, refusals, found)
     return found
+
+
+def _to_do(now: datetime, refusals: Refusals) -> Iterator[Workspace]:
+    """What is due of the candidates, read page by page: however many of them are not, or rest after a
+    refusal, they keep nobody from their turn."""
+    rows = candidates(now)
+    page = list(rows[:PER_PASS])
+    while page:
+        for row in page:
+            if due(facts_of(row), now) is not None and not refusals.rests(row, now):
+                yield row
+        last = page[-1]
+        after = Q(last_used_at__gt=last.last_used_at) | Q(last_used_at=last.last_used_at, id__gt=last.id)
+        page = list(rows.filter(after)[:PER_PASS]) if len(page) == PER_PASS else []
 
 
 def _try(row: Workspace, now: datetime, refusals: Refusals, found: Pass) -> None:

@@ -184,7 +184,7 @@ def test_each_of_several_agents_is_reinitialised(world: World) -> None:
     }
     Workspace.objects.filter(pk=prebuild.pk).update(owner=world.ada, name="mine")
     claim = begin(world, prebuild, "start", stage="claim")
-    from coder_admin.workspaces.build_job import _running_tokens
+    from coder_admin.workspaces.engine_request import _running_tokens
 
     assert _running_tokens(claim) == tokens
     finish(claim, outcome(*(agent_result(token, name) for name, token in tokens.items())))

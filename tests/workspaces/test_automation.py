@@ -20,7 +20,7 @@ from coder_admin.foundation.models import Lease
 from coder_admin.organizations.models import User
 from coder_admin.provisioning.choices import JobStatus
 from coder_admin.provisioning.models import ProvisionerJob
-from coder_admin.workspaces import notices
+from coder_admin.workspaces import executor, notices
 from coder_admin.workspaces.automation import (
     Due,
     LatestBuild,
@@ -286,6 +286,20 @@ def test_a_refused_start_is_told_once_and_rests(world: World) -> None:
     assert workspace.id in again.refused
     assert [n.what for n in heard] == [notices.Happening.REFUSED]
     assert latest(workspace).build_number == 2
+
+
+def test_those_that_rest_keep_nobody_from_their_turn(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(executor, "PER_PASS", 2)
+    rows = [world.running(f"dev{n}") for n in range(6)]
+    now, refusals = timezone.now() + timedelta(days=9), Refusals()
+    WorkspaceBuild.objects.update(deadline=now)
+    for n, row in enumerate(rows):
+        # Two by two of one instant: a page may end between them.
+        Workspace.objects.filter(pk=row.pk).update(last_used_at=now - timedelta(hours=9 - n // 2))
+        if n < 5:
+            refusals.add(reread(row), now)
+    assert run_pass(now, refusals).done == [(rows[5].id, Step.AUTOSTOP)]
+    assert len(run_pass(now, Refusals()).done) == 2  # so many steps at most
 
 
 def test_dormancy_stops_and_later_deletes(world: World) -> None:
