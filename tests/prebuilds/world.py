@@ -81,8 +81,9 @@ def promote(row: Template, to: TemplateVersion) -> TemplateVersion:
 
 
 def preset(
-    of: TemplateVersion, desired: int | None = 2, name: str = "large", **fields: Any
+    of: TemplateVersion | None, desired: int | None = 2, name: str = "large", **fields: Any
 ) -> TemplateVersionPreset:
+    assert of is not None  # as a template says of its active version
     return TemplateVersionPreset.objects.create(
         template_version=of, name=name, desired_instances=desired, **fields
     )
@@ -93,7 +94,7 @@ class Prebuild:
     """One workspace to put into the world; `agents` are lifecycle states of its latest build's agents."""
 
     preset: TemplateVersionPreset | None
-    of: TemplateVersion
+    of: TemplateVersion | None
     status: str = "succeeded"
     transition: str = "start"
     owner: uuid.UUID = PREBUILDS_USER_ID
@@ -105,6 +106,7 @@ class Prebuild:
 
     def save(self, now: datetime | None = None) -> Workspace:
         born = (now or timezone.now()) - self.age
+        assert self.of is not None
         assert self.of.template is not None
         row = Workspace.objects.create(
             owner_id=self.owner,
@@ -131,7 +133,7 @@ class Prebuild:
 
 def add_build(
     row: Workspace,
-    of: TemplateVersion,
+    of: TemplateVersion | None,
     named: TemplateVersionPreset | None = None,
     *,
     status: str = "succeeded",
@@ -141,6 +143,7 @@ def add_build(
     agents: Sequence[str] = (),
     number: int | None = None,
 ) -> WorkspaceBuild:
+    assert of is not None
     at = at or timezone.now()
     build = WorkspaceBuild.objects.create(
         workspace=row,
