@@ -6,6 +6,7 @@ import os
 import statistics
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 from tests.scenarios.application import Application, eventually, running
@@ -23,7 +24,7 @@ def measure() -> list[Figure]:
     with tempfile.TemporaryDirectory() as folder, running(Path(folder), "--demo") as app:
         app.log_in()
         for name in TEMPLATES:
-            eventually(lambda name=name: app.prebuilds(name), within=60, what=f"{name}: a ready prebuild")
+            eventually(partial(app.prebuilds, name), within=60, what=f"{name}: a ready prebuild")
         figures = [Figure("start with demo, empty data folder", app.seconds_to_ready, 15, "s")]
         figures += _idle(app)
         figures.append(Figure(f"click to running, median of {CLAIMS} claims", _claims(app), 1.5, "s"))

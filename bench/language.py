@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from bench.figure import Figure
@@ -158,7 +159,7 @@ def against_tfparse() -> list[Figure]:
             evaluate(load_module(files), provider=FormProvider())
 
         tfparse.load_from_path(str(folder))
-        peer.append(median_ms(lambda at=str(folder): tfparse.load_from_path(at), 5))  # type: ignore[misc]
+        peer.append(median_ms(partial(tfparse.load_from_path, str(folder)), 5))
         first.append(median_ms(fresh, 5))
         again.append(median_ms(Form(load_module(DirectoryFileSystem(folder))).keystroke, 30))
     theirs = geometric_mean(peer)

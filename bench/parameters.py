@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections.abc import Callable
+from functools import partial
 
 from .figure import Figure
 
@@ -33,7 +34,7 @@ def measure() -> list[Figure]:
     def keystroke(number: int) -> None:
         json.dumps(renderer.render(DEFAULT_OWNER, {"r1": str(number % 100)}).wire(number))
 
-    spent = sorted(timed(lambda n=n: keystroke(n)) for n in range(ROUNDS))
+    spent = sorted(timed(partial(keystroke, n)) for n in range(ROUNDS))
     presets = timed(lambda: validated(output.presets, lambda inputs: renderer.render(DEFAULT_OWNER, inputs)))
     return [
         Figure("keystroke, 30 parameters, 5 modules, median", spent[ROUNDS // 2], 5, "ms"),

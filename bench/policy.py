@@ -127,13 +127,13 @@ def make_rows() -> tuple[str, str]:
     from django.contrib.auth.models import Group as AuthGroup
     from django.contrib.auth.models import Permission
     from django.db import connection
+    from django.utils import timezone
 
     from coder_admin.catalog.models import Template
     from coder_admin.organizations.models import Group, Organization, User
     from coder_admin.workspaces.models import Workspace, WorkspaceGroupPermission
-    from tests.prebuilds import world
 
-    now = world.timezone.now()
+    now = timezone.now()
     owner = User.objects.create(username="owner", email="owner@example.com")
     orgs = [Organization.objects.create(name=f"o{n}") for n in range(WORKSPACES // VISIBLE)]
     templates = [Template.objects.create(organization=org, name="t", created_by=owner) for org in orgs]

@@ -117,12 +117,14 @@ def bare_connection(**options: Any) -> Any:
 
 def make_pools(prebuilds: int, *, templates: int = TEMPLATES) -> list[tuple[uuid.UUID, uuid.UUID, uuid.UUID]]:
     """Templates with presets whose pools are full; (template, version, preset) of each pool."""
+    from django.utils import timezone
+
     from coder_admin.catalog.models import Template, TemplateVersion, TemplateVersionPreset
     from coder_admin.provisioning.models import ProvisionerJob
     from tests.prebuilds import world
 
     organization, author = world.organization(), world.person("author")
-    now, count = world.timezone.now(), templates
+    now, count = timezone.now(), templates
     jobs = [
         ProvisionerJob(
             initiator=author, organization=organization, type="template_version_import",
@@ -148,8 +150,10 @@ def make_pools(prebuilds: int, *, templates: int = TEMPLATES) -> list[tuple[uuid
     ]
     TemplateVersionPreset.objects.bulk_create(presets, batch_size=1000)
     pools = [
-        (version.template_id, version.id, preset.id)
-        for version, group in zip(versions, zip(*[iter(presets)] * PRESETS, strict=True), strict=True)
+        (template.id, version.id, preset.id)
+        for template, version, group in zip(
+            rows, versions, zip(*[iter(presets)] * PRESETS, strict=True), strict=True
+        )
         for preset in group
     ]
     add_prebuilds(pools, 0, prebuilds)
@@ -160,6 +164,7 @@ def add_prebuilds(pools: list[tuple[uuid.UUID, uuid.UUID, uuid.UUID]], begin: in
     """Running, ready prebuilds spread over the pools, whose sizes follow; then the planner's statistics."""
     from django.db import connection
     from django.db.models import Count
+    from django.utils import timezone
 
     from coder_admin.catalog.models import TemplateVersionPreset
     from coder_admin.organizations.models import PREBUILDS_USER_ID
@@ -167,7 +172,7 @@ def add_prebuilds(pools: list[tuple[uuid.UUID, uuid.UUID, uuid.UUID]], begin: in
     from coder_admin.workspaces.models import Workspace, WorkspaceAgent, WorkspaceBuild, WorkspaceResource
     from tests.prebuilds import world
 
-    organization, now = world.organization(), world.timezone.now()
+    organization, now = world.organization(), timezone.now()
     wanted = [pools[number % len(pools)] for number in range(begin, end)]
     jobs = [
         ProvisionerJob(
@@ -200,14 +205,11 @@ def add_prebuilds(pools: list[tuple[uuid.UUID, uuid.UUID, uuid.UUID]], begin: in
         WorkspaceAgent(resource=row, name="main", auth_token=uuid.uuid4(), lifecycle_state="ready")
         for row in resources
     ]
-    for model, rows in (
-        (ProvisionerJob, jobs),
-        (Workspace, workspaces),
-        (WorkspaceBuild, builds),
-        (WorkspaceResource, resources),
-        (WorkspaceAgent, agents),
-    ):
-        model.objects.bulk_create(rows, batch_size=1000)
+    ProvisionerJob.objects.bulk_create(jobs, batch_size=1000)
+    Workspace.objects.bulk_create(workspaces, batch_size=1000)
+    WorkspaceBuild.objects.bulk_create(builds, batch_size=1000)
+    WorkspaceResource.objects.bulk_create(resources, batch_size=1000)
+    WorkspaceAgent.objects.bulk_create(agents, batch_size=1000)
     for row, build in zip(workspaces, builds, strict=True):
         row.latest_build = build
     Workspace.objects.bulk_update(workspaces, ["latest_build"], batch_size=500)

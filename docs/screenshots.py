@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
@@ -25,7 +26,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, running(Path(folder), "--demo") as app:
         app.log_in()
         for name in TEMPLATES:
-            eventually(lambda name=name: app.prebuilds(name), within=60, what=f"{name}: a ready prebuild")
+            eventually(partial(app.prebuilds, name), within=60, what=f"{name}: a ready prebuild")
         claim(app, template_named(app, "scratchpad"), "first-steps")
         claim(app, template_named(app, "analytics"), "sales-numbers")
         service = template_named(app, "web-service")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from kombu import pools
@@ -25,6 +26,7 @@ def broker_at(url: str) -> Iterator[None]:
 
 
 def _forget_connections() -> None:
-    app._pool = None
-    app.amqp._producer_pool = None
+    celery: Any = app  # the stubs leave out where it keeps them
+    celery._pool = None
+    celery.amqp._producer_pool = None
     pools.reset()

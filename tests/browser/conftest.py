@@ -9,6 +9,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from django.conf import settings
@@ -20,6 +21,9 @@ from coder_admin.organizations.browser_sessions import SessionStore
 from coder_admin.organizations.models import User
 from tests.dashboard.world import World, world
 from tests.serving import serving
+
+if TYPE_CHECKING:
+    from playwright._impl._api_structures import SetCookieParam
 
 FLAGS = [
     "--no-sandbox",
@@ -70,7 +74,7 @@ def address(here: World) -> Iterator[str]:
         yield url
 
 
-def session_cookie(user: User, url: str) -> dict[str, str]:
+def session_cookie(user: User, url: str) -> SetCookieParam:
     session = SessionStore()
     session[SESSION_KEY] = str(user.pk)
     session[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[0]
@@ -114,7 +118,7 @@ def page_of(browser: Browser, address: str) -> Iterator[PageOf]:
         )
         contexts.append(context)
         if user is not None:
-            context.add_cookies([session_cookie(user, address)])  # type: ignore[list-item]
+            context.add_cookies([session_cookie(user, address)])
         if theme:
             context.add_cookies([{"name": "theme", "value": theme, "url": address}])
         context.set_default_timeout(10_000)

@@ -263,7 +263,7 @@ def test_a_refusal_of_one_leaves_the_others(
     from dataclasses import replace
 
     monkeypatch.setitem(
-        view.ACTIONS,  # type: ignore[arg-type]
+        view.ACTIONS,
         "delete",
         replace(view.ACTIONS["delete"], run=refuse_broken),
     )

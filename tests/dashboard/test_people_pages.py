@@ -223,7 +223,12 @@ def test_custom_role_is_made_given_changed_and_deleted(acme: Organization, clien
 
 def test_user_is_made_suspended_activated_and_deleted(client_of: ClientOf) -> None:
     client = client_of(owner())
-    body = {"username": "ada", "email": "ada@example.com", "login_type": "password", "password": "short"}
+    body: dict[str, str | list[str]] = {
+        "username": "ada",
+        "email": "ada@example.com",
+        "login_type": "password",
+        "password": "short",
+    }
     weak = client.post("/people/users/new", body)
     assert (weak.status_code, "too short" in text_of(weak)) == (400, True)
     assert "short</" not in text_of(weak)
@@ -299,8 +304,8 @@ def test_sessions_are_listed_and_ended() -> None:
     assert third.get("/account").status_code == 302
     assert here.get("/account").status_code == 200
     assert here.post(f"/account/sessions/{other.public_id}/end").status_code == 404
-    row = AuditLog.objects.filter(action="logout").latest("time")
-    assert (row.username, row.additional_fields) == ("ada", {"sessions_ended": 1})
+    fact = AuditLog.objects.filter(action="logout").latest("time")
+    assert (fact.username, fact.additional_fields) == ("ada", {"sessions_ended": 1})
     assert BrowserSession.objects.get(user=ada).ip_address == "127.0.0.1"
 
 

@@ -23,7 +23,7 @@ from coder_admin.organizations.models import PREBUILDS_USER_ID
 from coder_admin.provisioning.choices import JobStatus, JobType
 from coder_admin.provisioning.engines import engine_of_state
 from coder_admin.provisioning.models import ProvisionerJob
-from coder_admin.workspaces import processes, services
+from coder_admin.workspaces import builder, processes, services
 from coder_admin.workspaces.models import Workspace, WorkspaceAgent, WorkspaceBuild
 from tests.catalog.factories import make_file, make_version
 from tests.people import subject
@@ -273,7 +273,7 @@ def delete_everything(world: World) -> None:
     for workspace in Workspace.objects.filter(deleted=False):
         if workspace.owner_id == PREBUILDS_USER_ID:
             with transaction.atomic(), orchestrator() as actor:
-                services.build(actor=actor, workspace=reread(workspace), transition="delete", stage="create")
+                builder.build(actor=actor, workspace=reread(workspace), transition="delete", stage="create")
         else:
             services.workspace_delete(actor=subject(world.boss), workspace=reread(workspace))
     eventually(

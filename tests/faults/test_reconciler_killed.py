@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any, NoReturn
 
 import pytest
@@ -51,6 +52,7 @@ def killed_at(point: int, work: Callable[[], Stats]) -> bool:
     while True:
         connections.close_all()
         if connection.vendor == "postgresql":
+            assert hasattr(connection, "close_pool")
             connection.close_pool()  # its threads do not live on in the child
         child = os.fork()
         if child == 0:
@@ -109,7 +111,7 @@ def test_a_pass_killed_anywhere_is_made_good_by_the_next() -> None:
         template = busy_template(f"t{number}")
         templates.append(template)
         scope = Scope(frozenset({template.id}))
-        killed = killed_at(number, lambda scope=scope: reconcile_once(scope=scope))  # type: ignore[misc]
+        killed = killed_at(number, partial(reconcile_once, scope=scope))
         let_the_lease_run_out()
         assert_nothing_is_half_done()
         if not killed:

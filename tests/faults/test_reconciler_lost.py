@@ -86,6 +86,7 @@ def test_a_loop_whose_connection_dies_leads_again() -> None:
         pytest.skip("SQLite has no server that could end a session")
     world.preset(world.template("a").active_version, 1)
     connection.close()
+    assert hasattr(connection, "close_pool")
     connection.close_pool()
     others = sessions()  # of this process's other threads, which later tests go on using
     loop = Reconciler(interval=0.2)

@@ -60,7 +60,9 @@ def test_a_short_key_is_refused_without_repeating_it(monkeypatch: pytest.MonkeyP
 
 
 def stored(build: WorkspaceBuild) -> bytes:
-    return bytes(WorkspaceBuild.objects.values_list("provisioner_state", flat=True).get(pk=build.pk))
+    state = WorkspaceBuild.objects.values_list("provisioner_state", flat=True).get(pk=build.pk)
+    assert state is not None
+    return bytes(state)
 
 
 @pytest.mark.django_db

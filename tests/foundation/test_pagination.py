@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -33,7 +35,7 @@ def test_what_is_no_number_is_named(text: str) -> None:
 
 @given(count=st.integers(0, 500), limit=st.integers(1, 100), offset=st.integers(0, 600))
 def test_following_next_ends(count: int, limit: int, offset: int) -> None:
-    page: Page = Page(items=[], count=count, limit=limit, offset=offset)
+    page: Page[Any] = Page(items=[], count=count, limit=limit, offset=offset)
     steps = 0
     while page.next_offset is not None:
         assert page.next_offset > page.offset

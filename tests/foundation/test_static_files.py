@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import httpx
 import pytest
 from django.conf import settings
 
+from coder_admin.settings.environment import BASE_DIR
 from tests.serving import serving
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -17,7 +16,7 @@ FILE = "css/tokens.css"
 
 def test_static_files_come_whole_in_part_or_not_at_all() -> None:
     """Warnings of Django's ASGI handler about synchronous iterators are errors here (pyproject.toml)."""
-    content = (Path(settings.BASE_DIR) / "static" / FILE).read_bytes()
+    content = (BASE_DIR / "static" / FILE).read_bytes()
     with serving() as url, httpx.Client(base_url=f"{url}{settings.STATIC_URL}") as client:
         whole = client.get(FILE, headers={"Accept-Encoding": "identity"})
         assert (whole.status_code, whole.content) == (200, content)

@@ -123,7 +123,7 @@ class MailServer:
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
         message = email.message_from_bytes(envelope.content, policy=default)
-        self.mails.append((envelope.rcpt_tos[0], message))  # type: ignore[arg-type]
+        self.mails.append((envelope.rcpt_tos[0], message))
         return "250 OK"
 
 

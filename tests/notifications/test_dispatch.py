@@ -76,6 +76,7 @@ def test_the_wait_in_the_queue_is_recorded(user: User, kind: Kind) -> None:
     NotificationMessage.objects.update(updated_at=timezone.now() - timedelta(seconds=90))
     Notifier().deliver_batch()
     for waited in NotificationMessage.objects.values_list("queued_seconds", flat=True):
+        assert waited is not None
         assert 89 < waited < 100
 
 

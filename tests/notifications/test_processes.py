@@ -8,7 +8,6 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +19,7 @@ from coder_admin.notifications.kinds import TEST
 from coder_admin.notifications.models import InboxNotification, MessageStatus, NotificationMessage
 from coder_admin.notifications.services import notify
 from coder_admin.organizations.models import User
+from coder_admin.settings.environment import BASE_DIR
 from tests.notifications.kit import Receiver, until
 from tests.people import person
 
@@ -47,7 +47,7 @@ def spawn(receiver: Receiver) -> Iterator[Spawn]:
             **more,
         }
         process = subprocess.Popen(
-            [sys.executable, str(Path(settings.BASE_DIR) / "manage.py"), "notifier"],
+            [sys.executable, str(BASE_DIR / "manage.py"), "notifier"],
             env=given,
             stdout=subprocess.PIPE,
             text=True,

@@ -151,7 +151,7 @@ class _Idler:
         """What the next piece from the network holds, parsed; answers what the protocol wants answered."""
         self._answer()
         self.protocol.receive_data(self._socket.recv(65_536))
-        found = [json.loads(e.data) for e in self.protocol.events_received() if _is_text(e)]
+        found = [json.loads(bytes(e.data)) for e in self.protocol.events_received() if _is_text(e)]
         self._answer()
         return found
 

@@ -212,7 +212,13 @@ def test_dry_run_says_what_would_change_and_changes_nothing(acme: Organization) 
     after = OrganizationMember.objects.count(), GroupMember.objects.count(), AuditLog.objects.count()
     assert after == before
     assert ada.memberships.get().roles == ["organization-auditor"]
-    for bad in ({"claims": {"orgs": 3}}, {"claims": []}, {}, {"claims": {}, "user": "nobody"}):
+    refused: list[dict[str, Any]] = [
+        {"claims": {"orgs": 3}},
+        {"claims": []},
+        {},
+        {"claims": {}, "user": "nobody"},
+    ]
+    for bad in refused:
         assert http.post(f"{SITE}/dry-run", bad, format="json").status_code == 400
 
 

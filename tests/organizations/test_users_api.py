@@ -107,7 +107,7 @@ def test_list_goes_on_behind_a_user() -> None:
     http = client(owner())
     ada = person("ada")
     person("bob")
-    found = json_of(http.get(f"{URL}/users", {"after_id": str(ada.id), "limit": 1}))
+    found = json_of(http.get(f"{URL}/users", {"after_id": str(ada.id), "limit": "1"}))
     assert ([one["username"] for one in found["users"]], found["count"]) == (["bob"], 2)
     for wrong in ("x", NO_USER):
         assert http.get(f"{URL}/users", {"after_id": wrong}).status_code == 400

@@ -18,7 +18,7 @@ from .shared_cases import cases_folder, rows
 
 CASES = "parameters/cases.json"
 #: Cases that the reference leaves open, and what we decided (dynamic-parameters.md 4.9, 4.12).
-DECIDED = {
+DECIDED: dict[str, dict[str, Any]] = {
     "null default": {"params": {"p": {"required": True, "diagnostic_codes": ["required"]}}},
     "a file that does not parse": {
         "fail": True,

@@ -59,7 +59,7 @@ def version() -> TemplateVersion:
     file = make_file(admin, {"main.tf": FORM})
     template = make_template(admin, organization, version=make_version(admin, organization, file=file))
     assert template.active_version is not None
-    return TemplateVersion.objects.select_related("template", "created_by").get(pk=template.active_version_id)
+    return TemplateVersion.objects.select_related("template", "created_by").get(pk=template.active_version.pk)
 
 
 def evaluate(version: TemplateVersion, user: User | None, body: Any) -> Any:

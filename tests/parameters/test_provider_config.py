@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from coder_admin.parameters.inspection import ImportRefusedError, inspect_template
-from coder_admin.parameters.model import Output
+from coder_admin.parameters.model import Output, Preset, PreviewParameter
 from coder_admin.parameters.owner import DEFAULT_OWNER
 from coder_admin.parameters.render import Renderer, compile_template
 from coder_admin.parameters.resolver import changes_since
@@ -25,7 +25,8 @@ def render(hcl: str, inputs: dict[str, str] | None = None) -> Output:
 
 def problems(output: Output) -> list[str]:
     notes = [*output.errors]
-    for item in (*output.parameters, *output.presets):
+    found: list[PreviewParameter | Preset] = [*output.parameters, *output.presets]
+    for item in found:
         notes += [note for note in item.errors if note.code != "required"]
     return [f"{note.summary} {note.detail}" for note in notes]
 

@@ -17,8 +17,8 @@ TABLE = "parameters/provider_table.json"
 def rule_of(written: dict[str, Any] | None) -> Rule | None:
     if written is None:
         return None
-    known = {key: written.get(key) for key in ("min", "max")}
-    return Rule(**known, **{key: written.get(key) or "" for key in ("monotonic", "regex", "error")})
+    texts = {key: written.get(key) or "" for key in ("monotonic", "regex", "error")}
+    return Rule(min=written.get("min"), max=written.get("max"), **texts)
 
 
 def options_of(written: list[Any]) -> list[Option]:

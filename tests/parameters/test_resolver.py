@@ -82,7 +82,7 @@ EPHEMERAL = template(parameter("p", "default", mutable=True, ephemeral=True))
         (EPHEMERAL, {"previous": {"p": "1"}}, "default"),
     ],
 )
-def test_precedence(render: Any, sources: dict[str, dict[str, str]], value: str) -> None:
+def test_precedence(render: Any, sources: dict[str, Any], value: str) -> None:
     assert resolve(render, **sources).values == {"p": value}
 
 

@@ -14,6 +14,7 @@ from django.utils import timezone
 from prometheus_client import REGISTRY
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Origin
 
 from coder_admin.catalog.imports import ImportResult
 from coder_admin.catalog.models import TemplateVersion
@@ -91,7 +92,7 @@ class World:
         return connect(
             f"ws://127.0.0.1:{self.port}/api/v2/templateversions/{version_id}/dynamic-parameters{query}",
             additional_headers=headers,
-            origin=origin or f"http://127.0.0.1:{self.port}",  # type: ignore[arg-type]
+            origin=Origin(origin or f"http://127.0.0.1:{self.port}"),
             open_timeout=20,
             max_size=None,
         )
@@ -167,7 +168,8 @@ def test_owner_is_chosen_by_address_and_by_request(world: World) -> None:
 def test_malformed_frames_are_answered_and_the_form_stays(world: World) -> None:
     with world.open(world.member) as socket:
         first = receive(socket)
-        for number, frame in enumerate(("{", '{"inputs": {"a": 1}}', b"\x00\x01", "[]")):
+        frames: list[str | bytes] = ["{", '{"inputs": {"a": 1}}', b"\x00\x01", "[]"]
+        for number, frame in enumerate(frames):
             socket.send(frame)
             answer = receive(socket)
             assert answer["id"] == number
@@ -207,7 +209,7 @@ def test_queued_requests_are_merged_and_the_newest_is_answered(world: World) -> 
         receive(socket)
         for number in range(1, 201):
             socket.send(json.dumps({"id": number, "inputs": {"who": str(number)}}))
-        ids = []
+        ids: list[int] = []
         while not ids or ids[-1] != 200:
             answer = receive(socket)
             ids.append(answer["id"])
@@ -296,7 +298,7 @@ def test_log_of_an_import_is_followed_to_its_end(world: World) -> None:
     with connect(
         url,
         additional_headers={"Cookie": cookie_of(world.admin)},
-        origin=f"http://127.0.0.1:{world.port}",
+        origin=Origin(f"http://127.0.0.1:{world.port}"),
         open_timeout=20,
     ) as socket:
         assert receive(socket)["output"] == "one"

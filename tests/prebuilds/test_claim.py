@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
+from coder_admin.catalog.models import Template
 from coder_admin.organizations.models import PREBUILDS_USER_ID
 from coder_admin.workspaces.models import Workspace
 from prebuilds.claim import claim
@@ -77,6 +78,7 @@ def test_what_is_not_eligible_is_never_handed_out(prebuild: dict[str, object]) -
 def test_prebuilds_of_other_presets_versions_and_templates_are_not_taken() -> None:
     template = world.template()
     old = template.active_version
+    assert old is not None
     preset, other = world.preset(old), world.preset(old, name="other")
     Prebuild(other, old).save()
     Prebuild(None, old).save()
@@ -85,7 +87,7 @@ def test_prebuilds_of_other_presets_versions_and_templates_are_not_taken() -> No
     world.promote(template, world.version(template, "v2"))
     assert claim(claim_request(preset, world.person())) is None
     world.promote(template, old)
-    world.Template.objects.filter(pk=template.pk).update(deleted=True)
+    Template.objects.filter(pk=template.pk).update(deleted=True)
     assert claim(claim_request(preset, world.person())) is None
 
 

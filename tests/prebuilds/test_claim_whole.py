@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from coder_admin.catalog.models import TemplateVersion
+from coder_admin.catalog.models import Template, TemplateVersion, TemplateVersionPreset
 from coder_admin.foundation.errors import Invalid
 from coder_admin.organizations.models import PREBUILDS_USER_ID, OrganizationMember
 from coder_admin.workspaces.models import Workspace
@@ -19,8 +19,8 @@ pytestmark = pytest.mark.django_db
 
 
 def create(
-    template: world.Template,
-    preset: world.TemplateVersionPreset,
+    template: Template,
+    preset: TemplateVersionPreset,
     name: str,
     *,
     version: TemplateVersion | None = None,
@@ -70,6 +70,7 @@ def test_a_pool_that_cannot_build_the_claim_loses_nothing() -> None:
     """The claim and its build are one transaction: a refusal leaves the pool as it was, and no event."""
     template = world.template()
     active = template.active_version
+    assert active is not None
     active.parameters.create(
         name="size", type="number", mutable=True, default_value="1", validation_min=1, validation_max=9
     )
@@ -86,6 +87,7 @@ def test_a_claim_without_a_required_value_is_refused_as_a_whole() -> None:
     """Stored parameters of a version without metadata render an empty text there, which is no value."""
     template = world.template()
     active = template.active_version
+    assert active is not None
     active.parameters.create(name="team", type="string", mutable=True, required=True)
     preset = world.preset(active, 1)
     prebuild = Prebuild(preset, active).save()

@@ -9,7 +9,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from coder_admin.workspaces.models import WorkspaceAgent
+from coder_admin.catalog.models import Template, TemplateVersionPreset
+from coder_admin.workspaces.models import Workspace, WorkspaceAgent
 from prebuilds.loader import Scope, load_snapshot
 from prebuilds.models import PrebuildEvent, PrebuildEventKind
 from prebuilds.snapshot import Config, Snapshot
@@ -53,7 +54,7 @@ def test_dead_versions_are_read_only_while_something_is_left_of_them() -> None:
     world.promote(template, world.version(template, "v2"))
     assert [preset.name for preset in load().presets] == ["left"]
     assert not load().presets[0].using_active_version
-    world.Workspace.objects.filter(pk=prebuild.pk).update(deleted=True)
+    Workspace.objects.filter(pk=prebuild.pk).update(deleted=True)
     assert load().presets == ()
 
 
@@ -65,7 +66,7 @@ def test_deleted_and_deprecated_templates_are_read_while_prebuilds_are_left(
     preset = world.preset(template.active_version)
     preset.schedules.create(cron_expression="* * * * *", desired_instances=7)
     Prebuild(preset, template.active_version).save()
-    world.Template.objects.filter(pk=template.pk).update(**change)
+    Template.objects.filter(pk=template.pk).update(**change)
     snapshot = load()
     assert len(snapshot.running) == 1
     assert [seen.is_active for seen in snapshot.presets] == [False]
@@ -162,6 +163,7 @@ def test_pending_first_builds_of_inactive_versions_are_counted() -> None:
     Prebuild(preset, old, "pending", transition="delete").save()
     Prebuild(preset, old, "pending", number=2).save()
     taken = Prebuild(preset, old, "pending").save()
+    assert taken.latest_build is not None
     taken.latest_build.job.worker = world.worker()
     taken.latest_build.job.save()
     assert load().pending == ()
@@ -169,7 +171,7 @@ def test_pending_first_builds_of_inactive_versions_are_counted() -> None:
     assert [(row.preset_id, row.count) for row in load().pending] == [(str(preset.id), 2)]
 
 
-def failing(preset: world.TemplateVersionPreset, *statuses: str, minutes: int = 1) -> None:
+def failing(preset: TemplateVersionPreset, *statuses: str, minutes: int = 1) -> None:
     """Latest builds of the pool, newest first, a minute apart."""
     for position, status in enumerate(statuses):
         age = timedelta(minutes=minutes + position)
@@ -223,7 +225,7 @@ def test_deleting_a_failed_prebuild_lifts_the_limit() -> None:
     preset = world.preset(template.active_version, 1)
     failing(preset, "failed", "failed", "failed")
     assert load().hard_limited
-    newest = world.Workspace.objects.order_by("-created_at").first()
+    newest = Workspace.objects.order_by("-created_at").first()
     assert newest
     world.add_build(newest, template.active_version, None, transition="delete")
     assert load().hard_limited == frozenset()

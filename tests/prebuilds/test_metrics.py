@@ -13,6 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from coder_admin.catalog.models import Template
 from prebuilds import metrics
 from prebuilds.consistent import time_limit
 from prebuilds.metrics import CACHE, PASS_RESULTS, WAKE_UPS, MetricsRefresher, register_collectors
@@ -68,6 +69,7 @@ def test_every_series_of_a_pool(actor: Subject) -> None:
     build = world.add_build(claimed, active, preset, initiator=world.person().id)
     build.prebuild_stage = "claim"
     build.save()
+    assert build.job.started_at is not None
     build.job.completed_at = build.job.started_at + timedelta(seconds=7)
     build.job.save()
     for kind in ("miss", "miss", "replacement"):
@@ -193,7 +195,7 @@ def test_versions_share_one_series_and_deleted_templates_have_none() -> None:
     assert value(f"{P}created_total", **LABELS) == 2
     assert value(f"{P}desired", **LABELS) == 3
     assert value(f"{P}running", **LABELS) == 1
-    world.Template.objects.filter(pk=template.pk).update(deleted=True)
+    Template.objects.filter(pk=template.pk).update(deleted=True)
     CACHE.refresh()
     assert value(f"{P}created_total", **LABELS) is None
     assert value(f"{P}desired", **LABELS) is None
@@ -238,7 +240,12 @@ def test_the_first_scrape_of_a_server_by_itself_keeps_the_cache_fresh(
     monkeypatch.setattr(CACHE, "is_kept", False)
     started: list[MetricsRefresher] = []
     start = MetricsRefresher.start
-    monkeypatch.setattr(MetricsRefresher, "start", lambda self: (started.append(self), start(self)))
+
+    def start_and_tell(refresher: MetricsRefresher) -> None:
+        started.append(refresher)
+        start(refresher)
+
+    monkeypatch.setattr(MetricsRefresher, "start", start_and_tell)
     world.preset(world.template().active_version, 3)
     try:
         assert client.get("/metrics").status_code == 200

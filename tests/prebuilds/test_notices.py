@@ -75,6 +75,7 @@ def test_a_limit_reached_while_the_template_was_deprecated_is_told_once_it_is_no
         reconcile_once(now, memory=memory)
         assert told.count() == 0
     Template.objects.update(deprecation_message="")
+    assert template.active_version is not None
     for memory_of in (memory, memory, Memory()):
         reconcile_once(now, memory=memory_of)
         assert [message.user_id for message in told] == [template.active_version.created_by_id]

@@ -48,6 +48,7 @@ def pool() -> list[tuple[str, str]]:
 def test_an_empty_pool_is_filled_once() -> None:
     template = world.template()
     preset = world.preset(template.active_version, 3)
+    assert template.active_version is not None
     template.active_version.parameters.create(name="size", default_value="small")
     preset.parameters.create(name="size", value="large")
     assert done(reconcile_once(), created=3)
@@ -168,6 +169,7 @@ def test_the_failure_limit_stops_creation_and_is_told_once() -> None:
     messages = NotificationMessage.objects.filter(
         notification_template_id="414d9331-c1fc-4761-b40c-d1f4702279eb", method="inbox"
     )
+    assert template.active_version is not None
     assert {message.user_id for message in messages} == {admin.id, template.active_version.created_by_id}
     labels = messages[0].payload["labels"]
     assert labels == {"org": "coder", "template": "docker", "template_version": "v1", "preset": "large"}

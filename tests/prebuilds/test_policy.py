@@ -12,6 +12,7 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from coder_admin.audit.models import AuditLog
+from coder_admin.catalog.models import TemplateVersionPreset
 from coder_admin.foundation.errors import Conflict, Invalid, NotFound
 from coder_admin.organizations.models import PREBUILDS_USER_ID, User
 from coder_admin.workspaces.models import Workspace, WorkspaceBuild
@@ -34,7 +35,7 @@ def client(user: User) -> APIClient:
     return http
 
 
-def limited(size: int = 1, **fields: Any) -> world.TemplateVersionPreset:
+def limited(size: int = 1, **fields: Any) -> TemplateVersionPreset:
     """A preset whose newest three builds failed a moment ago: it rests, and it is limited."""
     active = world.template().active_version
     preset = world.preset(active, size, prebuild_status="hard_limited", **fields)
@@ -197,7 +198,9 @@ def test_failed_prebuilds_are_kept_for_ever_unless_a_retention_is_set(settings: 
     reconcile_once(later + timedelta(hours=5), config=configured())
     assert deleting() == {old.name}
     assert stats.next_due is not None
-    world.promote(preset.template_version.template, world.version(preset.template_version.template, "v2"))
+    template = preset.template_version.template
+    assert template is not None
+    world.promote(template, world.version(template, "v2"))
     reconcile_once(later + timedelta(hours=5), config=configured())
     assert len(deleting()) == 4
 

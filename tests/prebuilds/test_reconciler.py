@@ -27,6 +27,7 @@ from prebuilds import reconciler as reconciler_module
 from prebuilds.claim import claim
 from prebuilds.leader import leadership
 from prebuilds.metrics import register_collectors
+from prebuilds.passes import reconcile_once
 from prebuilds.reconciler import Reconciler, Wakeups
 from prebuilds.services import preset_invalidate, preset_reset, settings_update, template_invalidate
 from prebuilds.wake import wake
@@ -99,7 +100,7 @@ def test_what_is_due_is_not_put_off_by_a_steady_stream_of_events(reconciler: Rec
 def test_a_pass_that_failed_is_made_again_soon(
     reconciler: Reconciler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, failures = reconciler_module.reconcile_once, [OperationalError("the database is away")] * 2
+    real, failures = reconcile_once, [OperationalError("the database is away")] * 2
 
     def stumbling(**arguments: Any) -> Any:
         if failures:
@@ -304,7 +305,7 @@ def test_wake_ups_are_collected_into_one_pass() -> None:
         wakeups.add(template_id)
     scope = wakeups.take(0.0)
     assert scope is not None
-    assert scope.template_ids == {one.id, two.id}
+    assert scope.template_ids == frozenset({one.id, two.id})
     assert wakeups.take(0.0) is None
     wakeups.add(one.id)
     wakeups.add(None)

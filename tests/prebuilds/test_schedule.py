@@ -300,7 +300,7 @@ def test_overlap_is_true_exactly_if_some_hour_of_the_calendar_is_shared(first: s
             assert cron.covers_day(*collision.date, collision.weekday)
 
 
-def numbers(text: str, low: int, high: int) -> set[int]:
+def numbers_of(text: str, low: int, high: int) -> set[int]:
     """A plain field as Coder's check reads it."""
     if text == "*":
         return set(range(low, high + 1))
@@ -315,7 +315,7 @@ def coders_verdict(first: str, second: str) -> bool:
     """The pairwise rule of section 4.3, written down once more from its text."""
     one, two = first.split(), second.split()
     hours, dates, months, weekdays = (
-        bool(numbers(one[n], low, high) & numbers(two[n], low, high))
+        bool(numbers_of(one[n], low, high) & numbers_of(two[n], low, high))
         for n, low, high in ((1, 0, 23), (2, 1, 31), (3, 1, 12), (4, 0, 6))
     )
     if "*" in (one[2], two[2]):

@@ -13,6 +13,7 @@ from coder_admin.audit.models import AuditLog
 from coder_admin.foundation.errors import Invalid, NotFound
 from coder_admin.foundation.models import SiteConfig
 from coder_admin.organizations.models import User
+from coder_admin.workspaces.models import Workspace
 from prebuilds.models import PrebuildEvent
 from prebuilds.services import preset_reset
 from prebuilds.settings import parse, reconciliation_paused
@@ -189,7 +190,7 @@ def test_a_dry_run_says_what_it_would_do_and_does_nothing() -> None:
     said = StringIO()
     call_command("reconcile_prebuilds", "--dry-run", stdout=said)
     assert "1 prebuild will be created" in said.getvalue()
-    assert world.Workspace.objects.count() == 1
+    assert Workspace.objects.count() == 1
 
 
 @pytest.mark.parametrize("interval", ["0", "-1", "1e9", "nan"])

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,10 @@ def output(folder: Path, name: str = "main") -> str:
     return path.read_text() if path.exists() else ""
 
 
+def serves(folder: Path, name: str) -> bool:
+    return "serving" in output(folder, name)
+
+
 def test_the_same_token_leaves_the_process_alone_and_another_replaces_it(make: Make, tmp_path: Path) -> None:
     supervisor = make(POLITE)
     supervisor.sync("w", [spec(tmp_path)])
@@ -97,7 +102,7 @@ def test_several_agents_end_together_and_only_those_of_the_workspace(make: Make,
     supervisor.sync("a", [spec(tmp_path, "t1", "one"), spec(tmp_path, "t2", "two")])
     supervisor.sync("b", [spec(tmp_path, "t3", "three")])
     for name in ("one", "two", "three"):
-        eventually(lambda name=name: "serving" in output(tmp_path, name))
+        eventually(partial(serves, tmp_path, name))
     pids = supervisor.running("a")
     assert set(pids) == {"a/one", "a/two"}
     assert supervisor.stop("a")

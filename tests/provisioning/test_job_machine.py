@@ -33,7 +33,7 @@ from coder_admin.provisioning.limits import Line
 from coder_admin.provisioning.models import ProvisionerJob, ProvisionerJobLog
 from coder_admin.provisioning.reaper import MAX_ATTEMPTS
 from coder_admin.provisioning.states import FINAL, Event, after
-from coder_admin.provisioning.tags import normalise
+from coder_admin.provisioning.tags import matches, normalise
 from rbac import PREBUILDS_USER_ID, SystemSubject, acting_as
 from tests.provisioning.conftest import Recorder
 
@@ -88,7 +88,7 @@ class Jobs(RuleBasedStateMachine):
             (
                 job
                 for job in ProvisionerJob.objects.order_by("priority", "created_at", "id")
-                if self.model[job.id] == JobStatus.PENDING and queue.tag_rules.matches(job.tags, tags)
+                if self.model[job.id] == JobStatus.PENDING and matches(job.tags, tags)
             ),
             None,
         )

@@ -194,7 +194,7 @@ def test_a_job_goes_to_a_worker_that_has_its_engine(make_job: MakeJob, settings:
 def test_what_was_left_half_done_goes_first_to_the_machine_that_knows_of_it(make_job: MakeJob) -> None:
     job = make_job()
     w = worker()
-    local = {"local_types": [job.type]}
+    local: dict[str, Any] = {"local_types": [job.type]}
     claim = take(w, **local)
     assert claim is not None
     now = timezone.now()

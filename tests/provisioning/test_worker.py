@@ -180,7 +180,7 @@ def test_a_database_that_stumbles_at_the_last_lines_loses_none_and_repeats_nothi
     from coder_admin.provisioning import logs
 
     failures = [OperationalError("database is locked")]
-    append = logs.log_append
+    append = services.log_append
 
     def stumbling(**arguments: Any) -> Any:
         if failures and threading.current_thread().name.startswith("job-") and recorder.started:
@@ -214,7 +214,8 @@ def test_a_draining_worker_is_seen_to_live(
     stopping = threading.Thread(target=lambda: worker.stop(grace=10, interrupt=False))
     stopping.start()
     began = timezone.now()
-    eventually(lambda: ProvisionerDaemon.objects.get(name="draining").last_seen_at > began)
+    seen_since = ProvisionerDaemon.objects.filter(name="draining", last_seen_at__gt=began)
+    eventually(seen_since.exists)
     go.set()
     stopping.join(10)
     assert ProvisionerDaemon.objects.get(name="draining").last_seen_at is None

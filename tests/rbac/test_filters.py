@@ -51,8 +51,8 @@ class World:
         self.files = [self._file(i) for i in range(4)]
         self.templates = [self._template(i) for i in range(6)]
         self.workspaces = [self._workspace(i) for i in range(8)]
-        for org in (None, *self.orgs):
-            AuditLog.objects.create(organization=org, resource_type="template", action="write")
+        for place in (None, *self.orgs):
+            AuditLog.objects.create(organization=place, resource_type="template", action="write")
 
     def _some(self, rows: list[Any], most: int) -> list[Any]:
         return self.random.sample(rows, self.random.randint(0, most))
@@ -134,7 +134,7 @@ class World:
             | st.builds(org_role, st.sampled_from(ORG_ROLES), orgs)
             | odd
         )
-        ids = st.sampled_from([str(row.id) for row in (*self.templates, *self.workspaces)])
+        ids = st.sampled_from([str(row.pk) for row in (*self.templates, *self.workspaces)])
         scopes = (
             st.just(SCOPE_ALL)
             | st.builds(Scope, role=odd)

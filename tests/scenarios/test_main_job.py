@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,7 @@ def agent_of(workspace: dict[str, Any]) -> dict[str, Any]:
 def test_pools_fill_and_a_claim_hands_one_over(application: Application) -> None:
     app = application
     for name in TEMPLATES:
-        eventually(lambda name=name: app.prebuilds(name), within=60, what=f"{name}: a ready prebuild")
+        eventually(partial(app.prebuilds, name), within=60, what=f"{name}: a ready prebuild")
     template = template_named(app, "scratchpad")
     pooled = {workspace["id"] for workspace in app.prebuilds("scratchpad")}
 
@@ -102,7 +103,9 @@ def test_pools_fill_and_a_claim_hands_one_over(application: Application) -> None
 
 
 def test_a_claim_takes_about_a_second(
-    application: Application, record_property: pytest.RecordProperty, capsys: pytest.CaptureFixture[str]
+    application: Application,
+    record_property: Callable[[str, object], None],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     app = application
     template = template_named(app, "scratchpad")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -39,7 +40,7 @@ def test_claims_and_waiting_agents_need_few_connections(database: str, tmp_path:
     with running(tmp_path, "--demo", CODER_ADMIN_DATABASE_POOL=str(POOL), **services) as app:
         app.log_in()
         for name in TEMPLATES:
-            eventually(lambda name=name: app.prebuilds(name), within=60, what=f"{name}: a ready prebuild")
+            eventually(partial(app.prebuilds, name), within=60, what=f"{name}: a ready prebuild")
         template = template_named(app, "scratchpad")
         for number in range(CLAIMS):
             eventually(lambda: app.prebuilds("scratchpad"), within=60, what="a ready prebuild")

@@ -15,8 +15,8 @@ from coder_admin.terraform import DirectoryFileSystem, EvalContext, MemoryFileSy
 from coder_admin.terraform.config.decode import constant
 from coder_admin.terraform.syntax.parser import parse_config
 from coder_admin.terraform.syntax.source import decode
+from tests.case_sets import CASES
 from tests.terraform.cases import (
-    CASES,
     as_in_cases,
     folders,
     needs_cases,

@@ -136,7 +136,10 @@ class TestWhatIsRun:
         assert everything(again) == everything(evaluate(module, provider=provider))
 
     def test_an_evaluation_that_is_given_up_goes_at_once(self) -> None:
-        gone = [weakref.ref(self.first.evaluator.root), weakref.ref(self.first.evaluator.functions)]
+        gone: list[weakref.ref[Any]] = [
+            weakref.ref(self.first.evaluator.root),
+            weakref.ref(self.first.evaluator.functions),
+        ]
         again, _ = self.again({"data.p.b": "2"})
         gc.disable()
         try:

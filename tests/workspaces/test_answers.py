@@ -16,7 +16,7 @@ from coder_admin.workspaces.models import Workspace, WorkspaceBuild
 from tests.catalog.factories import make_file, make_template, make_version
 from tests.people import client, person
 
-from .world import IMPORT, MAIN_TF, World, fail, finish, reread
+from .world import IMPORT, MAIN_TF, World, fail, finish, latest_build, reread
 
 API = "/api/v2"
 NOBODY = "00000000-0000-4000-8000-000000000000"
@@ -212,7 +212,7 @@ def test_the_checks_come_in_their_order(world: World) -> None:
     assert said(boss)[0] == 406
     del body["template_version_id"]
     assert said(boss) == (409, "A workspace build is already active.")
-    finish(WorkspaceBuild.objects.get(pk=reread(workspace).latest_build_id))
+    finish(latest_build(workspace))
     assert said(boss)[1] == "Unable to validate parameters"
     body["rich_parameter_values"] = []
     assert said(boss) == (409, "The workspace is dormant.")
@@ -227,7 +227,7 @@ def test_debug_output_where_the_deployment_allows_it(world: World, settings: Any
     assert refused.status_code == 400, "it needs the right to read the deployment's configuration"
     begun = post(client(world.boss), workspace, transition="stop", log_level="debug")
     assert begun.status_code == 201
-    job = ProvisionerJob.objects.get(pk=reread(workspace).latest_build.job_id)  # type: ignore[union-attr]
+    job = ProvisionerJob.objects.get(pk=latest_build(workspace).job_id)
     assert job.input["log_level"] == "debug"
 
 
@@ -256,7 +256,7 @@ def cancel(http: APIClient, workspace: Workspace, query: str = "") -> Any:
 def test_each_row_of_cancel(world: World) -> None:
     workspace = world.create()
     ada, boss = client(world.ada), client(world.boss)
-    job = reread(workspace).latest_build.job_id  # type: ignore[union-attr]
+    job = latest_build(workspace).job_id
     assert cancel(client(person("bob")), workspace).status_code == 404
     assert cancel(ada, workspace, "?expect_status=failed").status_code == 400
     refused = cancel(ada, workspace)
@@ -266,7 +266,7 @@ def test_each_row_of_cancel(world: World) -> None:
     ProvisionerJob.objects.filter(pk=job).update(started_at=timezone.now())
     assert cancel(ada, workspace, "?expect_status=pending").status_code == 412
     assert cancel(boss, workspace, "?expect_status=running").status_code == 200
-    assert reread(workspace).latest_build.job.job_status == "canceling"  # type: ignore[union-attr]
+    assert latest_build(workspace).job.job_status == "canceling"
     assert "canceled already" in cancel(boss, workspace).json()["message"]
     ProvisionerJob.objects.filter(pk=job).update(completed_at=timezone.now(), error="x", canceled_at=None)
     ended = cancel(boss, workspace)
@@ -277,7 +277,7 @@ def test_each_row_of_cancel(world: World) -> None:
 def test_a_waiting_build_ends_at_once(world: World) -> None:
     workspace = world.create()
     assert cancel(client(world.ada), workspace, "?expect_status=pending").status_code == 200
-    job = reread(workspace).latest_build.job  # type: ignore[union-attr]
+    job = latest_build(workspace).job
     assert (job.job_status, job.completed_at is not None) == ("canceled", True)
     assert cancel(client(world.boss), workspace).status_code == 400
 
@@ -292,5 +292,5 @@ def test_the_template_may_let_people_cancel(world: World) -> None:
 
 def test_a_failed_build_can_be_followed_by_another(world: World) -> None:
     workspace = world.create()
-    fail(WorkspaceBuild.objects.get(pk=reread(workspace).latest_build_id))
+    fail(latest_build(workspace))
     assert post(client(world.ada), workspace, transition="start").status_code == 201

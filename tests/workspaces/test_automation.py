@@ -36,6 +36,7 @@ from coder_admin.workspaces.models import Workspace, WorkspaceBuild
 from tests.people import subject
 
 from .world import World, fail, finish, reread, settled
+from .world import latest_build as latest
 
 HOUR = 3_600_000
 NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
@@ -194,11 +195,6 @@ def test_prebuilds_and_builds_under_way_are_never_touched_and_every_clock_comes_
 
 
 # --- the executor ---------------------------------------------------------------------------------
-
-
-def latest(workspace: Workspace) -> WorkspaceBuild:
-    build = WorkspaceBuild.objects.select_related("job").get(pk=reread(workspace).latest_build_id)
-    return build
 
 
 def set_template(world: World, **fields: Any) -> None:

@@ -25,7 +25,7 @@ from coder_admin.workspaces.models import Workspace, WorkspaceAgent, WorkspaceBu
 from coder_admin.workspaces.statuses import workspace_status
 from tests.people import subject
 
-from .world import World, agent_result, fail, make_world, outcome, reread
+from .world import World, agent_result, fail, latest_build, make_world, outcome, reread
 
 ACTIVE = ("pending", "running", "canceling")
 HOUR = 3_600_000
@@ -56,7 +56,7 @@ class Builds(RuleBasedStateMachine):
     @property
     def latest(self) -> WorkspaceBuild:
         return WorkspaceBuild.objects.select_related("job", "workspace__template").get(
-            pk=self.row.latest_build_id
+            pk=latest_build(self.workspace).pk
         )
 
     @property

@@ -25,7 +25,18 @@ from rbac.model import Subject
 from tests.catalog.factories import make_template
 from tests.people import organization, person, subject
 
-from .world import MAIN_TF, World, fail, finish, orchestrator, parameters_of, reread, settled, template_admin
+from .world import (
+    MAIN_TF,
+    World,
+    fail,
+    finish,
+    latest_build,
+    orchestrator,
+    parameters_of,
+    reread,
+    settled,
+    template_admin,
+)
 
 
 @contextmanager
@@ -162,7 +173,7 @@ def test_a_job_is_for_the_engine_that_made_the_workspace(
     world: World, settings: Any, state: bytes, engine: str
 ) -> None:
     workspace = world.running()
-    last = WorkspaceBuild.objects.get(pk=workspace.latest_build_id)
+    last = latest_build(workspace)
     last.provisioner_state = state
     last.save()
     settings.PROVISIONER_ENGINE = "terraform"
@@ -228,7 +239,7 @@ def test_one_build_at_a_time(world: World) -> None:
     for transition in ("start", "stop", "delete"):
         with pytest.raises(Conflict, match="A workspace build is already active"):
             build(subject(world.ada), workspace, transition)
-    fail(reread(workspace).latest_build)  # type: ignore[arg-type]
+    fail(latest_build(workspace))
     assert build(subject(world.ada), reread(workspace), "start").build_number == 2
 
 
@@ -304,7 +315,7 @@ def test_a_taken_number_is_tried_again_and_then_a_conflict(
     monkeypatch.setattr(builder, "_insert_rows", lose)
     failures = 2
     assert build(subject(world.ada), workspace, "stop").build_number == 2
-    finish(reread(workspace).latest_build)  # type: ignore[arg-type]
+    finish(latest_build(workspace))
     calls.clear()
     failures = 9
     with pytest.raises(Conflict, match="at the same moment"):
@@ -317,7 +328,7 @@ def test_a_prebuilds_job_waits_behind_people(world: World) -> None:
     latest = reread(prebuild).latest_build
     assert latest is not None
     assert latest.prebuild_stage == "create"
-    assert latest.job.priority > reread(world.create()).latest_build.job.priority  # type: ignore[union-attr]
+    assert latest.job.priority > latest_build(world.create()).job.priority
     assert parameters_of(reread(prebuild))["size"] == "8"
 
 
@@ -334,7 +345,7 @@ def test_rolled_back_builds_leave_nothing(world: World) -> None:
 
     with pytest.raises(Oops):
         begin()
-    assert reread(workspace).latest_build.build_number == 1  # type: ignore[union-attr]
+    assert latest_build(workspace).build_number == 1
     assert ProvisionerJob.objects.filter(type="workspace_build").count() == 1
 
 

@@ -21,7 +21,7 @@ from rbac.model import Subject
 from tests.catalog.factories import make_file, make_version
 from tests.people import client, person
 
-from .world import MAIN_TF, World, agent_of, finish, reread
+from .world import MAIN_TF, World, agent_of, finish, latest_build, reread
 
 API = "/api/v2"
 HOUR = 3_600_000
@@ -39,10 +39,6 @@ def ada(world: World) -> APIClient:
 
 def put(http: APIClient, workspace: Workspace, what: str, **body: Any) -> Any:
     return http.put(f"{API}/workspaces/{workspace.id}/{what}", body)
-
-
-def build_of(workspace: Workspace) -> WorkspaceBuild:
-    return WorkspaceBuild.objects.get(pk=reread(workspace).latest_build_id)
 
 
 BODIES: list[tuple[str, dict[str, Any]]] = [
@@ -138,12 +134,12 @@ def test_creation_checks_them_too(world: World, ada: APIClient) -> None:
 
 def test_ttl_holds_from_the_next_start(world: World, ada: APIClient, workspace: Workspace) -> None:
     assert put(ada, workspace, "ttl", ttl_ms=HOUR).status_code == 204
-    assert build_of(workspace).deadline is None
+    assert latest_build(workspace).deadline is None
     ada.post(f"{API}/workspaces/{workspace.id}/builds", {"transition": "start"})
-    started = finish(build_of(workspace))
+    started = finish(latest_build(workspace))
     assert started.deadline is not None
     assert put(ada, workspace, "ttl", ttl_ms=None).status_code == 204
-    assert build_of(workspace).deadline is None, "switched off: it is not stopped any more"
+    assert latest_build(workspace).deadline is None, "switched off: it is not stopped any more"
 
 
 def test_extend(ada: APIClient, workspace: Workspace) -> None:
@@ -159,7 +155,7 @@ def test_extend(ada: APIClient, workspace: Workspace) -> None:
     )
     WorkspaceBuild.objects.update(deadline=now + timedelta(hours=1), max_deadline=now + timedelta(hours=4))
     assert extend(2).status_code == 200
-    assert build_of(workspace).deadline == now + timedelta(hours=2)
+    assert latest_build(workspace).deadline == now + timedelta(hours=2)
     assert extend(0.6).status_code == 200, "sooner is fine too"
     for wrong, words in ((0.4, "30 minutes"), (5, "at most")):
         answer = extend(wrong)
@@ -167,7 +163,7 @@ def test_extend(ada: APIClient, workspace: Workspace) -> None:
         assert words in answer.json()["validations"][0]["detail"]
     ada.post(f"{API}/workspaces/{workspace.id}/builds", {"transition": "stop"})
     assert "still building" in extend(2).json()["message"]
-    finish(build_of(workspace))
+    finish(latest_build(workspace))
     assert extend(2).status_code == 409
 
 
@@ -222,7 +218,7 @@ def test_usage_moves_the_deadline(ada: APIClient, workspace: Workspace) -> None:
     url = f"{API}/workspaces/{workspace.id}/usage"
     assert ada.post(url, {"app_name": "toaster"}).status_code == 400
     assert ada.post(url, {}).status_code == 204
-    deadline = build_of(workspace).deadline
+    deadline = latest_build(workspace).deadline
     assert deadline is not None
     assert deadline > now + timedelta(minutes=59)
     assert reread(workspace).last_used_at >= now

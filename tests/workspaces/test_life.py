@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -235,7 +236,7 @@ def test_every_agent_of_a_claimed_workspace_starts_over(world: World, running_ap
     after = {agent.name: agent for agent in ready_agents(ended(pooled, 2), 2)}
     for name, agent in after.items():
         assert agent.auth_token == before[name].auth_token
-        until(lambda agent=agent: log_of(agent), f"the log of {name}")
+        until(partial(log_of, agent), f"the log of {name}")
         assert log_of(agent) == [f"{name} for ada"]
         assert log_of(before[name]) == [f"{name} for prebuilds"]
     until(lambda: after["web"].metadata.filter(value="ada").exists(), "the new owner's metadata")

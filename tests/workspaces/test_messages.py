@@ -21,7 +21,7 @@ from coder_admin.workspaces.models import Workspace
 from coder_admin.workspaces.notices import Happening, Notice, tell
 from tests.people import organization, person, subject
 
-from .world import World, fail, finish, orchestrator, settled
+from .world import World, fail, finish, latest_build, orchestrator, settled
 
 
 def told(kind: Kind) -> dict[str, dict[str, Any]]:
@@ -67,14 +67,14 @@ def test_a_manual_build_that_failed_is_told_to_template_admins_of_the_organizati
 
 
 def test_where_nobody_is_template_admin_owners_hear_of_it(world: World) -> None:
-    fail(world.create().latest_build)  # type: ignore[arg-type]
+    fail(latest_build(world.create()))
     assert set(told(notices.MANUAL_BUILD_FAILED)) == {"boss"}
 
 
 def test_many_failed_builds_of_one_template_become_one_message(world: World) -> None:
     admins(world)
     for number in range(4):
-        fail(world.create(f"dev{number}").latest_build)  # type: ignore[arg-type]
+        fail(latest_build(world.create(f"dev{number}")))
     assert len(told(notices.MANUAL_BUILD_FAILED)) == 1
     held = NotificationIncident.objects.values_list("labels__name", flat=True)
     assert list(held) == ["dev1", "dev2", "dev3"]
@@ -93,8 +93,8 @@ def test_an_automatic_build_that_failed_is_told_to_the_owner(world: World) -> No
 
 def test_a_canceled_build_and_a_pools_build_are_no_news(world: World) -> None:
     admins(world)
-    fail(world.create().latest_build, JobCanceled())  # type: ignore[arg-type]
-    fail(world.prebuild(settle=False).latest_build)  # type: ignore[arg-type]
+    fail(latest_build(world.create()), JobCanceled())
+    fail(latest_build(world.prebuild(settle=False)))
     assert not told(notices.MANUAL_BUILD_FAILED)
     assert not told(notices.AUTOBUILD_FAILED)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -38,7 +39,7 @@ def builds(name: str, failed: int, succeeded: int, *, age: timedelta = timedelta
         world.add_build(row, template.active_version, status=status, at=NOW - age, initiator=ann.id)
 
 
-def reported() -> dict[str, dict[str, object]]:
+def reported() -> dict[str, dict[str, Any]]:
     rows = NotificationMessage.objects.filter(notification_template_id=BUILDS_FAILED.id, method="inbox")
     return {row.user.username: row.payload["data"] for row in rows.select_related("user")}
 
@@ -54,7 +55,7 @@ def test_one_message_for_each_admin_with_all_templates() -> None:
     assert set(reported()) == {"zoe"}
     data = reported()["zoe"]
     assert data["report_frequency"] == "week"
-    web, go = data["templates"]  # type: ignore[misc]
+    web, go = data["templates"]
     assert (web["name"], web["display_name"]) == ("web", "")
     assert (web["failed_builds"], web["total_builds"]) == (12, 15)
     assert [version["template_version_name"] for version in web["versions"]] == ["v1"]

@@ -20,7 +20,7 @@ from coder_admin.workspaces.routing import websocket_urlpatterns
 from tests.people import person
 from tests.websocket import WebsocketClient
 
-from .world import World, agent_of, finish, make_world
+from .world import World, agent_of, finish, latest_build, make_world
 
 pytestmark = pytest.mark.django_db(transaction=True)
 in_thread = sync_to_async
@@ -70,7 +70,7 @@ async def test_a_builds_log_is_followed_to_its_end() -> None:
     assert (await feed.receive())["output"] == "stored"
     await _log(workspace, "one", "two")
     assert [(await feed.receive())["output"] for _ in range(2)] == ["one", "two"]
-    await in_thread(finish)(workspace.latest_build)
+    await in_thread(finish)(await in_thread(latest_build)(workspace))
     await feed.closed()
 
 
@@ -91,7 +91,7 @@ async def test_a_workspace_is_watched() -> None:
     feed = socket(world.ada, f"workspaces/{workspace.id}/watch-ws")
     await feed.connect()
     assert (await feed.receive())["data"]["latest_build"]["status"] == "pending"
-    await in_thread(finish)(workspace.latest_build)
+    await in_thread(finish)(await in_thread(latest_build)(workspace))
     assert (await feed.receive())["data"]["latest_build"]["status"] == "running"
     await feed.disconnect()
 

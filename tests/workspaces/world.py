@@ -19,7 +19,7 @@ from coder_admin.provisioning.engines.base import (
     ResourceResult,
     ScriptResult,
 )
-from coder_admin.provisioning.handlers import JobFailed
+from coder_admin.provisioning.handlers import JobError, JobFailed
 from coder_admin.provisioning.models import ProvisionerJob
 from coder_admin.provisioning.services import job_complete_without_worker
 from coder_admin.workspaces import builder, services
@@ -169,6 +169,13 @@ def outcome(*agents: AgentResult, **fields: Any) -> BuildOutcome:
     return BuildOutcome(state=fields.pop("state", b'{"state": 1}'), resources=(resource,), **fields)
 
 
+def latest_build(workspace: Workspace) -> WorkspaceBuild:
+    """The newest build as the database has it now."""
+    build = reread(workspace).latest_build
+    assert build is not None
+    return build
+
+
 def finish(build: WorkspaceBuild, result: BuildOutcome | None = None) -> WorkspaceBuild:
     """End the build's job with success and store the result, as the worker does it."""
     result = result or (outcome(agent_result()) if build.transition == "start" else outcome())
@@ -178,7 +185,7 @@ def finish(build: WorkspaceBuild, result: BuildOutcome | None = None) -> Workspa
     return WorkspaceBuild.objects.select_related("job", "workspace").get(pk=build.pk)
 
 
-def fail(build: WorkspaceBuild, error: JobFailed | None = None) -> None:
+def fail(build: WorkspaceBuild, error: JobError | None = None) -> None:
     """End the build's job without success."""
     with transaction.atomic():
         ProvisionerJob.objects.filter(pk=build.job_id).update(

@@ -3,10 +3,11 @@
 import json
 
 from allauth.idp.oidc.adapter import DefaultOIDCAdapter
-from django.conf import settings
+
+from .settings import FOLDER
 
 
-class ClaimsFromFile(DefaultOIDCAdapter):
+class ClaimsFromFile(DefaultOIDCAdapter):  # type: ignore[misc]  # allauth has no types
     def get_claims(self, purpose, user, client, scopes, email=None, **options):  # type: ignore[no-untyped-def]
-        written = json.loads((settings.FOLDER / "claims.json").read_text())[user.username]
+        written = json.loads((FOLDER / "claims.json").read_text())[user.username]
         return {**super().get_claims(purpose, user, client, scopes, email, **options), **written}

@@ -38,7 +38,7 @@ def _running_token() -> str | None:
     return os.environ.get(f"CODER_RUNNING_WORKSPACE_AGENT_TOKEN_{_sha('')}")
 
 
-class _Made(Resource):
+class _Made(Resource):  # type: ignore[misc]  # tf has no types
     """Exists in the state alone."""
 
     name = ""
@@ -120,7 +120,7 @@ class Metadata(_Made):
     ]
 
 
-class _Facts(DataSource):
+class _Facts(DataSource):  # type: ignore[misc]  # tf has no types
     name = ""
     variables: Mapping[str, str] = {}
 
@@ -227,7 +227,7 @@ class Preset(_Facts):
         return {**config, "id": config["name"]}
 
 
-class CoderProvider(Provider):
+class CoderProvider(Provider):  # type: ignore[misc]  # tf has no types
     def get_model_prefix(self) -> str:
         return "coder_"
 

@@ -13,9 +13,10 @@ import pytest
 
 from coder_admin.provisioning.queue import Claim
 from coder_admin.provisioning.services import Timing
-from coder_admin.workspaces.build_job import BuildHandler, BuildOutcome
+from coder_admin.workspaces.build_job import BuildHandler
 from coder_admin.workspaces.dry_run_job import DryRunHandler
 from coder_admin.workspaces.dry_runs import dry_run_create
+from coder_admin.workspaces.outcomes import BuildOutcome
 from tests.catalog.factories import make_file, make_version
 from tests.people import subject
 from tests.workspaces.world import IMPORT, make_world

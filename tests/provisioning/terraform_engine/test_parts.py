@@ -19,8 +19,9 @@ from coder_admin.provisioning.engines.terraform.environment import (
     token_variables,
     variable_arguments,
 )
-from coder_admin.provisioning.engines.terraform.results import resources, without_keys
+from coder_admin.provisioning.engines.terraform.results import resources
 from coder_admin.provisioning.engines.terraform.workfolder import WorkFolder
+from coder_admin.provisioning.plan_references import without_keys
 from coder_admin.provisioning.plans import read_state
 from coder_admin.terraform import MemoryFileSystem
 from tests.provisioning.cases import needs_cases, plan_folders
