@@ -84,7 +84,10 @@ def _told(incidents: Sequence[Incident], recipients: Sequence[uuid.UUID]) -> Tol
         for key, value in last.labels.items()
         if all(incident.labels.get(key) == value for incident in incidents)
     }
-    shown = [{**incident.labels, "at": incident.at.isoformat()} for incident in incidents[:SHOWN]]
+    shown = [
+        {**_plain(incident.data), **incident.labels, "at": incident.at.isoformat()}
+        for incident in incidents[:SHOWN]
+    ]
     digest = {
         "count": len(incidents),
         "since": incidents[0].at.isoformat(),
@@ -94,6 +97,11 @@ def _told(incidents: Sequence[Incident], recipients: Sequence[uuid.UUID]) -> Tol
     }
     targets = tuple(dict.fromkeys(target for incident in incidents for target in incident.targets))
     return Told(tuple(recipients), shared, {DIGEST: digest}, targets[:MOST_TARGETS], last.created_by)
+
+
+def _plain(data: Mapping[str, Any]) -> dict[str, Any]:
+    """What a line about an incident can name: no lists, which may be long."""
+    return {key: value for key, value in data.items() if isinstance(value, str | int)}
 
 
 def hold(kind: Kind, topic: uuid.UUID, incident: Incident) -> bool:

@@ -42,8 +42,8 @@ class ActionTemplate:
 @dataclass(frozen=True, slots=True)
 class Digest:
     """How many incidents of the kind read as one message: templates over `labels` (those that all of them
-    share) and `data.digest` (`count`, `since`, `until`, `incidents`, `more`). `window` None means the
-    deployment's."""
+    share) and `data.digest` (`count`, `since`, `until`, `incidents`, `more`); an incident has its labels, the
+    texts and numbers of its data, and `at`. `window` None means the deployment's."""
 
     title_template: str
     body_template: str

@@ -5,6 +5,7 @@ Prebuilds send none: nobody owns them yet, and what fails in a pool is told by t
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from uuid import UUID
@@ -43,6 +44,12 @@ _VIEW_WORKSPACE = ActionTemplate(
 _VIEW_OWN = ActionTemplate(
     "View workspace",
     "{{ base_url }}/@{{ user_username|urlencode:'' }}/{{ labels.name|urlencode:'' }}",
+)
+# The build, where there is one: an automatic build can be refused before it begins.
+_VIEW_OWN_BUILD = ActionTemplate(
+    "{% if data.workspace_build_number %}View build{% else %}View workspace{% endif %}",
+    _VIEW_OWN.url
+    + "{% if data.workspace_build_number %}/builds/{{ data.workspace_build_number|urlencode:'' }}{% endif %}",
 )
 
 WORKSPACE_CREATED = _kind(
@@ -146,14 +153,21 @@ AUTOBUILD_FAILED = _kind(
         "The automatic build of your workspace **{{ labels.name }}** failed. It was begun by: "
         "**{{ labels.reason }}**."
     ),
-    actions=(_VIEW_OWN,),
+    actions=(_VIEW_OWN_BUILD,),
     digest=Digest(
         title_template='{{ data.digest.count }} more autobuilds of "{{ labels.name }}" failed',
         body_template=(
             "{{ data.digest.count }} more automatic builds of your workspace **{{ labels.name }}** failed "
-            "since the last message."
+            "since the last message:\n\n"
+            "{% for incident in data.digest.incidents %}- "
+            "{% if incident.workspace_build_number %}"
+            "[build {{ incident.workspace_build_number }}]({{ base_url }}/@{{ user_username }}"
+            "/{{ labels.name }}/builds/{{ incident.workspace_build_number }})"
+            "{% else %}could not begin{% endif %}: {{ incident.reason }}\n"
+            "{% endfor %}"
+            "{% if data.digest.more %}- and {{ data.digest.more }} more\n{% endif %}"
         ),
-        actions=(_VIEW_OWN,),
+        actions=(ActionTemplate("View builds", _VIEW_OWN.url + "/builds"),),
     ),
     summary="Sent to you when a build that nobody began by hand failed in a workspace of yours.",
 )
@@ -214,9 +228,8 @@ def register_kinds() -> None:
         register(kind)
 
 
-def _targets(workspace: Workspace, version_id: UUID | None = None) -> list[UUID]:
-    found = [workspace.id, workspace.owner_id, workspace.template_id, workspace.organization_id]
-    return [*found, version_id] if version_id else found
+def _targets(workspace: Workspace, *more: UUID) -> list[UUID]:
+    return [workspace.id, workspace.owner_id, workspace.template_id, workspace.organization_id, *more]
 
 
 def _tell_owner(
@@ -225,14 +238,16 @@ def _tell_owner(
     labels: dict[str, str],
     *,
     created_by: str,
-    version_id: UUID | None = None,
+    data: Mapping[str, int] | None = None,
+    about: Sequence[UUID] = (),
     topic: UUID | None = None,
 ) -> None:
     notify(
         kind.id,
         [workspace.owner_id],
         labels=labels,
-        targets=_targets(workspace, version_id),
+        data=data,
+        targets=_targets(workspace, *about),
         created_by=created_by,
         topic=topic,
     )
@@ -280,9 +295,7 @@ def _updated_automatically(workspace: Workspace, version: TemplateVersion) -> No
         "template_version_name": version.name,
         "template_version_message": version.message[:500],
     }
-    _tell_owner(
-        WORKSPACE_UPDATED_AUTOMATICALLY, workspace, labels, created_by=AUTOBUILD, version_id=version.id
-    )
+    _tell_owner(WORKSPACE_UPDATED_AUTOMATICALLY, workspace, labels, created_by=AUTOBUILD, about=[version.id])
 
 
 def workspace_deleted(build: WorkspaceBuild) -> None:
@@ -307,7 +320,8 @@ def build_failed(build: WorkspaceBuild) -> None:
         return
     version = build.template_version
     if build.reason != BuildReason.INITIATOR:
-        _autobuild_failed(workspace, build.reason, CREATED_BY)
+        number = {"workspace_build_number": build.build_number}
+        _autobuild_failed(workspace, build.reason, CREATED_BY, number, about=[build.id])
         return
     template = workspace.template
     notify(
@@ -321,15 +335,33 @@ def build_failed(build: WorkspaceBuild) -> None:
             "workspace_owner_username": workspace.owner.username,
             "workspace_build_number": str(build.build_number),
         },
-        targets=_targets(workspace, version.id),
+        targets=_targets(workspace, version.id, build.id),
         created_by=CREATED_BY,
         topic=template.id,
     )
 
 
-def _autobuild_failed(workspace: Workspace, reason: str, created_by: str) -> None:
+def _autobuild_failed(
+    workspace: Workspace, reason: str, created_by: str, data: Mapping[str, int], about: Sequence[UUID] = ()
+) -> None:
+    """`data` tells one build from the next, which otherwise read the same on one day."""
     labels = {"name": workspace.name, "reason": reason[:500]}
-    _tell_owner(AUTOBUILD_FAILED, workspace, labels, created_by=created_by, topic=workspace.id)
+    _tell_owner(
+        AUTOBUILD_FAILED,
+        workspace,
+        labels,
+        created_by=created_by,
+        data=data,
+        about=about,
+        topic=workspace.id,
+    )
+
+
+def _refused(workspace: Workspace, why: str) -> None:
+    """Tell the owner of an automatic build that could not begin, once for what came before it."""
+    last = workspace.latest_build
+    data = {"previous_build_number": last.build_number} if last is not None else {}
+    _autobuild_failed(workspace, why, AUTOBUILD, data)
 
 
 def happened(notice: Notice) -> None:
@@ -339,7 +371,7 @@ def happened(notice: Notice) -> None:
         return
     match notice.what:
         case Happening.REFUSED:
-            _autobuild_failed(workspace, notice.why, AUTOBUILD)
+            _refused(workspace, notice.why)
         case Happening.UPDATED if workspace.template.active_version is not None:
             _updated_automatically(workspace, workspace.template.active_version)
         case Happening.DORMANT if notice.actor.id != str(workspace.owner_id):

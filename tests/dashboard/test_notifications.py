@@ -6,15 +6,21 @@ import uuid
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from coder_admin.audit.models import AuditLog
+from coder_admin.catalog.models import Template
+from coder_admin.dashboard.selectors.inbox import items
 from coder_admin.notifications import config
 from coder_admin.notifications.kinds import TEST
 from coder_admin.notifications.models import InboxNotification, NotificationMessage, NotificationPreference
 from coder_admin.notifications.services import notify
+from coder_admin.workspaces.models import Workspace, WorkspaceBuild
 from prebuilds.notices import FAILURE_LIMIT_REACHED
+from tests.people import subject
 
 from .test_pages import ClientOf
 from .world import World
@@ -58,6 +64,44 @@ def test_messages_link_to_what_they_are_about_if_the_reader_may_see_it(
     hidden = text(client_of(here.stranger), "/inbox")
     assert str(here.preset_id) not in hidden
     assert "/@mia/dev-1" not in hidden
+
+
+def test_messages_link_to_builds_and_versions(here: World, client_of: ClientOf) -> None:
+    build = here.workspace.latest_build
+    assert build is not None
+    InboxNotification.objects.update(targets=[str(build.pk), str(here.version.pk), str(uuid.uuid4())])
+    for person in (here.owner, here.member):
+        InboxNotification.objects.update(user=person)
+        shown = text(client_of(person), "/inbox")
+        assert 'href="/@mia/dev-1/builds/1"' in shown
+        assert "Build 1 of mia/dev-1" in shown
+        assert 'href="/templates/coder/go-service/versions/v1"' in shown
+    InboxNotification.objects.update(user=here.stranger)
+    hidden = text(client_of(here.stranger), "/inbox")
+    assert "/@mia/dev-1" not in hidden
+    assert f"/templates/coder/go-service/versions/v1{chr(34)}" not in hidden
+    # What is gone is not linked.
+    InboxNotification.objects.update(user=here.owner)
+    Workspace.objects.filter(pk=here.workspace.pk).update(deleted=True)
+    Template.objects.filter(pk=here.template.pk).update(deleted=True)
+    gone = text(client_of(here.owner), "/inbox")
+    assert "/@mia/dev-1/builds" not in gone
+    assert 'href="/templates/coder/go-service/versions' not in gone
+
+
+def test_links_of_messages_take_the_same_queries_for_many(here: World) -> None:
+    viewer = subject(here.owner)
+    rows = list(InboxNotification.objects.filter(user=here.owner))
+    builds = [str(pk) for pk in WorkspaceBuild.objects.values_list("pk", flat=True)]
+    rows[0].targets = builds[:1]
+    with CaptureQueriesContext(connection) as few:
+        items(viewer, rows[:1])
+    for row in rows:
+        row.targets = [*builds, *row.targets, str(here.version.pk)]
+    with CaptureQueriesContext(connection) as many:
+        shown = items(viewer, rows)
+    assert len(many) == len(few)
+    assert all(item.concerns for item in shown)
 
 
 def test_messages_are_marked_in_bulk(here: World, client_of: ClientOf) -> None:
