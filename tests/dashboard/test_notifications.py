@@ -13,14 +13,16 @@ from django.urls import reverse
 
 from coder_admin.audit.models import AuditLog
 from coder_admin.catalog.models import Template
-from coder_admin.dashboard.selectors.inbox import items
+from coder_admin.dashboard.selectors import inbox as selectors
 from coder_admin.notifications import config
 from coder_admin.notifications.kinds import TEST
 from coder_admin.notifications.models import InboxNotification, NotificationMessage, NotificationPreference
 from coder_admin.notifications.services import notify
+from coder_admin.organizations.models import User
 from coder_admin.workspaces.models import Workspace, WorkspaceBuild
 from prebuilds.notices import FAILURE_LIMIT_REACHED
-from tests.people import subject
+from tests.people import organization, subject
+from tests.prebuilds import world as pools
 
 from .test_pages import ClientOf
 from .world import World
@@ -52,6 +54,70 @@ def test_the_inbox_is_narrowed_by_kind_template_and_read_state(here: World, clie
     assert "No message matches" in text(client, f"/inbox?kind={uuid.uuid4()}")
     for wrong in ("kind=x", "template=1", "read_status=maybe"):
         assert client.get(f"/inbox?{wrong}").status_code == 400
+
+
+def offered(client: Client, query: str = "") -> dict[str, str]:
+    """Labels of the templates that the filter offers, by id."""
+    options = client.get(f"/inbox?{query}").context["templates"]
+    return {option.value: option.label for option in options}
+
+
+def about(user: User, *targets: object) -> InboxNotification:
+    return InboxNotification.objects.create(
+        user=user, template_id=TEST.id, title="x", content="x", targets=[str(target) for target in targets]
+    )
+
+
+def test_the_filter_offers_the_templates_that_ones_own_messages_are_about(
+    here: World, client_of: ClientOf
+) -> None:
+    for number in range(selectors.MOST_TEMPLATES):
+        pools.template(f"a{number:03}")
+    told = pools.template("zebra", display_name="Zebra")
+    gone = pools.template("gone", deleted=True)
+    for template in (told, gone):
+        about(here.owner, uuid.uuid4(), template.pk)
+    assert offered(client_of(here.owner)) == {
+        str(here.template.pk): "go-service",
+        str(told.pk): "Zebra",
+        str(gone.pk): "gone (deleted)",
+    }
+    assert titles(client_of(here.owner), f"template={gone.pk}") == ["x"]
+    assert offered(client_of(here.member)) == {}, "nothing was told to them"
+    about(here.stranger, told.pk)
+    assert offered(client_of(here.stranger)) == {}, "what they may not see is not named"
+
+
+def test_templates_of_one_name_are_told_apart_by_organization(here: World, client_of: ClientOf) -> None:
+    other = Template.objects.create(
+        organization=organization("elsewhere"), name="go-service", created_by=here.owner
+    )
+    about(here.owner, other.pk)
+    assert set(offered(client_of(here.owner)).values()) == {"go-service, coder", "go-service, elsewhere"}
+
+
+def test_the_filter_offers_the_newest_and_the_chosen_template(
+    here: World, client_of: ClientOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(selectors, "MOST_TEMPLATES", 2)
+    first, *later = (pools.template(name) for name in ("one", "two", "three"))
+    for template in (first, *later):
+        about(here.owner, template.pk)
+    assert set(offered(client_of(here.owner)).values()) == {"two", "three"}
+    assert "one" in offered(client_of(here.owner), f"template={first.pk}").values()
+    monkeypatch.setattr(selectors, "NEWEST", 1)
+    assert set(offered(client_of(here.owner)).values()) == {"three"}
+
+
+def test_the_templates_to_choose_take_the_same_queries_for_many(here: World) -> None:
+    viewer = subject(here.owner)
+    with CaptureQueriesContext(connection) as few:
+        assert len(selectors.templates_to_choose(viewer)) == 1
+    for number in range(5):
+        about(here.owner, pools.template(f"t{number}").pk)
+    with CaptureQueriesContext(connection) as many:
+        assert len(selectors.templates_to_choose(viewer)) == 6
+    assert len(many) == len(few)
 
 
 def test_messages_link_to_what_they_are_about_if_the_reader_may_see_it(
@@ -95,13 +161,22 @@ def test_links_of_messages_take_the_same_queries_for_many(here: World) -> None:
     builds = [str(pk) for pk in WorkspaceBuild.objects.values_list("pk", flat=True)]
     rows[0].targets = builds[:1]
     with CaptureQueriesContext(connection) as few:
-        items(viewer, rows[:1])
+        selectors.items(viewer, rows[:1])
     for row in rows:
         row.targets = [*builds, *row.targets, str(here.version.pk)]
     with CaptureQueriesContext(connection) as many:
-        shown = items(viewer, rows)
+        shown = selectors.items(viewer, rows)
     assert len(many) == len(few)
     assert all(item.concerns for item in shown)
+
+
+def test_a_message_about_very_much_names_its_first_links(here: World, client_of: ClientOf) -> None:
+    templates = [pools.template(f"t{number:02}") for number in range(selectors.MOST_CONCERNS + 3)]
+    InboxNotification.objects.all().delete()
+    about(here.owner, uuid.uuid4(), *(template.pk for template in templates))
+    shown = text(client_of(here.owner), "/inbox")
+    assert shown.count('class="inbox-concern"') == selectors.MOST_CONCERNS
+    assert "and 3 more" in shown
 
 
 def test_messages_are_marked_in_bulk(here: World, client_of: ClientOf) -> None:

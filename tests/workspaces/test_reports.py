@@ -8,12 +8,16 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from coder_admin.catalog.models import Template
 from coder_admin.foundation.markdown import to_html, to_text
-from coder_admin.notifications.models import NotificationMessage, NotificationReportLog
+from coder_admin.notifications.dispatcher import Notifier
+from coder_admin.notifications.models import InboxNotification, NotificationMessage, NotificationReportLog
 from coder_admin.notifications.rendering import render
 from coder_admin.notifications.reports import make_when_due
+from coder_admin.notifications.selectors import InboxFilter, inbox
+from coder_admin.workspaces.models import Workspace
 from coder_admin.workspaces.reports import BUILDS_FAILED, PERIOD, send
-from tests.people import organization
+from tests.people import organization, subject
 from tests.people import person as member_of
 from tests.prebuilds import world
 
@@ -24,9 +28,6 @@ NOW = datetime(2026, 3, 8, 12, tzinfo=UTC)
 
 def builds(name: str, failed: int, succeeded: int, *, age: timedelta = timedelta(days=1)) -> None:
     """A template `name` with a workspace of `ann` that had these builds."""
-    from coder_admin.catalog.models import Template
-    from coder_admin.workspaces.models import Workspace
-
     template = Template.objects.filter(name=name).first() or world.template(name, display_name="")
     assert template.active_version is not None
     ann = world.person("ann")
@@ -72,6 +73,23 @@ def test_one_message_for_each_admin_with_all_templates() -> None:
     assert text.title == "Failed workspace builds report"
     assert "web: 12 of 15 builds" in to_text(text.body)
     assert "/@ann/web-ws/builds/12" in to_html(text.body)
+
+
+def test_a_report_is_found_by_each_of_its_templates() -> None:
+    zoe = member_of("zoe", roles=["template-admin"])
+    builds("web", failed=1, succeeded=0)
+    builds("fine", failed=0, succeeded=1)
+    send(NOW - PERIOD, NOW)
+    Notifier().deliver_batch()
+
+    def found(name: str) -> int:
+        template = Template.objects.get(name=name)
+        return inbox(viewer=subject(zoe), wanted=InboxFilter(targets=(template.pk,))).count()
+
+    assert (found("web"), found("fine")) == (1, 0)
+    row = InboxNotification.objects.get()
+    web = Template.objects.get(name="web")
+    assert row.targets == [str(web.organization_id), str(web.pk)]
 
 
 def test_nothing_failed_is_no_report() -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import uuid
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 
 from django.db.models import Count, Q, QuerySet
 from django.urls import reverse
@@ -27,7 +29,10 @@ from coder_admin.workspaces.models import Workspace, WorkspaceBuild
 from rbac.django import may, require
 from rbac.model import Action, RbacObject, ResourceType, Subject
 
-MOST_TEMPLATES = 100
+MOST_TEMPLATES = 100  # offered to choose from
+NEWEST = 1_000  # messages that are looked at for what they are about
+MOST_TARGETS = 5_000  # of these messages together
+MOST_CONCERNS = 10  # links of one message
 METHOD_NAMES: Mapping[str, str] = {Method.INBOX: "Inbox", Method.SMTP: "E-mail", Method.WEBHOOK: "Webhook"}
 
 
@@ -47,6 +52,7 @@ class Item:
     row: InboxNotification
     kind_name: str
     concerns: tuple[Concern, ...] = ()
+    more: int = 0  # what it is about beside these
 
 
 def items(viewer: Subject, rows: Sequence[InboxNotification]) -> list[Item]:
@@ -54,14 +60,12 @@ def items(viewer: Subject, rows: Sequence[InboxNotification]) -> list[Item]:
     the viewer may see: one query for each of these, whatever their number."""
     wanted = {target for row in rows for target in row.targets}
     found = _concerns(viewer, wanted) if wanted else {}
-    return [
-        Item(
-            row,
-            _name_of(row.template_id),
-            tuple(found[target] for target in row.targets if target in found),
-        )
-        for row in rows
-    ]
+    return [_item(row, [found[target] for target in row.targets if target in found]) for row in rows]
+
+
+def _item(row: InboxNotification, concerns: Sequence[Concern]) -> Item:
+    shown = tuple(concerns[:MOST_CONCERNS])
+    return Item(row, _name_of(row.template_id), shown, len(concerns) - len(shown))
 
 
 def _name_of(kind_id: uuid.UUID) -> str:
@@ -117,10 +121,21 @@ def kinds_in_inbox(viewer: Subject) -> list[Kind]:
     return sorted((kind for kind in found if kind is not None), key=lambda kind: kind.name)
 
 
-def templates_to_choose(viewer: Subject) -> list[Template]:
-    """The templates by which an inbox can be narrowed."""
-    rows = Template.objects.visible_to(viewer).filter(deleted=False).select_related("organization")
-    return list(rows.order_by("name", "organization__name")[:MOST_TEMPLATES])
+def templates_to_choose(viewer: Subject, chosen: Sequence[uuid.UUID] = ()) -> list[tuple[uuid.UUID, str]]:
+    """Ids and labels of the templates by which the viewer's inbox can be narrowed, by label: those that
+    the newest messages are about, deleted ones last, and those that are `chosen`. Two queries."""
+    newest = inbox(viewer=viewer).values_list("targets", flat=True)[:NEWEST]
+    told = (uuid.UUID(target) for targets in newest for target in targets)
+    ids = list(islice(dict.fromkeys(chain(chosen, told)), MOST_TARGETS))
+    rows = Template.objects.visible_to(viewer).select_related("organization").in_bulk(ids)
+    found = [rows[key] for key in ids if key in rows][:MOST_TEMPLATES]
+    same = Counter((row.label, row.deleted) for row in found)
+    labels = [
+        (row, f"{row.label}, {row.organization.name}" if same[row.label, row.deleted] > 1 else row.label)
+        for row in found
+    ]
+    labels.sort(key=lambda one: (one[0].deleted, one[1].lower()))
+    return [(row.pk, f"{label} (deleted)" if row.deleted else label) for row, label in labels]
 
 
 @dataclass(frozen=True)
