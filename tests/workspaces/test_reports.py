@@ -16,9 +16,10 @@ from coder_admin.notifications.models import InboxNotification, NotificationMess
 from coder_admin.notifications.rendering import render
 from coder_admin.notifications.reports import make_when_due, period_due
 from coder_admin.notifications.selectors import InboxFilter, inbox
+from coder_admin.organizations.models import Organization
 from coder_admin.workspaces.models import Workspace
 from coder_admin.workspaces.reports import BUILDS_FAILED, PERIOD, send
-from tests.people import organization, subject
+from tests.people import default_organization, organization, subject
 from tests.people import person as member_of
 from tests.prebuilds import world
 
@@ -27,9 +28,19 @@ pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 3, 8, 12, tzinfo=UTC)
 
 
-def builds(name: str, failed: int, succeeded: int, *, age: timedelta = timedelta(days=1)) -> None:
+def builds(
+    name: str,
+    failed: int,
+    succeeded: int,
+    *,
+    age: timedelta = timedelta(days=1),
+    where: Organization | None = None,
+) -> None:
     """A template `name` with a workspace of `ann` that had these builds."""
     template = Template.objects.filter(name=name).first() or world.template(name, display_name="")
+    if where is not None:
+        template.organization = where
+        template.save()
     assert template.active_version is not None
     ann = world.person("ann")
     row = Workspace.objects.filter(template=template).first() or Workspace.objects.create(
@@ -74,6 +85,24 @@ def test_one_message_for_each_admin_with_all_templates() -> None:
     assert text.title == "Failed workspace builds report"
     assert "web: 12 of 15 builds" in to_text(text.body)
     assert "/@ann/web-ws/builds/12" in to_html(text.body)
+
+
+def test_an_admin_hears_of_the_organizations_they_belong_to() -> None:
+    here, there = default_organization(), organization("elsewhere")
+    for name, of in (("zoe", [here]), ("away", [there]), ("all", [here, there]), ("none", [])):
+        member_of(name, roles=["template-admin"], memberships={one: [] for one in of})
+    member_of("boss", roles=["owner"])
+    builds("web", failed=2, succeeded=0)
+    builds("go", failed=1, succeeded=0)
+    builds("far", failed=3, succeeded=1, where=there)
+    send(NOW - PERIOD, NOW)
+    told = {name: [template["name"] for template in data["templates"]] for name, data in reported().items()}
+    assert told == {"zoe": ["web", "go"], "away": ["far"], "all": ["far", "web", "go"]}
+    rows = NotificationMessage.objects.filter(notification_template_id=BUILDS_FAILED.id, method="inbox")
+    places = {row.user.username: set(row.targets) & {str(here.pk), str(there.pk)} for row in rows}
+    assert places == {"zoe": {str(here.pk)}, "away": {str(there.pk)}, "all": {str(here.pk), str(there.pk)}}
+    far = str(Template.objects.get(name="far").pk)
+    assert {row.user.username for row in rows if far in row.targets} == {"away", "all"}
 
 
 def test_a_report_is_found_by_each_of_its_templates() -> None:
