@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from coder_admin.catalog import services as catalog
 from coder_admin.catalog.models import Template
-from coder_admin.foundation.markdown import to_html
+from coder_admin.foundation.markdown import to_html, to_text
 from coder_admin.notifications import digests
 from coder_admin.notifications.kinds import Kind
 from coder_admin.notifications.models import (
@@ -24,8 +24,9 @@ from coder_admin.notifications.models import (
 from coder_admin.notifications.rendering import render
 from coder_admin.organizations.models import User
 from coder_admin.provisioning.handlers import JobCanceled
-from coder_admin.workspaces import messages as notices
+from coder_admin.workspaces import message_kinds as notices
 from coder_admin.workspaces import scheduling, services
+from coder_admin.workspaces.messages import in_words
 from coder_admin.workspaces.models import Workspace, WorkspaceBuild
 from coder_admin.workspaces.notices import Happening, Notice, tell
 from tests.people import organization, person, subject
@@ -163,6 +164,9 @@ def test_a_refusal_that_follows_another_build_is_told_on_the_same_day(world: Wor
     assert [(action["label"], action["url"].partition("/@")[2]) for action in rows[0].payload["actions"]] == [
         ("View workspace", "ada/dev")
     ]
+    body = to_text(render(notices.AUTOBUILD_FAILED, rows[0].payload).body)
+    assert "could not begin: The quota is used up." in body
+    assert "begun by" not in body
     finish(services.workspace_stop(actor=subject(world.ada), workspace=workspace))
     refuse()
     assert rows.count() == 2
@@ -322,4 +326,4 @@ def test_a_refused_automatic_start_is_told_to_the_owner(world: World) -> None:
     ],
 )
 def test_lengths_of_time_in_words(length: timedelta, words: str) -> None:
-    assert notices.in_words(length) == words
+    assert in_words(length) == words
