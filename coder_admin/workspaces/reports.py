@@ -16,7 +16,7 @@ from coder_admin.notifications.kinds import ActionTemplate, Group, Icon, Kind, r
 from coder_admin.notifications.recipients import TEMPLATE_ADMIN, site_template_admins
 from coder_admin.notifications.reports import make_when_due
 from coder_admin.notifications.services import notify
-from coder_admin.organizations.models import PREBUILDS_USER_ID, OrganizationMember
+from coder_admin.organizations.models import OrganizationMember
 from coder_admin.provisioning.choices import JobStatus
 
 from .models import WorkspaceBuild
@@ -102,15 +102,9 @@ def _admins(organizations: Iterable[UUID]) -> dict[tuple[UUID, ...], list[UUID]]
 def _templates(since: datetime, until: datetime) -> dict[UUID, dict[UUID, dict[str, Any]]]:
     """What failed, by organization and template; templates without failures are left out. Two queries.
 
-    Builds of the pools are none of it: those tell nobody how they ended (prebuilds.md 8.3), and one pool
-    that tries again and again would outweigh everybody's workspaces.
+    All builds count, those of the pools too (reference 1.2).
     """
-    ended = WorkspaceBuild.objects.filter(
-        ~Q(workspace__owner=PREBUILDS_USER_ID),
-        ~Q(initiator=PREBUILDS_USER_ID),
-        job__completed_at__gte=since,
-        job__completed_at__lt=until,
-    )
+    ended = WorkspaceBuild.objects.filter(job__completed_at__gte=since, job__completed_at__lt=until)
     failed = Q(job__job_status=JobStatus.FAILED)
     totals = ended.order_by().values(
         template=F("workspace__template"),
