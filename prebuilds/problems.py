@@ -36,10 +36,10 @@ def _value_problems(base_size: int, ttl: int | None, unread_zone: str) -> tuple[
         problems.append(f"The base size is {base_size}; it counts as 0, the smallest size.")
     if ttl and ttl not in TTL_RANGE:
         # Reference section 2.1: whatever is above 0 counts.
-        consequence = "it is used as it is" if ttl > 0 else "no prebuild expires by age"
+        consequence = "It is used as it is." if ttl > 0 else "No prebuild expires by age."
         problems.append(
             f"The time to live is {ttl} seconds; a template may set 0 or {TTL_RANGE.start} to "
-            f"{TTL_RANGE.stop - 1}. Until then {consequence}."
+            f"{TTL_RANGE.stop - 1}. {consequence}"
         )
     if unread_zone:
         try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import uuid
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -48,9 +48,11 @@ class Told:
 
 
 def window_of(kind: Kind) -> timedelta:
-    """How long further incidents of the kind are held back; zero means never."""
+    """How long further incidents of the kind are held back; zero means never. A deployment that sets zero
+    wants none held, whatever window a kind has."""
+    everywhere = timedelta(seconds=settings.NOTIFICATIONS_DIGEST_WINDOW)
     own = kind.digest.window if kind.digest is not None else None
-    return own if own is not None else timedelta(seconds=settings.NOTIFICATIONS_DIGEST_WINDOW)
+    return own if own is not None and everywhere else everywhere
 
 
 def is_digest(payload: Mapping[str, Any]) -> bool:
@@ -59,9 +61,10 @@ def is_digest(payload: Mapping[str, Any]) -> bool:
     return isinstance(data, Mapping) and isinstance(data.get(DIGEST), Mapping)
 
 
-def together(incidents: Sequence[Incident]) -> list[Told]:
+def together(incidents: Sequence[Incident], about: Collection[str] = ()) -> list[Told]:
     """Messages about these incidents, in their order. Nobody hears of an incident that was not for them;
-    whoever has but one gets it as it would have come by itself."""
+    whoever has but one gets it as it would have come by itself. `about`: labels that name the topic; where
+    they differ it was renamed, and the last name holds."""
     of_user: dict[str, list[int]] = defaultdict(list)
     for number, incident in enumerate(incidents):
         for user_id in incident.recipients:
@@ -70,21 +73,24 @@ def together(incidents: Sequence[Incident]) -> list[Told]:
     for user_id, numbers in of_user.items():
         groups[tuple(numbers)].append(user_id)
     return [
-        _told([incidents[number] for number in numbers], [uuid.UUID(user) for user in users])
+        _told([incidents[number] for number in numbers], [uuid.UUID(user) for user in users], about)
         for numbers, users in groups.items()
     ]
 
 
-def _told(incidents: Sequence[Incident], recipients: Sequence[uuid.UUID]) -> Told:
+def _told(incidents: Sequence[Incident], recipients: Sequence[uuid.UUID], about: Collection[str]) -> Told:
     last = incidents[-1]
     if len(incidents) == 1:
         return Told(tuple(recipients), last.labels, last.data, last.targets, last.created_by)
     shared = {
         key: value
         for key, value in last.labels.items()
-        if all(incident.labels.get(key) == value for incident in incidents)
+        if key in about or all(incident.labels.get(key) == value for incident in incidents)
     }
-    shown = [{**incident.labels, "at": incident.at.isoformat()} for incident in incidents[:SHOWN]]
+    shown = [
+        {**_plain(incident.data), **incident.labels, "at": incident.at.isoformat()}
+        for incident in incidents[:SHOWN]
+    ]
     digest = {
         "count": len(incidents),
         "since": incidents[0].at.isoformat(),
@@ -94,6 +100,11 @@ def _told(incidents: Sequence[Incident], recipients: Sequence[uuid.UUID]) -> Tol
     }
     targets = tuple(dict.fromkeys(target for incident in incidents for target in incident.targets))
     return Told(tuple(recipients), shared, {DIGEST: digest}, targets[:MOST_TARGETS], last.created_by)
+
+
+def _plain(data: Mapping[str, Any]) -> dict[str, Any]:
+    """What a line about an incident can name: no lists, which may be long."""
+    return {key: value for key, value in data.items() if isinstance(value, str | int)}
 
 
 def hold(kind: Kind, topic: uuid.UUID, incident: Incident) -> bool:

@@ -43,9 +43,10 @@ def _tell(burst_id: int, now: datetime) -> bool:
     if burst is None:
         return False
     incidents = list(burst.incidents.all()[:AT_A_TIME])
-    kind = kinds.find(burst.notification_template_id)
-    if incidents and kind is not None:
-        for told in bursts.together([_incident(row) for row in incidents]):
+    if incidents:
+        kind = kinds.find(burst.notification_template_id) or _unknown(burst, len(incidents))
+        about = kind.digest.about if kind.digest is not None else ()
+        for told in bursts.together([_incident(row) for row in incidents], about):
             # With its time: what was held is no repetition of what was told before in the same words.
             data = {**told.data, "told_at": now.isoformat()}
             fact = Fact(kind, told.labels, data, told.targets, told.created_by, now)
@@ -54,6 +55,16 @@ def _tell(burst_id: int, now: datetime) -> bool:
         burst.save(update_fields=["quiet_until"])
     burst.incidents.filter(pk__in=[row.pk for row in incidents]).delete()
     return bool(incidents)
+
+
+def _unknown(burst: NotificationBurst, incidents: int) -> kinds.Kind:
+    """A stand-in for a kind that nobody registers any more: what was held goes into the outbox all the same,
+    where the dispatcher fails it with that reason, and it can be sent again."""
+    kind_id = burst.notification_template_id
+    log.warning(
+        "incidents of an unknown kind", kind=str(kind_id), incidents=incidents, topic=str(burst.topic)
+    )
+    return kinds.Kind(id=kind_id, name="Unknown kind", title_template="", body_template="")
 
 
 def _incident(row: NotificationIncident) -> bursts.Incident:

@@ -7,12 +7,15 @@ the message is queued.
 
 from __future__ import annotations
 
+import re
 import uuid
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
 from .models import Method
+
+_LABEL = re.compile(r"(?<![\w.])labels\.(\w+)")
 
 
 class Group(StrEnum):
@@ -42,13 +45,20 @@ class ActionTemplate:
 @dataclass(frozen=True, slots=True)
 class Digest:
     """How many incidents of the kind read as one message: templates over `labels` (those that all of them
-    share) and `data.digest` (`count`, `since`, `until`, `incidents`, `more`). `window` None means the
-    deployment's."""
+    share, and of those named here the newest, so that a topic renamed meanwhile has a name) and
+    `data.digest` (`count`, `since`, `until`, `incidents`, `more`); an incident has its labels, the texts
+    and numbers of its data, and `at`. `window` None means the deployment's."""
 
     title_template: str
     body_template: str
     actions: tuple[ActionTemplate, ...] = ()
     window: timedelta | None = None
+
+    @property
+    def about(self) -> frozenset[str]:
+        """The labels that its templates name: what all incidents have in common."""
+        texts = (self.title_template, self.body_template, *(f"{one.label} {one.url}" for one in self.actions))
+        return frozenset(name for text in texts for name in _LABEL.findall(text))
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,7 +124,7 @@ class NotificationIncident(models.Model):
 
 
 class NotificationReportLog(models.Model):
-    """When a periodic report was last made. Its row is the lock of whoever makes the next one."""
+    """Until when a periodic report has been made. Its row is the lock of whoever makes the next one."""
 
     rbac_type = ResourceType.NOTIFICATION_MESSAGE
 

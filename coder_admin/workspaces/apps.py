@@ -27,7 +27,8 @@ class WorkspacesConfig(AppConfig):
         from . import notices
         from .build_job import BuildHandler
         from .dry_run_job import DryRunHandler
-        from .messages import happened, register_kinds
+        from .message_kinds import register_kinds
+        from .messages import happened
         from .models import Workspace
         from .processes import look, restore, stop_all
         from .reports import register_report

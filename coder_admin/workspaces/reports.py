@@ -69,18 +69,17 @@ def send(since: datetime, until: datetime) -> None:
     if not by_organization:
         return
     for organizations, admins in _admins(by_organization).items():
-        templates = [row for organization in organizations for row in by_organization[organization]]
+        found = {key: row for where in organizations for key, row in by_organization[where].items()}
         notify(
             BUILDS_FAILED.id,
             admins,
             labels={},
             data={
                 "report_frequency": "week",
-                "templates": sorted(templates, key=lambda row: (-row["failed_builds"], row["name"])),
+                "templates": sorted(found.values(), key=lambda row: (-row["failed_builds"], row["name"])),
             },
-            targets=list(organizations),
+            targets=[*organizations, *found],
             created_by="report_generator",
-            now=until,
         )
 
 
@@ -100,8 +99,11 @@ def _admins(organizations: Iterable[UUID]) -> dict[tuple[UUID, ...], list[UUID]]
     return groups
 
 
-def _templates(since: datetime, until: datetime) -> dict[UUID, list[dict[str, Any]]]:
-    """What failed, by organization; templates without failures are left out. Two queries."""
+def _templates(since: datetime, until: datetime) -> dict[UUID, dict[UUID, dict[str, Any]]]:
+    """What failed, by organization and template; templates without failures are left out. Two queries.
+
+    All builds count, those of the pools too (reference 1.2).
+    """
     ended = WorkspaceBuild.objects.filter(job__completed_at__gte=since, job__completed_at__lt=until)
     failed = Q(job__job_status=JobStatus.FAILED)
     totals = ended.order_by().values(
@@ -112,17 +114,15 @@ def _templates(since: datetime, until: datetime) -> dict[UUID, list[dict[str, An
     )
     counted = totals.annotate(total=Count("pk"), failed=Count("pk", filter=failed)).filter(failed__gt=0)
     versions = _versions(ended.filter(failed))
-    found: dict[UUID, list[dict[str, Any]]] = defaultdict(list)
+    found: dict[UUID, dict[UUID, dict[str, Any]]] = defaultdict(dict)
     for row in counted:
-        found[row["organization"]].append(
-            {
-                "name": row["name"],
-                "display_name": row["display_name"],
-                "failed_builds": row["failed"],
-                "total_builds": row["total"],
-                "versions": versions.get(row["template"], []),
-            }
-        )
+        found[row["organization"]][row["template"]] = {
+            "name": row["name"],
+            "display_name": row["display_name"],
+            "failed_builds": row["failed"],
+            "total_builds": row["total"],
+            "versions": versions.get(row["template"], []),
+        }
     return found
 
 

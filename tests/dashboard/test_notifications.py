@@ -6,15 +6,23 @@ import uuid
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from coder_admin.audit.models import AuditLog
+from coder_admin.catalog.models import Template
+from coder_admin.dashboard.selectors import inbox as selectors
 from coder_admin.notifications import config
 from coder_admin.notifications.kinds import TEST
 from coder_admin.notifications.models import InboxNotification, NotificationMessage, NotificationPreference
 from coder_admin.notifications.services import notify
+from coder_admin.organizations.models import User
+from coder_admin.workspaces.models import Workspace, WorkspaceBuild
 from prebuilds.notices import FAILURE_LIMIT_REACHED
+from tests.people import organization, subject
+from tests.prebuilds import world as pools
 
 from .test_pages import ClientOf
 from .world import World
@@ -48,6 +56,70 @@ def test_the_inbox_is_narrowed_by_kind_template_and_read_state(here: World, clie
         assert client.get(f"/inbox?{wrong}").status_code == 400
 
 
+def offered(client: Client, query: str = "") -> dict[str, str]:
+    """Labels of the templates that the filter offers, by id."""
+    options = client.get(f"/inbox?{query}").context["templates"]
+    return {option.value: option.label for option in options}
+
+
+def about(user: User, *targets: object) -> InboxNotification:
+    return InboxNotification.objects.create(
+        user=user, template_id=TEST.id, title="x", content="x", targets=[str(target) for target in targets]
+    )
+
+
+def test_the_filter_offers_the_templates_that_ones_own_messages_are_about(
+    here: World, client_of: ClientOf
+) -> None:
+    for number in range(selectors.MOST_TEMPLATES):
+        pools.template(f"a{number:03}")
+    told = pools.template("zebra", display_name="Zebra")
+    gone = pools.template("gone", deleted=True)
+    for template in (told, gone):
+        about(here.owner, uuid.uuid4(), template.pk)
+    assert offered(client_of(here.owner)) == {
+        str(here.template.pk): "go-service",
+        str(told.pk): "Zebra",
+        str(gone.pk): "gone (deleted)",
+    }
+    assert titles(client_of(here.owner), f"template={gone.pk}") == ["x"]
+    assert offered(client_of(here.member)) == {}, "nothing was told to them"
+    about(here.stranger, told.pk)
+    assert offered(client_of(here.stranger)) == {}, "what they may not see is not named"
+
+
+def test_templates_of_one_name_are_told_apart_by_organization(here: World, client_of: ClientOf) -> None:
+    other = Template.objects.create(
+        organization=organization("elsewhere"), name="go-service", created_by=here.owner
+    )
+    about(here.owner, other.pk)
+    assert set(offered(client_of(here.owner)).values()) == {"go-service, coder", "go-service, elsewhere"}
+
+
+def test_the_filter_offers_the_newest_and_the_chosen_template(
+    here: World, client_of: ClientOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(selectors, "MOST_TEMPLATES", 2)
+    first, *later = (pools.template(name) for name in ("one", "two", "three"))
+    for template in (first, *later):
+        about(here.owner, template.pk)
+    assert set(offered(client_of(here.owner)).values()) == {"two", "three"}
+    assert "one" in offered(client_of(here.owner), f"template={first.pk}").values()
+    monkeypatch.setattr(selectors, "NEWEST", 1)
+    assert set(offered(client_of(here.owner)).values()) == {"three"}
+
+
+def test_the_templates_to_choose_take_the_same_queries_for_many(here: World) -> None:
+    viewer = subject(here.owner)
+    with CaptureQueriesContext(connection) as few:
+        assert len(selectors.templates_to_choose(viewer)) == 1
+    for number in range(5):
+        about(here.owner, pools.template(f"t{number}").pk)
+    with CaptureQueriesContext(connection) as many:
+        assert len(selectors.templates_to_choose(viewer)) == 6
+    assert len(many) == len(few)
+
+
 def test_messages_link_to_what_they_are_about_if_the_reader_may_see_it(
     here: World, client_of: ClientOf
 ) -> None:
@@ -58,6 +130,53 @@ def test_messages_link_to_what_they_are_about_if_the_reader_may_see_it(
     hidden = text(client_of(here.stranger), "/inbox")
     assert str(here.preset_id) not in hidden
     assert "/@mia/dev-1" not in hidden
+
+
+def test_messages_link_to_builds_and_versions(here: World, client_of: ClientOf) -> None:
+    build = here.workspace.latest_build
+    assert build is not None
+    InboxNotification.objects.update(targets=[str(build.pk), str(here.version.pk), str(uuid.uuid4())])
+    for person in (here.owner, here.member):
+        InboxNotification.objects.update(user=person)
+        shown = text(client_of(person), "/inbox")
+        assert 'href="/@mia/dev-1/builds/1"' in shown
+        assert "Build 1 of mia/dev-1" in shown
+        assert 'href="/templates/coder/go-service/versions/v1"' in shown
+    InboxNotification.objects.update(user=here.stranger)
+    hidden = text(client_of(here.stranger), "/inbox")
+    assert "/@mia/dev-1" not in hidden
+    assert f"/templates/coder/go-service/versions/v1{chr(34)}" not in hidden
+    # What is gone is not linked.
+    InboxNotification.objects.update(user=here.owner)
+    Workspace.objects.filter(pk=here.workspace.pk).update(deleted=True)
+    Template.objects.filter(pk=here.template.pk).update(deleted=True)
+    gone = text(client_of(here.owner), "/inbox")
+    assert "/@mia/dev-1/builds" not in gone
+    assert 'href="/templates/coder/go-service/versions' not in gone
+
+
+def test_links_of_messages_take_the_same_queries_for_many(here: World) -> None:
+    viewer = subject(here.owner)
+    rows = list(InboxNotification.objects.filter(user=here.owner))
+    builds = [str(pk) for pk in WorkspaceBuild.objects.values_list("pk", flat=True)]
+    rows[0].targets = builds[:1]
+    with CaptureQueriesContext(connection) as few:
+        selectors.items(viewer, rows[:1])
+    for row in rows:
+        row.targets = [*builds, *row.targets, str(here.version.pk)]
+    with CaptureQueriesContext(connection) as many:
+        shown = selectors.items(viewer, rows)
+    assert len(many) == len(few)
+    assert all(item.concerns for item in shown)
+
+
+def test_a_message_about_very_much_names_its_first_links(here: World, client_of: ClientOf) -> None:
+    templates = [pools.template(f"t{number:02}") for number in range(selectors.MOST_CONCERNS + 3)]
+    InboxNotification.objects.all().delete()
+    about(here.owner, uuid.uuid4(), *(template.pk for template in templates))
+    shown = text(client_of(here.owner), "/inbox")
+    assert shown.count('class="inbox-concern"') == selectors.MOST_CONCERNS
+    assert "and 3 more" in shown
 
 
 def test_messages_are_marked_in_bulk(here: World, client_of: ClientOf) -> None:

@@ -11,10 +11,11 @@ import pytest
 from django.db import connections
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
-from coder_admin.notifications import bursts, digests
+from coder_admin.notifications import bursts, digests, kinds
 from coder_admin.notifications.dispatcher import Notifier
-from coder_admin.notifications.kinds import Kind
+from coder_admin.notifications.kinds import Digest, Kind
 from coder_admin.notifications.models import (
     InboxNotification,
     NotificationBurst,
@@ -22,9 +23,10 @@ from coder_admin.notifications.models import (
     NotificationMessage,
     NotificationPreference,
 )
+from coder_admin.notifications.services import message_retry, notify
 from coder_admin.organizations.models import User
 from tests.notifications.kit import queue
-from tests.people import person
+from tests.people import owner, person, subject
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 TOPIC = uuid.uuid4()
@@ -116,6 +118,62 @@ def test_a_window_of_zero_holds_nothing_back(user: User, kind: Kind, settings: A
     settings.NOTIFICATIONS_DIGEST_WINDOW = 0.0
     for name in ("one", "two"):
         assert queue(kind, user, name=name, topic=TOPIC, now=NOON).ids
+
+
+def test_it_holds_nothing_back_of_a_kind_with_a_window_of_its_own_either(user: User, settings: Any) -> None:
+    digest = Digest(title_template="more", body_template="more", window=timedelta(days=1))
+    made = kinds.register(
+        Kind(id=uuid.uuid4(), name="Own", title_template="t", body_template="b", digest=digest)
+    )
+    try:
+        assert queue(made, user, name="one", topic=TOPIC, now=NOON).ids
+        assert queue(made, user, name="two", topic=TOPIC, now=minutes(120)).held, "its own window is longer"
+        settings.NOTIFICATIONS_DIGEST_WINDOW = 0.0
+        assert queue(made, user, name="three", topic=TOPIC, now=minutes(121)).ids
+    finally:
+        kinds._kinds.pop(made.id)
+
+
+def test_a_digest_names_its_topic_as_it_is_called_last(user: User, kind: Kind) -> None:
+    for minute, org in enumerate(("before", "before", "after")):
+        notify(
+            kind.id,
+            [user.id],
+            labels={"name": f"n{minute}", "org": org},
+            created_by="tests",
+            topic=TOPIC,
+            now=minutes(minute),
+        )
+    digests.tell_due(minutes(61))
+    assert in_inbox() == ["Workspace n0 deleted", "2 more deleted in after"]
+    told = NotificationMessage.objects.get(payload__data__has_key="digest", method="inbox")
+    assert told.payload["labels"] == {"org": "after"}, "the names of single incidents are none of all"
+
+
+def test_what_was_held_of_a_kind_that_is_gone_fails_with_the_reason(user: User, kind: Kind) -> None:
+    for number in range(3):
+        queue(kind, user, name=f"n{number}", topic=TOPIC, now=minutes(number))
+    in_inbox()
+    kinds._kinds.pop(kind.id)
+    try:
+        with capture_logs() as logs:
+            assert digests.tell_due(minutes(61)) == 1
+        assert digests.tell_due(minutes(200)) == 0
+        in_inbox()
+    finally:
+        kinds.register(kind)
+    assert [(one["kind"], one["incidents"]) for one in logs if one["log_level"] == "warning"] == [
+        (str(kind.id), 2)
+    ]
+    told = NotificationMessage.objects.get(payload__data__has_key="digest", method="inbox")
+    assert (told.status, told.status_reason) == (
+        "permanent_failure",
+        f"kind {kind.id} is not registered",
+    )
+    assert told.payload["data"]["digest"]["count"] == 2
+    # It can be sent again once somebody registers the kind.
+    message_retry(actor=subject(owner()), message_id=told.pk)
+    assert "2 more deleted in coder" in in_inbox()
 
 
 def test_preferences_count_when_the_digest_is_told(user: User, kind: Kind) -> None:

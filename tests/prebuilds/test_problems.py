@@ -26,7 +26,7 @@ NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
         (Preset("p", ttl_seconds=31_536_000), []),
         (Preset("p", ttl_seconds=3599), ["3599 seconds", "used as it is"]),
         (Preset("p", ttl_seconds=31_536_001), ["31536001 seconds", "used as it is"]),
-        (Preset("p", ttl_seconds=-1), ["-1 seconds", "no prebuild expires"]),
+        (Preset("p", ttl_seconds=-1), ["-1 seconds", "No prebuild expires"]),
         (Preset("p", desired_instances=-2), ["base size is -2", "counts as 0"]),
         (Preset("p", scheduling_timezone="Europe/Berlin"), []),
         (Preset("p", scheduling_timezone="Mars/Olympus"), ["Mars/Olympus"]),

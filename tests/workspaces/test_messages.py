@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import transaction
+from django.utils import timezone
 
 from coder_admin.catalog import services as catalog
 from coder_admin.catalog.models import Template
+from coder_admin.foundation.markdown import to_html, to_text
+from coder_admin.notifications import digests
 from coder_admin.notifications.kinds import Kind
-from coder_admin.notifications.models import NotificationIncident, NotificationMessage, NotificationPreference
+from coder_admin.notifications.models import (
+    NotificationBurst,
+    NotificationIncident,
+    NotificationMessage,
+    NotificationPreference,
+)
 from coder_admin.notifications.rendering import render
 from coder_admin.organizations.models import User
 from coder_admin.provisioning.handlers import JobCanceled
-from coder_admin.workspaces import messages as notices
+from coder_admin.workspaces import message_kinds as notices
 from coder_admin.workspaces import scheduling, services
-from coder_admin.workspaces.models import Workspace
+from coder_admin.workspaces.messages import in_words
+from coder_admin.workspaces.models import Workspace, WorkspaceBuild
 from coder_admin.workspaces.notices import Happening, Notice, tell
 from tests.people import organization, person, subject
 
-from .world import World, fail, finish, latest_build, orchestrator, settled
+from .world import World, fail, finish, latest_build, orchestrator, reread, settled
 
 
 def told(kind: Kind) -> dict[str, dict[str, Any]]:
@@ -89,6 +99,77 @@ def test_an_automatic_build_that_failed_is_told_to_the_owner(world: World) -> No
     assert set(messages) == {"ada"}
     assert messages["ada"]["labels"] == {"name": "dev", "reason": "autostop"}
     assert not told(notices.MANUAL_BUILD_FAILED)
+
+
+def autobuild_fails(world: World, workspace: Workspace) -> WorkspaceBuild:
+    build = services.workspace_stop(actor=subject(world.ada), workspace=workspace, reason="autostop")
+    fail(build)
+    return build
+
+
+def test_an_automatic_build_that_failed_is_linked(world: World) -> None:
+    build = autobuild_fails(world, world.running())
+    payload = told(notices.AUTOBUILD_FAILED)["ada"]
+    assert payload["data"] == {"workspace_build_number": 2}
+    assert str(build.pk) in payload["targets"]
+    assert [(action["label"], action["url"].partition("/@")[2]) for action in payload["actions"]] == [
+        ("View build", "ada/dev/builds/2")
+    ]
+
+
+def test_each_automatic_build_that_fails_on_a_day_is_told(world: World) -> None:
+    """Of the same reason, and not within one window: that would be one digest."""
+    workspace = world.running()
+    autobuild_fails(world, workspace)
+    NotificationBurst.objects.all().delete()  # its quiet time is over
+    autobuild_fails(world, reread(workspace))
+    rows = NotificationMessage.objects.filter(
+        notification_template_id=notices.AUTOBUILD_FAILED.id, method="inbox"
+    )
+    assert sorted(row.payload["data"]["workspace_build_number"] for row in rows) == [2, 3]
+
+
+def test_a_digest_of_automatic_builds_links_each(world: World) -> None:
+    workspace = world.running()
+    for _ in range(3):
+        autobuild_fails(world, reread(workspace))
+    assert digests.tell_due(timezone.now() + timedelta(hours=2)) == 1
+    row = NotificationMessage.objects.get(
+        notification_template_id=notices.AUTOBUILD_FAILED.id, method="inbox", payload__data__has_key="digest"
+    )
+    text = render(notices.AUTOBUILD_FAILED, row.payload)
+    assert text.title == '2 more autobuilds of "dev" failed'
+    html = to_html(text.body)
+    assert [link.partition("/@")[2] for link in re.findall(r'href="([^"]+)"', html)] == [
+        "ada/dev/builds/3",
+        "ada/dev/builds/4",
+    ]
+    assert [action["url"].partition("/@")[2] for action in row.payload["actions"]] == ["ada/dev/builds"]
+
+
+def test_a_refusal_that_follows_another_build_is_told_on_the_same_day(world: World) -> None:
+    workspace = world.running()
+
+    def refuse() -> None:
+        NotificationBurst.objects.all().delete()
+        with orchestrator() as actor, transaction.atomic():
+            tell(Notice(Happening.REFUSED, reread(workspace), actor, "The quota is used up."))
+
+    refuse()
+    refuse()  # by a second process, of the same attempt
+    rows = NotificationMessage.objects.filter(
+        notification_template_id=notices.AUTOBUILD_FAILED.id, method="inbox"
+    )
+    assert rows.count() == 1
+    assert [(action["label"], action["url"].partition("/@")[2]) for action in rows[0].payload["actions"]] == [
+        ("View workspace", "ada/dev")
+    ]
+    body = to_text(render(notices.AUTOBUILD_FAILED, rows[0].payload).body)
+    assert "could not begin: The quota is used up." in body
+    assert "begun by" not in body
+    finish(services.workspace_stop(actor=subject(world.ada), workspace=workspace))
+    refuse()
+    assert rows.count() == 2
 
 
 def test_a_canceled_build_and_a_pools_build_are_no_news(world: World) -> None:
@@ -245,4 +326,4 @@ def test_a_refused_automatic_start_is_told_to_the_owner(world: World) -> None:
     ],
 )
 def test_lengths_of_time_in_words(length: timedelta, words: str) -> None:
-    assert notices.in_words(length) == words
+    assert in_words(length) == words

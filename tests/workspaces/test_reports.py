@@ -9,12 +9,17 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from coder_admin.catalog.models import Template
 from coder_admin.foundation.markdown import to_html, to_text
-from coder_admin.notifications.models import NotificationMessage, NotificationReportLog
+from coder_admin.notifications.dispatcher import Notifier
+from coder_admin.notifications.models import InboxNotification, NotificationMessage, NotificationReportLog
 from coder_admin.notifications.rendering import render
-from coder_admin.notifications.reports import make_when_due
+from coder_admin.notifications.reports import make_when_due, period_due
+from coder_admin.notifications.selectors import InboxFilter, inbox
+from coder_admin.organizations.models import Organization
+from coder_admin.workspaces.models import Workspace
 from coder_admin.workspaces.reports import BUILDS_FAILED, PERIOD, send
-from tests.people import organization
+from tests.people import default_organization, organization, subject
 from tests.people import person as member_of
 from tests.prebuilds import world
 
@@ -23,12 +28,19 @@ pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 3, 8, 12, tzinfo=UTC)
 
 
-def builds(name: str, failed: int, succeeded: int, *, age: timedelta = timedelta(days=1)) -> None:
+def builds(
+    name: str,
+    failed: int,
+    succeeded: int,
+    *,
+    age: timedelta = timedelta(days=1),
+    where: Organization | None = None,
+) -> None:
     """A template `name` with a workspace of `ann` that had these builds."""
-    from coder_admin.catalog.models import Template
-    from coder_admin.workspaces.models import Workspace
-
     template = Template.objects.filter(name=name).first() or world.template(name, display_name="")
+    if where is not None:
+        template.organization = where
+        template.save()
     assert template.active_version is not None
     ann = world.person("ann")
     row = Workspace.objects.filter(template=template).first() or Workspace.objects.create(
@@ -75,6 +87,41 @@ def test_one_message_for_each_admin_with_all_templates() -> None:
     assert "/@ann/web-ws/builds/12" in to_html(text.body)
 
 
+def test_an_admin_hears_of_the_organizations_they_belong_to() -> None:
+    here, there = default_organization(), organization("elsewhere")
+    for name, of in (("zoe", [here]), ("away", [there]), ("all", [here, there]), ("none", [])):
+        member_of(name, roles=["template-admin"], memberships={one: [] for one in of})
+    member_of("boss", roles=["owner"])
+    builds("web", failed=2, succeeded=0)
+    builds("go", failed=1, succeeded=0)
+    builds("far", failed=3, succeeded=1, where=there)
+    send(NOW - PERIOD, NOW)
+    told = {name: [template["name"] for template in data["templates"]] for name, data in reported().items()}
+    assert told == {"zoe": ["web", "go"], "away": ["far"], "all": ["far", "web", "go"]}
+    rows = NotificationMessage.objects.filter(notification_template_id=BUILDS_FAILED.id, method="inbox")
+    places = {row.user.username: set(row.targets) & {str(here.pk), str(there.pk)} for row in rows}
+    assert places == {"zoe": {str(here.pk)}, "away": {str(there.pk)}, "all": {str(here.pk), str(there.pk)}}
+    far = str(Template.objects.get(name="far").pk)
+    assert {row.user.username for row in rows if far in row.targets} == {"away", "all"}
+
+
+def test_a_report_is_found_by_each_of_its_templates() -> None:
+    zoe = member_of("zoe", roles=["template-admin"])
+    builds("web", failed=1, succeeded=0)
+    builds("fine", failed=0, succeeded=1)
+    send(NOW - PERIOD, NOW)
+    Notifier().deliver_batch()
+
+    def found(name: str) -> int:
+        template = Template.objects.get(name=name)
+        return inbox(viewer=subject(zoe), wanted=InboxFilter(targets=(template.pk,))).count()
+
+    assert (found("web"), found("fine")) == (1, 0)
+    row = InboxNotification.objects.get()
+    web = Template.objects.get(name="web")
+    assert row.targets == [str(web.organization_id), str(web.pk)]
+
+
 def test_nothing_failed_is_no_report() -> None:
     member_of("zoe", roles=["template-admin"])
     builds("fine", failed=0, succeeded=2)
@@ -106,6 +153,69 @@ def test_the_first_run_stores_the_time_and_the_next_waits_a_week() -> None:
     assert set(reported()) == {"zoe"}
     assert not make_when_due(BUILDS_FAILED.id, PERIOD, NOW + timedelta(minutes=15), send)
     assert NotificationReportLog.objects.get(pk=BUILDS_FAILED.id).last_generated_at == NOW
+
+
+WEEK, MINUTE = timedelta(days=7), timedelta(minutes=1)
+
+
+@pytest.mark.parametrize(
+    ("passed", "covered"),
+    [
+        (WEEK - MINUTE, None),
+        (WEEK, (WEEK, timedelta(0))),
+        # A look comes when it comes: the weeks follow each other all the same, nothing falls between them.
+        (WEEK + 20 * MINUTE, (WEEK + 20 * MINUTE, 20 * MINUTE)),
+        (WEEK + 60 * MINUTE, (WEEK, timedelta(0))),
+        # Nobody looked for long: the last week, and what lies before it is missed.
+        (timedelta(days=10), (WEEK, timedelta(0))),
+        (timedelta(days=400), (WEEK, timedelta(0))),
+    ],
+    ids=["not yet", "due", "a late look", "an hour late", "an outage", "a long outage"],
+)
+def test_a_report_covers_exactly_one_period(
+    passed: timedelta, covered: tuple[timedelta, timedelta] | None
+) -> None:
+    found = period_due(NOW - passed, PERIOD, NOW)
+    assert found == (None if covered is None else (NOW - covered[0], NOW - covered[1]))
+
+
+def test_after_an_outage_a_report_covers_the_last_week() -> None:
+    member_of("zoe", roles=["template-admin"])
+    builds("before", failed=4, succeeded=0, age=timedelta(days=9))
+    builds("web", failed=1, succeeded=0, age=timedelta(days=6))
+    assert not make_when_due(BUILDS_FAILED.id, PERIOD, NOW - timedelta(days=10), send)
+    assert make_when_due(BUILDS_FAILED.id, PERIOD, NOW, send)
+    assert [template["name"] for template in reported()["zoe"]["templates"]] == ["web"]
+
+
+def test_no_failure_falls_between_two_reports() -> None:
+    """Each look is a few minutes late; every build is in one report."""
+    member_of("zoe", roles=["template-admin"])
+    ages = (timedelta(days=7, minutes=5), timedelta(minutes=5), timedelta(days=2))
+    for number, age in enumerate(ages):
+        builds(f"t{number}", failed=1, succeeded=0, age=age)
+    make_when_due(BUILDS_FAILED.id, PERIOD, NOW - WEEK - 10 * MINUTE, send)
+    told = []
+    for now in (NOW, NOW + WEEK + 3 * MINUTE):
+        assert make_when_due(BUILDS_FAILED.id, PERIOD, now, send)
+        told += [template["name"] for template in reported()["zoe"]["templates"]]
+        NotificationMessage.objects.all().delete()
+    assert sorted(told[:2]) == ["t0", "t2"]
+    assert told[2:] == ["t1"]
+
+
+def test_builds_of_the_pools_count_like_any_other() -> None:
+    member_of("zoe", roles=["template-admin"])
+    builds("web", failed=1, succeeded=1)
+    web = Template.objects.get(name="web")
+    preset = world.preset(web.active_version)
+    for status in ("failed", "failed", "succeeded"):
+        world.Prebuild(preset, web.active_version, status).save(NOW)
+    send(NOW - PERIOD, NOW)
+    (found,) = reported()["zoe"]["templates"]
+    assert (found["failed_builds"], found["total_builds"]) == (3, 5)
+    (version,) = found["versions"]
+    assert [one["workspace_owner_username"] for one in version["failed_builds"]].count("prebuilds") == 2
 
 
 def test_a_report_that_fails_is_made_again() -> None:

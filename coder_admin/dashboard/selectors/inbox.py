@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 
 from django.db.models import Count, Q, QuerySet
 from django.urls import reverse
 
-from coder_admin.catalog.models import Template, TemplateVersionPreset
+from coder_admin.catalog.models import Template, TemplateVersion, TemplateVersionPreset
 from coder_admin.foundation.errors import Invalid, Validation
 from coder_admin.notifications import config, kinds, preferences
 from coder_admin.notifications.kinds import Kind
@@ -23,11 +25,14 @@ from coder_admin.notifications.models import (
 )
 from coder_admin.notifications.selectors import inbox
 from coder_admin.organizations.models import User
-from coder_admin.workspaces.models import Workspace
+from coder_admin.workspaces.models import Workspace, WorkspaceBuild
 from rbac.django import may, require
 from rbac.model import Action, RbacObject, ResourceType, Subject
 
-MOST_TEMPLATES = 100
+MOST_TEMPLATES = 100  # offered to choose from
+NEWEST = 1_000  # messages that are looked at for what they are about
+MOST_TARGETS = 5_000  # of these messages together
+MOST_CONCERNS = 10  # links of one message
 METHOD_NAMES: Mapping[str, str] = {Method.INBOX: "Inbox", Method.SMTP: "E-mail", Method.WEBHOOK: "Webhook"}
 
 
@@ -47,21 +52,20 @@ class Item:
     row: InboxNotification
     kind_name: str
     concerns: tuple[Concern, ...] = ()
+    more: int = 0  # what it is about beside these
 
 
 def items(viewer: Subject, rows: Sequence[InboxNotification]) -> list[Item]:
-    """Messages with links to the presets, templates and workspaces among their targets that the viewer may
-    see: three queries, whatever their number."""
+    """Messages with links to the templates, versions, presets, workspaces and builds among their targets that
+    the viewer may see: one query for each of these, whatever their number."""
     wanted = {target for row in rows for target in row.targets}
     found = _concerns(viewer, wanted) if wanted else {}
-    return [
-        Item(
-            row,
-            _name_of(row.template_id),
-            tuple(found[target] for target in row.targets if target in found),
-        )
-        for row in rows
-    ]
+    return [_item(row, [found[target] for target in row.targets if target in found]) for row in rows]
+
+
+def _item(row: InboxNotification, concerns: Sequence[Concern]) -> Item:
+    shown = tuple(concerns[:MOST_CONCERNS])
+    return Item(row, _name_of(row.template_id), shown, len(concerns) - len(shown))
 
 
 def _name_of(kind_id: uuid.UUID) -> str:
@@ -71,31 +75,43 @@ def _name_of(kind_id: uuid.UUID) -> str:
 
 def _concerns(viewer: Subject, targets: Iterable[str]) -> dict[str, Concern]:
     ids = list(targets)
-    found: dict[str, Concern] = {}
-    templates = Template.objects.visible_to(viewer).filter(deleted=False)
+    return {
+        str(key): concern for found in (_of_catalog, _of_workspaces) for key, concern in found(viewer, ids)
+    }
+
+
+_Found = Iterator[tuple[uuid.UUID, Concern]]
+
+
+def _of_catalog(viewer: Subject, ids: Sequence[str]) -> _Found:
+    templates = Template.objects.visible_to(viewer).live()
     for template in templates.filter(pk__in=ids).select_related("organization"):
-        found[str(template.pk)] = Concern(
-            template.display_name or template.name,
-            reverse("dashboard:template", args=(template.organization.name, template.name)),
-            "templates",
-        )
+        url = reverse("dashboard:template", args=(template.organization.name, template.name))
+        yield template.pk, Concern(template.label, url, "templates")
+    versions = TemplateVersion.objects.filter(pk__in=ids, template__in=templates)
+    for key, name, *place in versions.values_list(
+        "pk", "name", "template__organization__name", "template__name"
+    ):
+        url = reverse("dashboard:version", args=(*place, name))
+        yield key, Concern(f"Version {name}", url, "templates")
     presets = TemplateVersionPreset.objects.filter(pk__in=ids, template_version__template__in=templates)
-    for preset in presets.select_related("template_version__template__organization"):
-        owner = preset.template_version.template
-        if owner is not None:
-            found[str(preset.pk)] = Concern(
-                f"Preset {preset.name}",
-                reverse("dashboard:preset", args=(owner.organization.name, owner.name, preset.pk)),
-                "prebuilds",
-            )
-    workspaces = Workspace.objects.live().visible_to(viewer).filter(pk__in=ids).select_related("owner")
-    for workspace in workspaces:
-        found[str(workspace.pk)] = Concern(
-            f"{workspace.owner.username}/{workspace.name}",
-            reverse("dashboard:workspace", args=(workspace.owner.username, workspace.name)),
-            "workspaces",
-        )
-    return found
+    template_of = "template_version__template"
+    for key, name, *place in presets.values_list(
+        "pk", "name", f"{template_of}__organization__name", f"{template_of}__name"
+    ):
+        yield key, Concern(f"Preset {name}", reverse("dashboard:preset", args=(*place, key)), "prebuilds")
+
+
+def _of_workspaces(viewer: Subject, ids: Sequence[str]) -> _Found:
+    workspaces = Workspace.objects.live().visible_to(viewer)
+    for key, *place in workspaces.filter(pk__in=ids).values_list("pk", "owner__username", "name"):
+        yield key, Concern("/".join(place), reverse("dashboard:workspace", args=place), "workspaces")
+    builds = WorkspaceBuild.objects.filter(pk__in=ids, workspace__in=workspaces)
+    for key, number, *place in builds.values_list(
+        "pk", "build_number", "workspace__owner__username", "workspace__name"
+    ):
+        url = reverse("dashboard:build", args=(*place, number))
+        yield key, Concern(f"Build {number} of {'/'.join(place)}", url, "workspaces")
 
 
 def kinds_in_inbox(viewer: Subject) -> list[Kind]:
@@ -105,10 +121,21 @@ def kinds_in_inbox(viewer: Subject) -> list[Kind]:
     return sorted((kind for kind in found if kind is not None), key=lambda kind: kind.name)
 
 
-def templates_to_choose(viewer: Subject) -> list[Template]:
-    """The templates by which an inbox can be narrowed."""
-    rows = Template.objects.visible_to(viewer).filter(deleted=False).select_related("organization")
-    return list(rows.order_by("name", "organization__name")[:MOST_TEMPLATES])
+def templates_to_choose(viewer: Subject, chosen: Sequence[uuid.UUID] = ()) -> list[tuple[uuid.UUID, str]]:
+    """Ids and labels of the templates by which the viewer's inbox can be narrowed, by label: those that
+    the newest messages are about, deleted ones last, and those that are `chosen`. Two queries."""
+    newest = inbox(viewer=viewer).values_list("targets", flat=True)[:NEWEST]
+    told = (uuid.UUID(target) for targets in newest for target in targets)
+    ids = list(islice(dict.fromkeys(chain(chosen, told)), MOST_TARGETS))
+    rows = Template.objects.visible_to(viewer).select_related("organization").in_bulk(ids)
+    found = [rows[key] for key in ids if key in rows][:MOST_TEMPLATES]
+    same = Counter((row.label, row.deleted) for row in found)
+    labels = [
+        (row, f"{row.label}, {row.organization.name}" if same[row.label, row.deleted] > 1 else row.label)
+        for row in found
+    ]
+    labels.sort(key=lambda one: (one[0].deleted, one[1].lower()))
+    return [(row.pk, f"{label} (deleted)" if row.deleted else label) for row, label in labels]
 
 
 @dataclass(frozen=True)

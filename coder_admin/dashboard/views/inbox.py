@@ -47,8 +47,8 @@ def inbox(request: ViewerRequest) -> HttpResponse:
         ),
         "templates": _options(
             [
-                Option(str(row.pk), row.display_name or row.name)
-                for row in selectors.templates_to_choose(request.viewer)
+                Option(str(key), label)
+                for key, label in selectors.templates_to_choose(request.viewer, wanted.targets)
             ],
             request.GET.get("template", ""),
         ),
