@@ -23,6 +23,7 @@ from .models import Method, NotificationMethodOverride
 SETTINGS_KEY = "notifications_settings"
 CONFIG = RbacObject(ResourceType.DEPLOYMENT_CONFIG)
 TEMPLATES = RbacObject(ResourceType.NOTIFICATION_TEMPLATE)
+SMTP_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
 EXTERNAL = (Method.SMTP, Method.WEBHOOK)
 
 
@@ -34,8 +35,7 @@ class Unchanged(ServiceError):
 
 def available_methods() -> list[Method]:
     """External methods of which this deployment knows where to deliver."""
-    smtp_backend = settings.EMAIL_BACKEND == "django.core.mail.backends.smtp.EmailBackend"
-    found = [Method.SMTP] if settings.EMAIL_HOST or not smtp_backend else []
+    found = [Method.SMTP] if settings.EMAIL_HOST or settings.EMAIL_BACKEND != SMTP_BACKEND else []
     return found + ([Method.WEBHOOK] if settings.NOTIFICATIONS_WEBHOOK_ENDPOINT else [])
 
 
