@@ -25,6 +25,7 @@ from django.conf import settings
 
 from coder_admin.foundation.markdown import to_text
 
+from . import lookups
 from .delivery import DeliveryError, Letter
 
 VERSION = "1.1"
@@ -85,7 +86,8 @@ def send(letter: Letter, *, timeout: float) -> None:
     if settings.NOTIFICATIONS_WEBHOOK_SECRET:
         headers[SIGNATURE] = signature(settings.NOTIFICATIONS_WEBHOOK_SECRET, timestamp, body)
     try:
-        asyncio.run(asyncio.wait_for(_post(endpoint, body, headers), timeout))
+        with asyncio.Runner(loop_factory=lookups.Loop) as runner:
+            runner.run(asyncio.wait_for(_post(endpoint, body, headers), timeout))
     except TimeoutError:
         raise DeliveryError(f"the webhook took longer than {timeout:g} s to answer", retryable=True) from None
 

@@ -7,6 +7,8 @@ import hashlib
 import hmac
 import json
 import socket
+import time
+from threading import Event
 from typing import Any
 
 import pytest
@@ -95,6 +97,23 @@ def test_a_receiver_that_does_not_answer_in_time_is_left(
     receiver.hold = True
     queue(kind, user)
     Notifier().deliver_batch()
+    assert statuses()["webhook"] == "temporary_failure"
+    assert "longer than 0.3 s" in reason()
+
+
+@pytest.mark.parametrize("redirected", [False, True])
+def test_a_name_server_that_hangs_is_left(
+    user: User, kind: Kind, receiver: Receiver, settings: Any, name_server: Event, redirected: bool
+) -> None:
+    settings.NOTIFICATIONS_DISPATCH_TIMEOUT = 0.3
+    if redirected:
+        receiver.answers = [(307, "http://hangs.example/hook")]
+    else:
+        settings.NOTIFICATIONS_WEBHOOK_ENDPOINT = "http://hangs.example/hook"
+    queue(kind, user)
+    began = time.monotonic()
+    Notifier().deliver_batch()
+    assert time.monotonic() - began < 5
     assert statuses()["webhook"] == "temporary_failure"
     assert "longer than 0.3 s" in reason()
 
