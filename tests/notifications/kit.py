@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -68,8 +69,8 @@ class Receiver:
 
 
 @contextmanager
-def receiver() -> Iterator[Receiver]:
-    """A real HTTP server on a free port."""
+def receiver(tls: ssl.SSLContext | None = None) -> Iterator[Receiver]:
+    """A real HTTP server on a free port, or an HTTPS server."""
     made = Receiver()
 
     class Handler(BaseHTTPRequestHandler):
@@ -95,7 +96,9 @@ def receiver() -> Iterator[Receiver]:
         request_queue_size = 128  # else a burst of connections is reset
 
     server = Server(("127.0.0.1", 0), Handler)
-    made.url = f"http://127.0.0.1:{server.server_port}/hook"
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+    made.url = f"http{'s' if tls else ''}://127.0.0.1:{server.server_port}/hook"
     thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     try:
