@@ -43,9 +43,16 @@ def test_the_inbox_is_narrowed_by_kind_template_and_read_state(here: World, clie
     assert len(titles(client, f"template={here.template.pk}&read_status=read")) == 1
     assert len(titles(client, f"kind={FAILURE_LIMIT_REACHED.id}&read_status=unread")) == 2
     assert titles(client, f"template={uuid.uuid4()}") == []
-    assert "No message matches" in text(client, f"/inbox?kind={uuid.uuid4()}")
-    for wrong in ("kind=x", "template=1", "read_status=maybe"):
-        assert client.get(f"/inbox?{wrong}").status_code == 400
+    assert "No message matches" in text(client, f"/inbox?template={uuid.uuid4()}")
+    for wrong, words in (
+        ("kind=x", "kind: Choose one of the list."),
+        (f"kind={uuid.uuid4()}", "kind: Choose one of the list."),
+        ("template=1", "template: Choose one of the list."),
+        ("read_status=maybe", "read_status: Use all, read or unread."),
+    ):
+        answer = client.get(f"/inbox?{wrong}")
+        assert answer.status_code == 400
+        assert words in answer.content.decode(), wrong
 
 
 def test_messages_link_to_what_they_are_about_if_the_reader_may_see_it(

@@ -17,7 +17,7 @@ from coder_admin.dashboard.http import ViewerRequest, back, command, draw, page,
 from coder_admin.dashboard.selectors import inbox as selectors
 from coder_admin.foundation.errors import Invalid, NotFound, Validation
 from coder_admin.foundation.pagination import Page, page_of
-from coder_admin.notifications import services
+from coder_admin.notifications import kinds, services
 from coder_admin.notifications.selectors import PAGE_SIZE, InboxFilter, ReadStatus, inbox_get, inbox_page
 from coder_admin.notifications.selectors import inbox as inbox_rows
 
@@ -70,6 +70,8 @@ def _filter(request: HttpRequest) -> InboxFilter:
             ids[name] = (uuid.UUID(text),) if text else ()
         except ValueError:
             wrong.append(Validation(name, "Choose one of the list."))
+    if any(kinds.find(kind_id) is None for kind_id in ids.get("kind", ())):
+        wrong.append(Validation("kind", "Choose one of the list."))
     status = request.GET.get("read_status", "") or ReadStatus.ALL
     if status not in set(ReadStatus):
         wrong.append(Validation("read_status", "Use all, read or unread."))
