@@ -10,6 +10,7 @@ import pytest
 from django.utils import timezone
 from playwright.sync_api import Page, expect
 
+from coder_admin.dashboard.views import inbox as views
 from coder_admin.foundation.events import publish
 from coder_admin.notifications.dispatcher import Notifier
 from coder_admin.notifications.kinds import TEST
@@ -137,6 +138,31 @@ def test_more_are_loaded_and_stay(here: World, page_of: PageOf) -> None:
     expect(page.locator("#bell-count .count")).to_have_text("49")
     expect(items.nth(30)).to_have_attribute("data-read", "")
     expect(items).to_have_count(50)
+
+
+def test_the_list_ends_at_a_link_and_loses_nothing(
+    here: World, page_of: PageOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(views, "MOST_IN_POPOVER", 50)
+    messages(here.stranger, 60)
+    page = page_of(here.stranger)
+    page.goto("/templates")
+    live(page)
+    popover(page)
+    items = page.locator("#bell-items > .inbox-item")
+    expect(items).to_have_count(25)
+    # One more: what is in sight stays in sight.
+    messages(here.stranger, 1)
+    publish(f"inbox:{here.stranger.pk}", {"kind": "new", "ids": []})
+    expect(items).to_have_count(26)
+    page.get_by_role("button", name="Load more").click()
+    expect(items).to_have_count(50)
+    expect(page.get_by_role("button", name="Load more")).to_have_count(0)
+    page.get_by_role("button", name="Mark all as read").click()
+    expect(page.locator("#bell-items > .inbox-item[data-read]")).to_have_count(50)
+    expect(items).to_have_count(50)
+    page.get_by_role("link", name="Older messages").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Inbox")
 
 
 def test_a_cut_connection_comes_back_and_nothing_is_missed(
