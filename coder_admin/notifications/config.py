@@ -19,6 +19,7 @@ from . import kinds
 from .kinds import Kind
 from .methods import Ways, ways_of
 from .models import Method, NotificationMethodOverride
+from .wake import wake
 
 SETTINGS_KEY = "notifications_settings"
 CONFIG = RbacObject(ResourceType.DEPLOYMENT_CONFIG)
@@ -95,6 +96,8 @@ def settings_update(*, actor: Subject, notifier_paused: bool) -> Mapping[str, bo
         resource_target="notifications",
         diff={"notifier_paused": {"old": before, "new": notifier_paused, "secret": False}},
     )
+    if not notifier_paused:
+        wake()
     return {"notifier_paused": notifier_paused}
 
 

@@ -44,7 +44,7 @@ def submit(look: Callable[[], T]) -> Future[T]:
         if _threads < MOST_THREADS:
             _threads += 1
             # A daemon: a process that stops does not wait for a name server either.
-            threading.Thread(target=_answer, name="notifier-lookup", daemon=True).start()
+            threading.Thread(target=_answer, name="name-lookup", daemon=True).start()
     return future
 
 

@@ -13,7 +13,7 @@ from tests.notifications.kit import until
 
 
 def threads() -> int:
-    return sum(thread.name == "notifier-lookup" for thread in threading.enumerate())
+    return sum(thread.name == "name-lookup" for thread in threading.enumerate())
 
 
 @pytest.fixture
