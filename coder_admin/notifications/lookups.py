@@ -42,9 +42,9 @@ def submit(look: Callable[[], T]) -> Future[T]:
             _waiting.remove(abandoned)
         _waiting.append((future, look))
         if _threads < MOST_THREADS:
-            _threads += 1
             # A daemon: a process that stops does not wait for a name server either.
             threading.Thread(target=_answer, name="name-lookup", daemon=True).start()
+            _threads += 1  # not before: a thread that cannot be started must not take a place
     return future
 
 
