@@ -7,7 +7,7 @@ from typing import Any
 
 import structlog
 from django.conf import settings
-from django.core.exceptions import PermissionDenied, RequestDataTooBig
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, TooManyFieldsSent
 from django.http import Http404
 from rest_framework import exceptions
 from rest_framework.response import Response
@@ -40,6 +40,11 @@ def handle_exception(error: Exception, context: dict[str, Any]) -> Response:
             limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
             return _answer(
                 413, "The body is too large.", f"At most {limit} bytes: send it in several smaller requests."
+            )
+        case TooManyFieldsSent():
+            limit = settings.DATA_UPLOAD_MAX_NUMBER_FIELDS
+            return _answer(
+                400, "The request has too many fields.", f"At most {limit}: send several smaller requests."
             )
         case exceptions.ValidationError():
             return _answer(400, "Validation failed.", "", list(_validations(error.detail)))

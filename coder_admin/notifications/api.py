@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
-from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -19,32 +18,16 @@ from coder_admin.organizations.resolution import resolve_user
 from rbac.rest import ApiView
 
 from . import config, kinds, preferences, selectors, services
+from .forms import MethodForm, MethodPreferencesForm, PreferencesForm, ReadForm, SettingsForm
 from .kinds import Kind
 from .models import InboxNotification, Method
 from .selectors import InboxFilter, ReadStatus
 
 LIST_KEYS = ("targets", "templates", "read_status", "starting_before")
 WATCH_KEYS = ("targets", "templates", "read_status", "format")
-
-
-class SettingsForm(serializers.Serializer[Any]):
-    notifier_paused = serializers.BooleanField()
-
-
-class ReadForm(serializers.Serializer[Any]):
-    is_read = serializers.BooleanField()
-
-
-class PreferencesForm(serializers.Serializer[Any]):
-    template_disabled_map = serializers.DictField(child=serializers.BooleanField())
-
-
-class MethodPreferencesForm(serializers.Serializer[Any]):
-    method_disabled_map = serializers.DictField(child=serializers.DictField(child=serializers.BooleanField()))
-
-
-class MethodForm(serializers.Serializer[Any]):
-    method = serializers.CharField(allow_blank=True)
+FORMATS = ("markdown", "plaintext")
+MOST_VALUES = 100
+"""Values of one filter: each target costs the database a condition, and SQLite takes no thousand of them."""
 
 
 class InboxView(ApiView):
@@ -55,7 +38,7 @@ class InboxView(ApiView):
     )
     def get(self, request: Request) -> Response:
         query = request.query_params
-        wanted = inbox_filter(query, LIST_KEYS)
+        wanted = inbox_filter(dict(query.lists()), LIST_KEYS)
         before = query.get("starting_before", "").strip()
         page = selectors.inbox_page(
             viewer=self.actor, wanted=wanted, starting_before=uuid.UUID(before) if before else None
@@ -232,28 +215,54 @@ def kind_json(kind: Kind, overrides: Mapping[uuid.UUID, Method]) -> dict[str, An
     }
 
 
-def inbox_filter(query: Mapping[str, str], keys: tuple[str, ...]) -> InboxFilter:
-    """The filter of a list or watch request. Raises one Invalid that names every bad key and value."""
+def inbox_filter(query: Mapping[str, Sequence[str]], keys: Collection[str]) -> InboxFilter:
+    """The filter of a list or watch request: `query` holds every value of each key.
+
+    `targets` and `templates` may be repeated and hold lists, the others are said once. Raises one Invalid
+    that names every bad key and value.
+    """
     wrong = [
         Validation(name, f'"{name}" is not a valid query param. Valid ones: {", ".join(keys)}.')
         for name in query
         if name not in keys
     ]
-    lists: dict[str, tuple[uuid.UUID, ...]] = {}
-    for name in ("targets", "templates", "starting_before"):
-        parts = [part.strip() for part in query.get(name, "").split(",") if part.strip()]
-        lists[name] = tuple(found for part in parts if (found := _parse(part)) is not None)
-        if len(lists[name]) < len(parts) or (name == "starting_before" and len(parts) > 1):
-            needed = "a valid UUID" if name == "starting_before" else "valid UUIDs, separated by commas"
-            wrong.append(Validation(name, f'Query param "{name}" must be {needed}.'))
-    status = query.get("read_status", "") or ReadStatus.ALL
-    if status not in set(ReadStatus):
-        wrong.append(Validation("read_status", "Use all, read or unread."))
-    if query.get("format", "markdown") not in ("markdown", "plaintext"):
-        wrong.append(Validation("format", "Use markdown or plaintext."))
+    lists = {name: _uuids(name, query.get(name, ()), wrong) for name in ("targets", "templates")}
+    if unknown := [str(kind_id) for kind_id in lists["templates"] if kinds.find(kind_id) is None]:
+        wrong.append(Validation("templates", f"{', '.join(unknown)}: no kind of notification."))
+    _one("starting_before", query, wrong, lambda text: _parse(text.strip()) is not None, "Use a valid UUID.")
+    status = _one("read_status", query, wrong, set(ReadStatus).__contains__, "Use all, read or unread.")
+    _one("format", query, wrong, FORMATS.__contains__, f"Use {' or '.join(FORMATS)}.")
     if wrong:
         raise Invalid("Query parameters have invalid values.", validations=wrong)
-    return InboxFilter(lists["targets"], lists["templates"], ReadStatus(status))
+    return InboxFilter(lists["targets"], lists["templates"], ReadStatus(status or ReadStatus.ALL))
+
+
+def _uuids(name: str, values: Sequence[str], wrong: list[Validation]) -> tuple[uuid.UUID, ...]:
+    parts = [part.strip() for value in values for part in value.split(",") if part.strip()]
+    if len(parts) > MOST_VALUES:
+        wrong.append(Validation(name, f"There are {len(parts)} values; at most {MOST_VALUES} are allowed."))
+        return ()
+    found = [_parse(part) for part in parts]
+    if None in found:
+        wrong.append(Validation(name, f'Query param "{name}" must be valid UUIDs, separated by commas.'))
+        return ()
+    return tuple(dict.fromkeys(one for one in found if one is not None))
+
+
+def _one(
+    name: str,
+    query: Mapping[str, Sequence[str]],
+    wrong: list[Validation],
+    is_valid: Callable[[str], bool],
+    words: str,
+) -> str:
+    """The one value of a key, "" when it is not given or empty."""
+    values = query.get(name, ())
+    if len(values) > 1:
+        wrong.append(Validation(name, f'Query param "{name}" may be given only once.'))
+    elif values and values[0].strip() and not is_valid(values[0]):
+        wrong.append(Validation(name, words))
+    return values[0].strip() if values else ""
 
 
 def _parse(text: str) -> uuid.UUID | None:

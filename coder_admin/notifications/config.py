@@ -19,10 +19,12 @@ from . import kinds
 from .kinds import Kind
 from .methods import Ways, ways_of
 from .models import Method, NotificationMethodOverride
+from .wake import wake
 
 SETTINGS_KEY = "notifications_settings"
 CONFIG = RbacObject(ResourceType.DEPLOYMENT_CONFIG)
 TEMPLATES = RbacObject(ResourceType.NOTIFICATION_TEMPLATE)
+SMTP_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
 EXTERNAL = (Method.SMTP, Method.WEBHOOK)
 
 
@@ -34,8 +36,7 @@ class Unchanged(ServiceError):
 
 def available_methods() -> list[Method]:
     """External methods of which this deployment knows where to deliver."""
-    smtp_backend = settings.EMAIL_BACKEND == "django.core.mail.backends.smtp.EmailBackend"
-    found = [Method.SMTP] if settings.EMAIL_HOST or not smtp_backend else []
+    found = [Method.SMTP] if settings.EMAIL_HOST or settings.EMAIL_BACKEND != SMTP_BACKEND else []
     return found + ([Method.WEBHOOK] if settings.NOTIFICATIONS_WEBHOOK_ENDPOINT else [])
 
 
@@ -95,6 +96,8 @@ def settings_update(*, actor: Subject, notifier_paused: bool) -> Mapping[str, bo
         resource_target="notifications",
         diff={"notifier_paused": {"old": before, "new": notifier_paused, "secret": False}},
     )
+    if not notifier_paused:
+        wake()
     return {"notifier_paused": notifier_paused}
 
 

@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections import deque
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qs
 from uuid import UUID
 
 import structlog
@@ -62,13 +62,13 @@ class InboxConsumer(RefusedBeforeUpgrade, AsyncWebsocketConsumer):  # type: igno
             raise Forbidden("You may not read the inbox with this token.")
 
     async def connect(self) -> None:
-        query = dict(parse_qsl(self.scope["query_string"].decode("utf-8", "replace"), keep_blank_values=True))
+        query = parse_qs(self.scope["query_string"].decode("utf-8", "replace"), keep_blank_values=True)
         try:
             self.wanted = inbox_filter(query, WATCH_KEYS)
         except Invalid as error:
             await self.refuse(error)
             return
-        self.plain = query.get("format") == "plaintext"
+        self.plain = query.get("format") == ["plaintext"]
         self.topic = f"inbox:{self.scope['user'].pk}"
         await self.channel_layer.group_add(group_name(self.topic), self.channel_name)
         await self.accept()

@@ -21,7 +21,7 @@ from coder_admin.foundation.listening import LayerListener
 
 from . import lanes, outbox
 from .chores import Round
-from .enqueue import WAKE
+from .wake import WAKE
 
 log = structlog.get_logger(__name__)
 

@@ -20,7 +20,6 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from coder_admin.foundation import events
 from coder_admin.organizations.models import User
 
 from . import bursts, config, kinds
@@ -29,8 +28,8 @@ from .kinds import Kind
 from .methods import Choice, Ways
 from .models import Method, NotificationMessage, NotificationPreference
 from .rendering import RenderError, render_actions
+from .wake import wake
 
-WAKE = "notifications:wake"
 NOT_ENABLED = "cannot enqueue message: notification is not enabled"
 DUPLICATE = "duplicate notification"
 NO_USER = "the user does not exist (any more)"
@@ -217,5 +216,5 @@ def _insert(rows: Sequence[NotificationMessage]) -> tuple[tuple[uuid.UUID, ...],
     if incomplete:
         NotificationMessage.objects.filter(pk__in=incomplete).delete()
     if len(stored) > len(incomplete):
-        events.publish(WAKE, {})
+        wake()
     return tuple(row.pk for row in rows if row.user_id not in duplicates), duplicates

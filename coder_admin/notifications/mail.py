@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import socket
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from email.utils import make_msgid
 from smtplib import SMTPException, SMTPRecipientsRefused, SMTPResponseException, SMTPSenderRefused
 from typing import Any
 
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives, get_connection
+from django.core.mail.backends.base import BaseEmailBackend
 from django.template.loader import render_to_string
 
 from coder_admin.foundation.markdown import to_html, to_text
 
+from . import smtp
+from .config import SMTP_BACKEND
 from .delivery import DeliveryError, Letter
 from .rendering import helpers
+from .smtp import Deadline
 
 
 def send(letter: Letter, *, timeout: float) -> None:
@@ -29,13 +29,14 @@ def send(letter: Letter, *, timeout: float) -> None:
         mail = _mail(letter, address)
     except ValueError as error:  # an address or a header that no mail can have
         raise DeliveryError(f"the e-mail cannot be written: {error}", retryable=False) from error
-    with _deadline(mail.connection, timeout) as expired:
+    with Deadline(timeout) as deadline:
         try:
+            mail.connection = _connection(deadline)
             mail.send()
         except SMTPRecipientsRefused as error:
             raise _refused(address, error) from error
         except (SMTPException, OSError) as error:
-            if expired.is_set():
+            if deadline.passed:
                 raise DeliveryError(
                     f"the mail server took longer than {timeout:g} s", retryable=True
                 ) from error
@@ -43,6 +44,14 @@ def send(letter: Letter, *, timeout: float) -> None:
             raise DeliveryError(
                 f"the mail server could not be used: {_words(error)}", retryable=not final
             ) from error
+
+
+def _connection(deadline: Deadline) -> BaseEmailBackend:
+    """The deployment's backend. One that is not SMTP (a console, a file) has no server to wait for."""
+    if settings.EMAIL_BACKEND == SMTP_BACKEND:
+        return smtp.Backend(deadline=deadline)
+    backend: BaseEmailBackend = get_connection()
+    return backend
 
 
 def is_final(code: int) -> bool:
@@ -87,29 +96,7 @@ def _mail(letter: Letter, address: str) -> EmailMultiAlternatives:
             "Message-Id": make_msgid(str(letter.message.id), domain),
             "Auto-Submitted": "auto-generated",
         },
-        connection=get_connection(),
     )
     mail.attach_alternative(render_to_string("notifications/message.html", context), "text/html")
     mail.message()  # writes every header, and so refuses bad ones before anything is opened
     return mail
-
-
-@contextmanager
-def _deadline(connection: Any, seconds: float) -> Iterator[threading.Event]:
-    """Cut the connection after this time: a socket's own timeout bounds each answer, not the whole."""
-    expired = threading.Event()
-
-    def cut() -> None:
-        expired.set()
-        sock = getattr(getattr(connection, "connection", None), "sock", None)
-        if isinstance(sock, socket.socket):
-            with suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
-
-    timer = threading.Timer(seconds, cut)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield expired
-    finally:
-        timer.cancel()

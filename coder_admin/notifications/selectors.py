@@ -77,5 +77,16 @@ def inbox_page(
     return list(rows[:size])
 
 
+def number_down_to(*, viewer: Subject, notification_id: uuid.UUID, most: int) -> int:
+    """How many messages there are from the newest down to this one, at most `most`; 0 when it is not in
+    the inbox."""
+    rows = inbox(viewer=viewer)
+    last = rows.filter(pk=notification_id).first()
+    if last is None:
+        return 0
+    newer = Q(created_at__gt=last.created_at) | Q(created_at=last.created_at, id__gte=last.id)
+    return rows.filter(newer)[:most].count()
+
+
 def inbox_get(*, viewer: Subject, notification_id: uuid.UUID) -> InboxNotification | None:
     return inbox(viewer=viewer).filter(pk=notification_id).first()

@@ -15,8 +15,9 @@ from rbac.django import require
 from rbac.model import Action, RbacObject, ResourceType, Subject
 
 from . import config, kinds
-from .enqueue import WAKE, Queued, notify
+from .enqueue import Queued, notify
 from .models import InboxNotification, MessageStatus, NotificationMessage
+from .wake import wake
 
 __all__ = [
     "Queued",
@@ -126,5 +127,5 @@ def message_retry(*, actor: Subject, message_id: uuid.UUID) -> NotificationMessa
         additional_fields={"message_id": str(row.id), "action": "retry"},
         diff={"status": {"old": before, "new": str(row.status), "secret": False}},
     )
-    events.publish(WAKE, {})
+    wake()
     return row

@@ -25,6 +25,7 @@ from django.conf import settings
 
 from coder_admin.foundation.markdown import to_text
 
+from . import lookups
 from .delivery import DeliveryError, Letter
 
 VERSION = "1.1"
@@ -33,6 +34,12 @@ KEEPS_METHOD = (307, 308)
 ANSWER_SHOWN = 200
 SIGNATURE = "X-Coder-Signature"
 TIMESTAMP = "X-Coder-Timestamp"
+# IANA has allotted no other IPv6 addresses to the internet: site-local, IPv4-compatible and -translated ones,
+# and the NAT64 prefix of an operator's own (64:ff9b:1::/48) lie outside.
+_ALLOTTED = ipaddress.IPv6Network("2000::/3")
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+# Special by IANA's registries, but not (all of it) to Python 3.11.
+_SPECIAL = (ipaddress.IPv4Network("192.0.0.0/24"), ipaddress.IPv6Network("3fff::/20"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +92,8 @@ def send(letter: Letter, *, timeout: float) -> None:
     if settings.NOTIFICATIONS_WEBHOOK_SECRET:
         headers[SIGNATURE] = signature(settings.NOTIFICATIONS_WEBHOOK_SECRET, timestamp, body)
     try:
-        asyncio.run(asyncio.wait_for(_post(endpoint, body, headers), timeout))
+        with asyncio.Runner(loop_factory=lookups.Loop) as runner:
+            runner.run(asyncio.wait_for(_post(endpoint, body, headers), timeout))
     except TimeoutError:
         raise DeliveryError(f"the webhook took longer than {timeout:g} s to answer", retryable=True) from None
 
@@ -114,8 +122,8 @@ async def _post(endpoint: str, body: bytes, headers: dict[str, str]) -> None:
             except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
                 words = str(error) or type(error).__name__
                 raise DeliveryError(f"the webhook could not be reached: {words}", retryable=True) from error
-            url = urljoin(url, location)
-            target = await checked_target(url, came_from=endpoint)
+            before, url = url, _joined(url, location)
+            target = await checked_target(url, came_from=before)
     raise DeliveryError(f"the webhook redirected more than {REDIRECTS} times", retryable=True)
 
 
@@ -125,6 +133,13 @@ async def _beginning(answer: Any) -> str:
         words = " ".join(chunk[:ANSWER_SHOWN].decode(errors="replace").split())
         return f": {words}" if words else ""
     return ""
+
+
+def _joined(url: str, location: str) -> str:
+    try:
+        return urljoin(url, location)
+    except ValueError as error:
+        raise _not_followed(f"its address cannot be read: {error}") from error
 
 
 async def checked_target(url: str, *, came_from: str) -> Target:
@@ -137,7 +152,7 @@ async def checked_target(url: str, *, came_from: str) -> Target:
     name = parts.hostname or ""
     if parts.scheme not in ("http", "https") or not name:
         raise _not_followed("only http and https addresses are followed")
-    if parts.scheme == "http" and came_from.startswith("https:"):
+    if parts.scheme == "http" and urlsplit(came_from).scheme == "https":
         raise _not_followed("it leads from https to http")
     if settings.NOTIFICATIONS_WEBHOOK_ALLOW_PRIVATE:
         return Target(url)
@@ -163,15 +178,18 @@ async def checked_target(url: str, *, came_from: str) -> Target:
 
 
 def is_public(address: str) -> bool:
-    """Whether an address is one of the open internet; what wraps an IPv4 address is judged by that."""
+    """Whether an address is one of the open internet; what leads to an IPv4 address is judged by that."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
         inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
+        if inner is None and ip in _NAT64:
+            inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
         if inner is not None:
             return is_public(str(inner))
-        if ip in ipaddress.ip_network("64:ff9b::/96"):
-            return is_public(str(ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)))
-    return ip.is_global and not ip.is_multicast
+        if ip not in _ALLOTTED:
+            return False
+    known = any(ip.version == network.version and ip in network for network in _SPECIAL)
+    return ip.is_global and not ip.is_multicast and not known
 
 
 def _not_followed(reason: str) -> DeliveryError:

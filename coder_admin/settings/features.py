@@ -135,5 +135,4 @@ if EMAIL_USE_TLS and EMAIL_USE_SSL:
         "CODER_EMAIL_TLS_STARTTLS and CODER_EMAIL_FORCE_TLS are both true, but a connection is encrypted "
         "from its start or by STARTTLS. Set one of them to false."
     )
-EMAIL_TIMEOUT = NOTIFICATIONS_DISPATCH_TIMEOUT
 DEFAULT_FROM_EMAIL = env.str("CODER_EMAIL_FROM", default="coder-admin@localhost")

@@ -19,10 +19,11 @@ if (popover) {
   // Sent after each event about the inbox and after each reconnect (live.js).
   count?.addEventListener("live:refresh", () => { if (isOpen()) look(); });
 
-  // As many as are shown already, so that what was loaded stays.
+  // Down to the oldest that is shown already, so that what was loaded stays.
   popover.addEventListener("htmx:configRequest", (event) => {
-    if (event.detail.elt !== popover) return;
-    event.detail.parameters.shown = String(popover.querySelectorAll(".inbox-item").length);
+    if (event.detail.elt !== popover && !event.detail.elt.closest("#bell-head")) return;
+    const oldest = document.getElementById("bell-further")?.dataset.oldest;
+    if (oldest) event.detail.parameters.until = oldest;
   });
 
   // The first answer replaces what was focused when the popover opened.

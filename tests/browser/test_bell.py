@@ -10,6 +10,7 @@ import pytest
 from django.utils import timezone
 from playwright.sync_api import Page, expect
 
+from coder_admin.dashboard.views import inbox as views
 from coder_admin.foundation.events import publish
 from coder_admin.notifications.dispatcher import Notifier
 from coder_admin.notifications.kinds import TEST
@@ -17,6 +18,7 @@ from coder_admin.notifications.models import InboxNotification
 from coder_admin.notifications.services import notify
 from coder_admin.organizations.models import User
 from tests.dashboard.world import World
+from tests.notifications.kit import until
 
 from .conftest import PageOf
 from .test_pages import live
@@ -24,15 +26,19 @@ from .test_pages import live
 pytestmark = pytest.mark.browser
 
 SOCKETS = """
+window.cut = false;
 window.sockets = [];
 window.WebSocket = new Proxy(window.WebSocket, {
   construct(Kind, given) {
-    if (window.cut) throw new Error("no network");
     const made = new Kind(...given);
     window.sockets.push(made);
+    if (window.cut) made.close();
     return made;
   },
 });
+// No polling: whatever is seen came by the socket, or because of it.
+const every = window.setInterval.bind(window);
+window.setInterval = (action, time, ...more) => (time === 5000 ? 0 : every(action, time, ...more));
 """
 
 
@@ -139,6 +145,31 @@ def test_more_are_loaded_and_stay(here: World, page_of: PageOf) -> None:
     expect(items).to_have_count(50)
 
 
+def test_the_list_ends_at_a_link_and_loses_nothing(
+    here: World, page_of: PageOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(views, "MOST_IN_POPOVER", 50)
+    messages(here.stranger, 60)
+    page = page_of(here.stranger)
+    page.goto("/templates")
+    live(page)
+    popover(page)
+    items = page.locator("#bell-items > .inbox-item")
+    expect(items).to_have_count(25)
+    # One more: what is in sight stays in sight.
+    messages(here.stranger, 1)
+    publish(f"inbox:{here.stranger.pk}", {"kind": "new", "ids": []})
+    expect(items).to_have_count(26)
+    page.get_by_role("button", name="Load more").click()
+    expect(items).to_have_count(50)
+    expect(page.get_by_role("button", name="Load more")).to_have_count(0)
+    page.get_by_role("button", name="Mark all as read").click()
+    expect(page.locator("#bell-items > .inbox-item[data-read]")).to_have_count(50)
+    expect(items).to_have_count(50)
+    page.get_by_role("link", name="Older messages").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Inbox")
+
+
 def test_a_cut_connection_comes_back_and_nothing_is_missed(
     here: World, page_of: PageOf, notifier: Notifier
 ) -> None:
@@ -148,16 +179,21 @@ def test_a_cut_connection_comes_back_and_nothing_is_missed(
     live(page)
     page.locator("#bell").click()
     expect(page.locator("#bell-pop")).to_contain_text("No notifications")
-    # The network is gone: no socket, and no polling either.
-    page.route("**/inbox/**", lambda route: route.abort())
-    page.evaluate("window.sockets.forEach((socket) => socket.close())")
+    page.evaluate("window.cut = true; window.sockets.forEach((socket) => socket.close())")
     expect(page.locator("[data-live-state]").first).not_to_have_text("Live")
     tell(here.stranger, 1)
+    until(lambda: InboxNotification.objects.filter(user=here.stranger).exists(), "the message")
+    # Attempts follow, and fail: the page learns nothing.
+    until(lambda: page.evaluate("window.sockets.length") >= 3, "two more attempts")
+    assert not page.evaluate("window.sockets.some((socket) => socket.readyState === WebSocket.OPEN)")
     expect(page.locator("#bell-count .count")).to_have_count(0)
-    page.unroute("**/inbox/**")
+    expect(page.locator("#bell-items > .inbox-item")).to_have_count(0)
+    # The next attempt succeeds, and what was missed is listed without another event.
+    page.evaluate("window.cut = false")
     expect(page.locator("#bell-count .count")).to_have_text("1", timeout=20_000)
     expect(page.locator("#bell-items > .inbox-item")).to_have_count(1)
     live(page)
+    assert page.evaluate("window.sockets.at(-1).readyState === WebSocket.OPEN")
     tell(here.stranger, 2)
     expect(page.locator("#bell-items > .inbox-item")).to_have_count(2)
 

@@ -14,6 +14,7 @@ from django.urls import reverse
 from coder_admin.audit.models import AuditLog
 from coder_admin.catalog.models import Template
 from coder_admin.dashboard.selectors import inbox as selectors
+from coder_admin.dashboard.views import inbox as views
 from coder_admin.notifications import config
 from coder_admin.notifications.kinds import TEST
 from coder_admin.notifications.models import InboxNotification, NotificationMessage, NotificationPreference
@@ -51,9 +52,16 @@ def test_the_inbox_is_narrowed_by_kind_template_and_read_state(here: World, clie
     assert len(titles(client, f"template={here.template.pk}&read_status=read")) == 1
     assert len(titles(client, f"kind={FAILURE_LIMIT_REACHED.id}&read_status=unread")) == 2
     assert titles(client, f"template={uuid.uuid4()}") == []
-    assert "No message matches" in text(client, f"/inbox?kind={uuid.uuid4()}")
-    for wrong in ("kind=x", "template=1", "read_status=maybe"):
-        assert client.get(f"/inbox?{wrong}").status_code == 400
+    assert "No message matches" in text(client, f"/inbox?template={uuid.uuid4()}")
+    for wrong, words in (
+        ("kind=x", "kind: Choose one of the list."),
+        (f"kind={uuid.uuid4()}", "kind: Choose one of the list."),
+        ("template=1", "template: Choose one of the list."),
+        ("read_status=maybe", "read_status: Use all, read or unread."),
+    ):
+        answer = client.get(f"/inbox?{wrong}")
+        assert answer.status_code == 400
+        assert words in answer.content.decode(), wrong
 
 
 def offered(client: Client, query: str = "") -> dict[str, str]:
@@ -344,6 +352,66 @@ def test_the_bell_loads_further_pages_by_key(here: World, client_of: ClientOf) -
     second = client.get(f"/inbox/latest?starting_before={first.context['items'][-1].pk}")
     assert len(second.context["items"]) == 5
     assert not second.context["more"]
-    assert len(client.get("/inbox/latest?shown=30").context["items"]) == 30
-    assert len(client.get("/inbox/latest?shown=9999999999").context["items"]) == 30
     assert client.get("/inbox/latest?starting_before=x").status_code == 400
+    assert client.get("/inbox/latest?until=x").status_code == 400
+    client.post("/inbox/read", {"until": "x"}, headers={"HX-Request": "true"})
+    assert "until: must be a UUID" in text(client, "/inbox")
+    assert not InboxNotification.objects.filter(user=here.stranger, read_at__isnull=False).exists()
+    assert len(client.get(f"/inbox/latest?until={uuid.uuid4()}").context["items"]) == 25
+
+
+def oldest(answer: Any) -> str:
+    return f"until={answer.context['items'][-1].pk}"
+
+
+def test_what_the_bell_shows_stays_when_it_looks_again(here: World, client_of: ClientOf) -> None:
+    client = client_of(here.stranger)
+    sent = [
+        InboxNotification.objects.create(
+            user=here.stranger, template_id=TEST.id, title=f"n{number}", content="x"
+        )
+        for number in range(40)
+    ]
+    first = client.get("/inbox/latest")
+    second = client.get(f"/inbox/latest?starting_before={first.context['items'][-1].pk}")
+    InboxNotification.objects.create(user=here.stranger, template_id=TEST.id, title="new", content="x")
+    assert len(client.get(f"/inbox/latest?{oldest(first)}").context["items"]) == 26
+    everything = client.get(f"/inbox/latest?{oldest(second)}")
+    assert len(everything.context["items"]) == 41
+    assert not everything.context["more"]
+    marked = client.post("/inbox/read", {"until": str(sent[0].pk)}, headers={"HX-Request": "true"})
+    assert len(marked.context["items"]) == 41
+
+
+@pytest.mark.parametrize("pages", [(50,), (50, 60), (50, 75)])
+def test_the_bell_ends_with_the_way_to_the_inbox(
+    here: World, client_of: ClientOf, monkeypatch: pytest.MonkeyPatch, pages: tuple[int, ...]
+) -> None:
+    most = pages[-1]
+    monkeypatch.setattr(views, "MOST_IN_POPOVER", most)
+    client = client_of(here.stranger)
+    for number in range(most + 1):
+        InboxNotification.objects.create(
+            user=here.stranger, template_id=TEST.id, title=f"n{number}", content="x"
+        )
+    answer, seen = client.get("/inbox/latest"), 25
+    for expected in pages:
+        assert answer.context["more"]
+        assert not answer.context["older"]
+        last = answer.context["items"][-1]
+        answer = client.get(f"/inbox/latest?starting_before={last.pk}")
+        seen += len(answer.context["items"])
+        assert seen == expected
+    again = client.get(f"/inbox/latest?{oldest(answer)}")
+    assert len(again.context["items"]) == most
+    for ended in (answer, again):
+        assert not ended.context["more"]
+        assert ended.context["older"]
+        assert "Load more" not in ended.content.decode()
+        assert 'href="/inbox">Older messages</a>' in ended.content.decode()
+    # Even a page that asks for more by itself gets no more than the popover keeps.
+    beyond = client.get(f"/inbox/latest?starting_before={answer.context['items'][-1].pk}")
+    assert beyond.context["items"] == []
+    assert beyond.context["older"]
+    InboxNotification.objects.filter(user=here.stranger, title="n0").delete()
+    assert not client.get(f"/inbox/latest?{oldest(answer)}").context["older"], "nothing is older"

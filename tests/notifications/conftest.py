@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import socket
+import threading
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -44,6 +46,23 @@ def kind() -> Iterator[Kind]:
     )
     yield made
     kinds._kinds.pop(made.id)
+
+
+@pytest.fixture
+def name_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """A name server that does not answer for `hangs.example` before the event is set, or the test ends."""
+    answers = threading.Event()
+    ask = socket.getaddrinfo
+
+    def hang(host: Any, *args: Any, **options: Any) -> Any:
+        if host in ("hangs.example", b"hangs.example"):
+            answers.wait(30)
+            raise socket.gaierror("not known")
+        return ask(host, *args, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
+    yield answers
+    answers.set()
 
 
 @pytest.fixture

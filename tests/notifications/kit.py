@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import email
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from email.message import EmailMessage
 from email.policy import default
@@ -54,13 +56,15 @@ class Received:
 @dataclass
 class Receiver:
     """A webhook's receiver. `answers` are given in turn: a status, or `(status, Location)`; then 200s.
-    With `hold` it takes a request and does not answer before `release` is set."""
+    With `hold` it takes a request and does not answer before `release` is set. `taken`: the ids of messages
+    whose sender has its answer, and has closed the connection upon it."""
 
     url: str = ""
     requests: list[Received] = field(default_factory=list)
     answers: list[int | tuple[int, str]] = field(default_factory=list)
     hold: bool = False
     release: threading.Event = field(default_factory=threading.Event)
+    taken: list[str] = field(default_factory=list)
 
     def next(self) -> tuple[int, str]:
         answer = self.answers.pop(0) if self.answers else 200
@@ -68,8 +72,8 @@ class Receiver:
 
 
 @contextmanager
-def receiver() -> Iterator[Receiver]:
-    """A real HTTP server on a free port."""
+def receiver(tls: ssl.SSLContext | None = None) -> Iterator[Receiver]:
+    """A real HTTP server on a free port, or an HTTPS server."""
     made = Receiver()
 
     class Handler(BaseHTTPRequestHandler):
@@ -86,6 +90,10 @@ def receiver() -> Iterator[Receiver]:
             self.send_header("Content-Length", str(len(answer)))
             self.end_headers()
             self.wfile.write(answer)
+            with suppress(OSError):
+                self.connection.settimeout(20)
+                self.connection.recv(1)
+            made.taken.append(self.headers["X-Message-Id"])
 
         def log_message(self, format: str, *args: Any) -> None:
             return
@@ -95,7 +103,9 @@ def receiver() -> Iterator[Receiver]:
         request_queue_size = 128  # else a burst of connections is reset
 
     server = Server(("127.0.0.1", 0), Handler)
-    made.url = f"http://127.0.0.1:{server.server_port}/hook"
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+    made.url = f"http{'s' if tls else ''}://127.0.0.1:{server.server_port}/hook"
     thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     try:
@@ -108,12 +118,15 @@ def receiver() -> Iterator[Receiver]:
 
 @dataclass
 class MailServer:
-    """A real SMTP server. `refusals`: the answer to RCPT for an address."""
+    """A real SMTP server. `refusals`: the answer to RCPT for an address. A mail to an address in `held` is
+    not answered as long as it is there. `quits`: senders that had their answer and said goodbye."""
 
     host: str = "127.0.0.1"
     port: int = 0
     refusals: dict[str, str] = field(default_factory=dict)
     mails: list[tuple[str, EmailMessage]] = field(default_factory=list)
+    held: set[str] = field(default_factory=set)
+    quits: int = 0
 
     async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:
         if address in self.refusals:
@@ -124,7 +137,13 @@ class MailServer:
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
         message = email.message_from_bytes(envelope.content, policy=default)
         self.mails.append((envelope.rcpt_tos[0], message))
+        while envelope.rcpt_tos[0] in self.held:
+            await asyncio.sleep(0.02)
         return "250 OK"
+
+    async def handle_QUIT(self, server: Any, session: Any, envelope: Any) -> str:
+        self.quits += 1
+        return "221 Bye"
 
 
 @contextmanager

@@ -12,12 +12,14 @@ from pytest_django import DjangoAssertNumQueries
 
 from coder_admin.audit.models import AuditLog
 from coder_admin.notifications import config, recipients
-from coder_admin.notifications.kinds import TEST
+from coder_admin.notifications.api import MOST_VALUES
+from coder_admin.notifications.kinds import TEST, Kind
 from coder_admin.notifications.models import InboxNotification, NotificationMessage, NotificationPreference
 from coder_admin.organizations.models import User
 from tests.people import client, default_organization, organization, owner, person
 
 INBOX = "/api/v2/notifications/inbox"
+NOBODYS = "00000000-0000-4000-8000-000000000000"
 
 
 def message(user: User, *, age: int = 0, read: bool = False, **fields: Any) -> InboxNotification:
@@ -48,14 +50,28 @@ def test_lists_ones_own_newest_first_with_the_whole_count(user: User) -> None:
     assert listed(user, "?read_status=unread") == [str(new.id)]
 
 
-def test_targets_are_all_templates_any(user: User) -> None:
-    a, b, kind = uuid.uuid4(), uuid.uuid4(), uuid.uuid4()
-    both = message(user, targets=[str(a), str(b)], template_id=kind)
+def test_targets_are_all_templates_any(user: User, kind: Kind) -> None:
+    a, b = uuid.uuid4(), uuid.uuid4()
+    both = message(user, targets=[str(a), str(b)], template_id=kind.id)
     one = message(user, age=1, targets=[str(a)])
     assert listed(user, f"?targets={a}") == [str(both.id), str(one.id)]
-    assert listed(user, f"?targets={a},{b}") == [str(both.id)]
-    assert listed(user, f"?templates={kind},{TEST.id}") == [str(both.id), str(one.id)]
-    assert listed(user, f"?templates={kind}") == [str(both.id)]
+    for query in (
+        f"targets={a},{b}",
+        f"targets={a}&targets={b}",
+        f"targets={b}&targets={a}",
+        f"targets={b},,{a},",
+    ):
+        assert listed(user, f"?{query}") == [str(both.id)], query
+    for query in (f"templates={kind.id},{TEST.id}", f"templates={kind.id}&templates={TEST.id}"):
+        assert listed(user, f"?{query}") == [str(both.id), str(one.id)], query
+    assert listed(user, f"?templates={kind.id}") == [str(both.id)]
+    assert listed(user, "?templates=&targets=&starting_before=&read_status=") == [str(both.id), str(one.id)]
+
+
+def test_as_many_values_as_a_filter_takes(user: User) -> None:
+    row = message(user)
+    most = ",".join([str(TEST.id)] * MOST_VALUES)
+    assert listed(user, f"?templates={most}") == [str(row.id)]
 
 
 def test_pages_of_25_by_key(user: User) -> None:
@@ -76,6 +92,13 @@ def test_pages_of_25_by_key(user: User) -> None:
     ("query", "field"),
     [
         ("targets=x", "targets"),
+        (f"targets=x&targets={NOBODYS}", "targets"),
+        ("targets=" + ",".join([NOBODYS] * 2000), "targets"),
+        ("&".join([f"templates={TEST.id}"] * 101), "templates"),
+        (f"templates={NOBODYS}", "templates"),
+        (f"templates={TEST.id},{NOBODYS}", "templates"),
+        (f"templates={NOBODYS}&templates={TEST.id}", "templates"),
+        ("read_status=read&read_status=unread", "read_status"),
         ("templates=1,2", "templates"),
         ("starting_before=x", "starting_before"),
         ("read_status=maybe", "read_status"),
@@ -101,7 +124,9 @@ def test_a_bad_query_names_every_field_at_once(user: User) -> None:
 
 
 PREFERENCES = "/api/v2/users/me/notifications/preferences"
-NOBODYS = "00000000-0000-4000-8000-000000000000"
+
+
+NO_BOOLEANS: tuple[object, ...] = ("yes", "on", "true", "", 1, 0, 1.0, None, [], {})
 
 
 @pytest.mark.parametrize(
@@ -115,6 +140,24 @@ NOBODYS = "00000000-0000-4000-8000-000000000000"
         (PREFERENCES, {"template_disabled_map": {NOBODYS: True}}, "template_disabled_map"),
         (PREFERENCES, {"template_disabled_map": {f"{NOBODYS[:-1]}\x00": True}}, "template_disabled_map"),
         (PREFERENCES, {"template_disabled_map": {str(TEST.id): "x"}}, f"template_disabled_map.{TEST.id}"),
+        *[
+            case
+            for no_boolean in NO_BOOLEANS
+            for case in (
+                ("/api/v2/notifications/settings", {"notifier_paused": no_boolean}, "notifier_paused"),
+                (f"{INBOX}/{NOBODYS}/read-status", {"is_read": no_boolean}, "is_read"),
+                (
+                    PREFERENCES,
+                    {"template_disabled_map": {str(TEST.id): no_boolean}},
+                    f"template_disabled_map.{TEST.id}",
+                ),
+                (
+                    f"{PREFERENCES}/methods",
+                    {"method_disabled_map": {str(TEST.id): {"smtp": no_boolean}}},
+                    f"method_disabled_map.{TEST.id}.smtp",
+                ),
+            )
+        ],
         (f"{PREFERENCES}/methods", {"method_disabled_map": {"x": {"smtp": True}}}, "method_disabled_map"),
         (f"{PREFERENCES}/methods", {"method_disabled_map": {NOBODYS: {"smtp": True}}}, "method_disabled_map"),
     ],
@@ -127,6 +170,7 @@ def test_a_bad_write_names_the_field_and_changes_nothing(
     assert answer.json()["message"]
     assert [v["field"] for v in answer.json()["validations"]] == [field]
     assert not NotificationPreference.objects.exists()
+    assert not config.is_paused()
 
 
 def test_reading_can_be_taken_back(user: User) -> None:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Event
 from typing import Any
 
 import pytest
@@ -100,49 +104,162 @@ def test_one_bad_address_does_not_stop_the_batch(db: None, kind: Kind, mail_serv
     )
 
 
-def test_a_server_that_never_answers_is_cut_off(user: User, kind: Kind, settings: Any) -> None:
-    settings.NOTIFICATIONS_DISPATCH_TIMEOUT = 0.5
-    with socket.socket() as silent:
-        silent.bind(("127.0.0.1", 0))
-        silent.listen()
-        settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
-        settings.EMAIL_HOST, settings.EMAIL_PORT = silent.getsockname()
-        settings.EMAIL_TIMEOUT = 0.5
-        queue(kind, user)
-        Notifier().deliver_batch()
-    row = NotificationMessage.objects.get(method="smtp")
-    assert row.status == "temporary_failure"
+Script = Callable[[socket.socket, threading.Event], None]
 
 
-def test_a_server_that_drips_is_cut_off_too(user: User, kind: Kind, settings: Any) -> None:
-    """Each answer comes in time, the whole does not: the socket's own timeout would never end it."""
-    settings.NOTIFICATIONS_DISPATCH_TIMEOUT = 0.5
-    settings.EMAIL_TIMEOUT = 5
+@contextmanager
+def scripted(script: Script, settings: Any) -> Iterator[None]:
+    """A mail server of which each connection is played by `script`, until the event is set."""
     ended = threading.Event()
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
 
-    def drip(server: socket.socket) -> None:
-        connection, _ = server.accept()
-        connection.sendall(b"220 slow\r\n")
-        with connection:
-            while not ended.is_set():
-                try:
-                    connection.sendall(b"250-one more line\r\n")
-                except OSError:
+    def serve(server: socket.socket) -> None:
+        while True:
+            try:
+                connection, _ = server.accept()
+                with connection:
+                    script(connection, ended)
+            except OSError:
+                if ended.is_set():
                     return
-                ended.wait(0.05)
 
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         server.listen()
-        threading.Thread(target=drip, args=(server,), daemon=True).start()
-        settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
         settings.EMAIL_HOST, settings.EMAIL_PORT = server.getsockname()
+        thread = threading.Thread(target=serve, args=(server,), daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            server.shutdown(socket.SHUT_RDWR)
+            thread.join(5)
+
+
+def silent(connection: socket.socket, ended: threading.Event) -> None:
+    """Accepts and never greets."""
+    ended.wait()
+
+
+def drips(line: bytes) -> Script:
+    def play(connection: socket.socket, ended: threading.Event) -> None:
+        while not ended.wait(0.05):
+            connection.sendall(line)
+
+    return play
+
+
+def greets_and_drips(connection: socket.socket, ended: threading.Event) -> None:
+    connection.sendall(b"220 slow\r\n")
+    drips(b"250-one more line\r\n")(connection, ended)
+
+
+def says_yes_and_drips_in(word: bytes) -> Script:
+    """Answers as a good server does, but to `word` a byte at a time and without an end."""
+
+    def play(connection: socket.socket, ended: threading.Event) -> None:
+        connection.sendall(b"220 here\r\n")
+        in_data = False
+        for line in connection.makefile("rb"):
+            if in_data and line != b".\r\n":
+                continue
+            if line.upper().startswith(word):
+                drips(b"x")(connection, ended)
+            elif line.upper().startswith(b"EHLO"):
+                connection.sendall(b"250-here\r\n250-AUTH PLAIN\r\n250 STARTTLS\r\n")
+            elif line.upper().startswith(b"STARTTLS"):
+                connection.sendall(b"220 go on\r\n")
+                drips(b"\x16\x03\x03\x40\x00")(connection, ended)  # the head of a long record
+            elif line.upper().startswith(b"DATA"):
+                in_data = True
+                connection.sendall(b"354 go on\r\n")
+            else:
+                connection.sendall(b"250 yes\r\n")
+
+    return play
+
+
+@pytest.mark.parametrize(
+    ("script", "options"),
+    [
+        pytest.param(silent, {}, id="never greets"),
+        pytest.param(drips(b"220-wait\r\n"), {}, id="greets line by line"),
+        pytest.param(drips(b"2"), {}, id="greets byte by byte"),
+        pytest.param(greets_and_drips, {}, id="answers line by line"),
+        pytest.param(silent, {"EMAIL_USE_SSL": True}, id="never encrypts"),
+        pytest.param(drips(b"\x16\x03\x03\x40\x00"), {"EMAIL_USE_SSL": True}, id="encrypts byte by byte"),
+        pytest.param(says_yes_and_drips_in(b"NOTHING"), {"EMAIL_USE_TLS": True}, id="STARTTLS"),
+        pytest.param(
+            says_yes_and_drips_in(b"AUTH"),
+            {"EMAIL_HOST_USER": "coder", "EMAIL_HOST_PASSWORD": "secret"},
+            id="login",
+        ),
+        pytest.param(says_yes_and_drips_in(b"MAIL"), {}, id="sender"),
+        pytest.param(says_yes_and_drips_in(b".\r\n"), {}, id="data"),
+    ],
+)
+def test_the_whole_ends_at_its_deadline(
+    user: User, kind: Kind, settings: Any, script: Script, options: dict[str, Any]
+) -> None:
+    """Each answer comes in time, the whole does not: the socket's own timeout would never end it."""
+    settings.NOTIFICATIONS_DISPATCH_TIMEOUT = 0.4
+    for name, value in options.items():
+        setattr(settings, name, value)
+    with scripted(script, settings):
         queue(kind, user)
+        began = time.monotonic()
         Notifier().deliver_batch()
-        ended.set()
+        took = time.monotonic() - began
     row = NotificationMessage.objects.get(method="smtp")
     assert row.status == "temporary_failure"
-    assert "longer than 0.5 s" in row.status_reason
+    assert row.status_reason == "the mail server took longer than 0.4 s"
+    assert took < 3
+
+
+def test_a_name_server_that_hangs_is_left_too(
+    user: User, kind: Kind, settings: Any, name_server: Event
+) -> None:
+    settings.NOTIFICATIONS_DISPATCH_TIMEOUT = 0.4
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST = "hangs.example"
+    queue(kind, user)
+    began = time.monotonic()
+    Notifier().deliver_batch()
+    assert time.monotonic() - began < 3
+    row = NotificationMessage.objects.get(method="smtp")
+    assert row.status == "temporary_failure"
+    assert row.status_reason == "the mail server took longer than 0.4 s"
+
+
+def test_an_address_that_swallows_everything_leaves_time_for_the_next(
+    user: User, kind: Kind, mail_server: MailServer, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.NOTIFICATIONS_DISPATCH_TIMEOUT = 2
+    settings.EMAIL_HOST = "two.example"
+    with socket.socket() as full:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        waiting = []
+        for _ in range(3):  # what the queue of connections does not hold is never answered
+            one = socket.socket()
+            one.setblocking(False)
+            one.connect_ex(full.getsockname())
+            waiting.append(one)
+        addresses = [full.getsockname(), (mail_server.host, mail_server.port)]
+        monkeypatch.setattr(
+            socket,
+            "getaddrinfo",
+            lambda *_, **__: [(socket.AF_INET, socket.SOCK_STREAM, 6, "", one) for one in addresses],
+        )
+        queue(kind, user)
+        began = time.monotonic()
+        Notifier().deliver_batch()
+        took = time.monotonic() - began
+        for one in waiting:
+            one.close()
+    assert statuses()["smtp"] == "sent"
+    assert took < 3
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from coder_admin.notifications.models import InboxNotification, MessageStatus, N
 from coder_admin.notifications.services import notify
 from coder_admin.organizations.models import User
 from coder_admin.settings.environment import BASE_DIR
-from tests.notifications.kit import Receiver, until
+from tests.notifications.kit import MailServer, Receiver, until
 from tests.people import person
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -88,6 +88,75 @@ def test_killed_between_send_and_record_is_sent_again(spawn: Spawn, receiver: Re
     assert (row.status, row.attempt_count) == (MessageStatus.SENT, 1)
     assert [request.headers["x-message-id"] for request in receiver.requests] == [str(row.pk)] * 2
     assert InboxNotification.objects.count() == 1
+
+
+#: The results of a notifier with this are not recorded as long as a delivery of it is under way.
+RECORDS_LATE = {"CODER_NOTIFICATIONS_STORE_SYNC_INTERVAL": "3600"}
+
+
+def tell(user: User) -> None:
+    notify(TEST.id, [user.id], labels={}, created_by="tests")
+
+
+def kill_and_follow(notifier: subprocess.Popen[str], follow: Callable[[], object]) -> None:
+    """End a notifier that has an answer, and one to wait for, but no record; another takes over."""
+    notifier.send_signal(signal.SIGKILL)
+    notifier.wait()
+    outside = NotificationMessage.objects.exclude(method="inbox")
+    assert set(outside.values_list("status", "attempt_count")) == {(MessageStatus.LEASED, 0)}
+    follow()
+    outside.update(leased_until=timezone.now())
+    until(lambda: sent() == 4, "both messages by both methods")
+    assert set(outside.values_list("status", flat=True)) == {MessageStatus.SENT}
+
+
+def test_killed_between_the_answer_of_the_webhook_and_the_record(spawn: Spawn, receiver: Receiver) -> None:
+    """The receiver has it, the notifier knew, and nobody else ever will: it is sent once more."""
+    slow, quick = person("ada"), person("bob")
+    receiver.hold = True
+    notifier = spawn(**RECORDS_LATE)
+    tell(slow)
+    until(lambda: receiver.requests, "the request that is not answered")
+    receiver.hold = False
+    tell(quick)
+    until(lambda: receiver.taken, "the answer")
+    quick_id = str(NotificationMessage.objects.get(method="webhook", user=quick).pk)
+    assert receiver.taken == [quick_id]
+
+    def follow() -> None:
+        receiver.release.set()
+        spawn()
+
+    kill_and_follow(notifier, follow)
+    times = Counter(request.headers["x-message-id"] for request in receiver.requests)
+    slow_id = str(NotificationMessage.objects.get(method="webhook", user=slow).pk)
+    assert times == {slow_id: 2, quick_id: 2}
+
+
+def test_killed_between_the_answer_of_the_mail_server_and_the_record(
+    spawn: Spawn, mail_server: MailServer, settings: Any
+) -> None:
+    settings.NOTIFICATIONS_METHOD = "smtp"
+    slow, quick = person("ada"), person("bob")
+    mail_server.held.add(slow.email)
+    where = {
+        "CODER_NOTIFICATIONS_METHOD": "smtp",
+        "CODER_EMAIL_HOST": mail_server.host,
+        "CODER_EMAIL_PORT": str(mail_server.port),
+    }
+    notifier = spawn(**where, **RECORDS_LATE)
+    tell(slow)
+    until(lambda: mail_server.mails, "the mail that is not answered")
+    tell(quick)
+    until(lambda: mail_server.quits == 1, "the goodbye that follows the answer")
+    assert [address for address, _ in mail_server.mails] == [slow.email, quick.email]
+
+    def follow() -> None:
+        mail_server.held.clear()
+        spawn(**where)
+
+    kill_and_follow(notifier, follow)
+    assert Counter(address for address, _ in mail_server.mails) == {slow.email: 2, quick.email: 2}
 
 
 def test_stopped_in_the_middle_finishes_and_records(spawn: Spawn, receiver: Receiver) -> None:

@@ -31,6 +31,8 @@ from tests.serving import serving
 from tests.websocket import WebsocketClient
 
 PATH = "/api/v2/notifications/inbox/watch"
+UNKNOWN = "00000000-0000-4000-8000-000000000000"
+UNKNOWN = "00000000-0000-4000-8000-000000000000"
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
@@ -60,7 +62,7 @@ async def test_each_new_message_comes_with_the_count(kind: Kind) -> None:
 async def test_filters_and_plain_text(kind: Kind) -> None:
     user = await sync_to_async(person)("ada")
     other_kind = socket(user, f"?templates={TEST.id}")
-    plain = socket(user, f"?templates={kind.id}&format=plaintext&read_status=unread")
+    plain = socket(user, f"?templates={kind.id}&templates={TEST.id}&format=plaintext&read_status=unread")
     await other_kind.connect()
     await plain.connect()
     await send(kind, user)
@@ -99,6 +101,11 @@ async def test_refusals_say_why(query: str, code: int) -> None:
     [
         ("?targets=x", True, 400, "targets"),
         ("?templates=1", True, 400, "templates"),
+        (f"?templates={UNKNOWN}", True, 400, "templates"),
+        (f"?templates={UNKNOWN}&templates={TEST.id}", True, 400, "templates"),
+        (f"?targets=x&targets={UNKNOWN}", True, 400, "targets"),
+        ("?format=markdown&format=plaintext", True, 400, "format"),
+        ("?nothing=1&nothing=2", True, 400, "nothing"),
         ("?read_status=maybe", True, 400, "read_status"),
         ("?format=html", True, 400, "format"),
         ("?nothing=1", True, 400, "nothing"),

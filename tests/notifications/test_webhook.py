@@ -7,17 +7,58 @@ import hashlib
 import hmac
 import json
 import socket
+import ssl
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address
+from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
+from coder_admin.notifications import webhook
 from coder_admin.notifications.delivery import DeliveryError
 from coder_admin.notifications.dispatcher import Notifier
 from coder_admin.notifications.kinds import Kind
 from coder_admin.notifications.models import NotificationMessage
 from coder_admin.notifications.webhook import checked_target, is_public
 from coder_admin.organizations.models import User
+from tests.notifications import kit
 from tests.notifications.kit import Receiver, queue, statuses
+
+
+@pytest.fixture
+def tls_receiver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
+    """A real HTTPS receiver with a certificate that the application trusts."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "receiver")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))]), critical=False
+        )
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    pem = tmp_path / "receiver.pem"
+    secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    pem.write_bytes(secret + certificate.public_bytes(Encoding.PEM))
+    ours = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    ours.load_cert_chain(pem)
+    trusting = ssl.create_default_context(cafile=str(pem))
+    monkeypatch.setattr(webhook, "_tls", lambda: trusting)
+    with kit.receiver(ours) as made:
+        yield made
 
 
 def reason() -> str:
@@ -99,6 +140,23 @@ def test_a_receiver_that_does_not_answer_in_time_is_left(
     assert "longer than 0.3 s" in reason()
 
 
+@pytest.mark.parametrize("redirected", [False, True])
+def test_a_name_server_that_hangs_is_left(
+    user: User, kind: Kind, receiver: Receiver, settings: Any, name_server: Event, redirected: bool
+) -> None:
+    settings.NOTIFICATIONS_DISPATCH_TIMEOUT = 0.3
+    if redirected:
+        receiver.answers = [(307, "http://hangs.example/hook")]
+    else:
+        settings.NOTIFICATIONS_WEBHOOK_ENDPOINT = "http://hangs.example/hook"
+    queue(kind, user)
+    began = time.monotonic()
+    Notifier().deliver_batch()
+    assert time.monotonic() - began < 5
+    assert statuses()["webhook"] == "temporary_failure"
+    assert "longer than 0.3 s" in reason()
+
+
 def test_a_redirect_to_a_private_address_is_not_followed(user: User, kind: Kind, receiver: Receiver) -> None:
     receiver.answers = [(307, f"{receiver.url}/inner")]
     queue(kind, user)
@@ -107,6 +165,14 @@ def test_a_redirect_to_a_private_address_is_not_followed(user: User, kind: Kind,
     assert "127.0.0.1 is the private address 127.0.0.1" in reason()
     assert "ALLOW_PRIVATE" in reason()
     assert [request.path for request in receiver.requests] == ["/hook"]
+
+
+def test_a_redirect_that_cannot_be_read_is_final(user: User, kind: Kind, receiver: Receiver) -> None:
+    receiver.answers = [(307, "http://[nowhere")]
+    queue(kind, user)
+    Notifier().deliver_batch()
+    assert statuses()["webhook"] == "permanent_failure"
+    assert "cannot be read" in reason()
 
 
 def test_an_operator_may_allow_it(user: User, kind: Kind, receiver: Receiver, settings: Any) -> None:
@@ -147,8 +213,45 @@ def test_redirects_end(user: User, kind: Kind, receiver: Receiver, settings: Any
         ("fc00::1", False),
         ("::ffff:127.0.0.1", False),
         ("::ffff:8.8.8.8", True),
+        ("::ffff:8.8.8.8%1", True),
+        # NAT64: the well-known prefix leads to the IPv4 address, the local one where an operator wants.
         ("64:ff9b::7f00:1", False),
+        ("64:ff9b::a9fe:a9fe", False),
+        ("64:ff9b::808:808", True),
+        ("64:ff9b:1::1", False),
+        ("64:ff9b:1::808:808", False),
+        ("64:ff9b:1:ffff:ffff:ffff:7f00:1", False),
+        # 6to4 and Teredo are judged by the IPv4 address in them.
         ("2002:7f00:1::", False),
+        ("2002:a00:1::1", False),
+        ("2002:808:808::1", True),
+        ("2001:0:4136:e378:8000:63bf:80ff:fffe", False),  # of 127.0.0.1
+        # Site-local, as old networks still use it.
+        ("fec0::1", False),
+        ("feff:ffff::1", False),
+        # IPv4-compatible and IPv4-translated: no part of the internet, whatever they hold.
+        ("::127.0.0.1", False),
+        ("::10.0.0.1", False),
+        ("::8.8.8.8", False),
+        ("::ffff:0:127.0.0.1", False),
+        ("::ffff:0:8.8.8.8", False),
+        # Not allotted to the internet at all, or to no host of it.
+        ("::", False),
+        ("100::1", False),
+        ("4000::1", False),
+        ("5f00::1", False),
+        ("ff02::1", False),
+        ("ff0e::1", False),
+        ("2001:db8::1", False),
+        ("3fff::1", False),
+        ("192.0.0.8", False),
+        ("192.0.2.1", False),
+        ("198.18.0.1", False),
+        ("203.0.113.9", False),
+        ("240.0.0.1", False),
+        ("255.255.255.255", False),
+        ("2606:4700:4700::1111", True),
+        ("2a00:1450:4001::1", True),
     ],
 )
 def test_which_addresses_are_public(address: str, public: bool) -> None:
@@ -171,6 +274,33 @@ def test_redirects_that_are_refused(url: str, words: str) -> None:
     with pytest.raises(DeliveryError, match=words) as caught:
         asyncio.run(checked_target(url, came_from="https://example.com/hook"))
     assert not caught.value.retryable
+
+
+@pytest.mark.parametrize(
+    "before", ["https://example.com/hook", "HTTPS://example.com/hook", "hTTps://8.8.8.8/"]
+)
+@pytest.mark.parametrize("after", ["http://8.8.8.8/", "HTTP://8.8.8.8/"])
+@pytest.mark.parametrize("allowed", [False, True])
+def test_no_hop_leads_from_https_to_http(before: str, after: str, allowed: bool, settings: Any) -> None:
+    settings.NOTIFICATIONS_WEBHOOK_ALLOW_PRIVATE = allowed
+    with pytest.raises(DeliveryError, match="from https to http") as caught:
+        asyncio.run(checked_target(after, came_from=before))
+    assert not caught.value.retryable
+
+
+def test_each_hop_is_compared_with_the_one_before_it(
+    user: User, kind: Kind, receiver: Receiver, settings: Any, tls_receiver: Receiver
+) -> None:
+    """An endpoint without encryption redirects to one with it: from there nothing leads back."""
+    settings.NOTIFICATIONS_WEBHOOK_ALLOW_PRIVATE = True
+    receiver.answers = [(307, tls_receiver.url)]
+    tls_receiver.answers = [(307, f"{receiver.url}/back")]
+    queue(kind, user)
+    Notifier().deliver_batch()
+    assert [request.path for request in receiver.requests] == ["/hook"]
+    assert [request.path for request in tls_receiver.requests] == ["/hook"]
+    assert statuses()["webhook"] == "permanent_failure"
+    assert "from https to http" in reason()
 
 
 def test_the_connection_goes_to_the_address_that_was_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:

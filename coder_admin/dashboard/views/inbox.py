@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.shortcuts import render
 from django.urls import reverse
 
@@ -17,11 +17,19 @@ from coder_admin.dashboard.http import ViewerRequest, back, command, draw, page,
 from coder_admin.dashboard.selectors import inbox as selectors
 from coder_admin.foundation.errors import Invalid, NotFound, Validation
 from coder_admin.foundation.pagination import Page, page_of
-from coder_admin.notifications import services
-from coder_admin.notifications.selectors import PAGE_SIZE, InboxFilter, ReadStatus, inbox_get, inbox_page
+from coder_admin.notifications import kinds, services
+from coder_admin.notifications.selectors import (
+    PAGE_SIZE,
+    InboxFilter,
+    ReadStatus,
+    inbox_get,
+    inbox_page,
+    number_down_to,
+)
 from coder_admin.notifications.selectors import inbox as inbox_rows
 
 MOST_IN_POPOVER = 200
+"""The popover is fetched anew with each message; what is older than this many is read in the inbox."""
 _READ = (Option("", "All"), Option("unread", "Unread"), Option("read", "Read"))
 
 
@@ -70,6 +78,8 @@ def _filter(request: HttpRequest) -> InboxFilter:
             ids[name] = (uuid.UUID(text),) if text else ()
         except ValueError:
             wrong.append(Validation(name, "Choose one of the list."))
+    if any(kinds.find(kind_id) is None for kind_id in ids.get("kind", ())):
+        wrong.append(Validation("kind", "Choose one of the list."))
     status = request.GET.get("read_status", "") or ReadStatus.ALL
     if status not in set(ReadStatus):
         wrong.append(Validation("read_status", "Use all, read or unread."))
@@ -81,27 +91,45 @@ def _filter(request: HttpRequest) -> InboxFilter:
 @page
 def latest(request: ViewerRequest) -> HttpResponse:
     """The content of the bell's popover, or what follows `starting_before`."""
-    before = request.GET.get("starting_before", "")
-    if before:
-        rows = inbox_page(viewer=request.viewer, starting_before=_id("starting_before", before), size=_PAGE)
-        return render(request, "inbox/_more.html", _shown(rows, PAGE_SIZE))
-    return _popover(request)
+    text = request.GET.get("starting_before", "")
+    if not text:
+        return _popover(request, _until(request.GET))
+    before = _id("starting_before", text)
+    shown = _number_down_to(request, before)
+    size = min(PAGE_SIZE, MOST_IN_POPOVER - shown)
+    rows = inbox_page(viewer=request.viewer, starting_before=before, size=size + 1)
+    last = shown + size >= MOST_IN_POPOVER
+    return render(request, "inbox/_more.html", _shown(rows, size, last=last, after=before))
 
 
-_PAGE = PAGE_SIZE + 1  # one more tells whether there are more
-
-
-def _popover(request: ViewerRequest) -> HttpResponse:
-    """As many messages as are shown already, at least a page."""
-    asked = request.GET.get("shown", "")
-    size = min(max(int(asked) if asked.isascii() and asked.isdigit() else 0, PAGE_SIZE), MOST_IN_POPOVER)
+def _popover(request: ViewerRequest, until: uuid.UUID | None) -> HttpResponse:
+    """The newest messages: a page, and down to `until`, the oldest that the reader has in sight."""
+    size = max(PAGE_SIZE, _number_down_to(request, until) if until else 0)
     rows = inbox_page(viewer=request.viewer, size=size + 1)
-    context = _shown(rows, size) | {"unread": services.unread_count(request.viewer.id)}
+    context = _shown(rows, size, last=size >= MOST_IN_POPOVER) | {
+        "unread": services.unread_count(request.viewer.id)
+    }
     return render(request, "inbox/_latest.html", context)
 
 
-def _shown(rows: list[Any], size: int) -> dict[str, object]:
-    return {"items": rows[:size], "more": len(rows) > size}
+def _until(given: QueryDict) -> uuid.UUID | None:
+    text = given.get("until", "")
+    return _id("until", text) if text else None
+
+
+def _number_down_to(request: ViewerRequest, notification_id: uuid.UUID) -> int:
+    return number_down_to(viewer=request.viewer, notification_id=notification_id, most=MOST_IN_POPOVER)
+
+
+def _shown(rows: list[Any], size: int, *, last: bool, after: uuid.UUID | None = None) -> dict[str, object]:
+    """`size` rows of which the popover shows the last page; one row more tells that there are older ones."""
+    items, older = rows[:size], len(rows) > size
+    return {
+        "items": items,
+        "oldest": items[-1].pk if items else after,
+        "more": older and not last,
+        "older": older and last,
+    }
 
 
 @page
@@ -123,9 +151,10 @@ def mark_read(request: ViewerRequest, notification: uuid.UUID) -> HttpResponse:
 @command
 def mark_all_read(request: ViewerRequest) -> HttpResponse:
     """Mark everything as read."""
+    until = _until(request.POST)
     number = services.inbox_mark_all(actor=request.viewer)
     if wants_fragment(request):
-        return _popover(request)
+        return _popover(request, until)
     messages.success(request, f"{number} marked as read." if number else "Everything was read already.")
     return HttpResponseRedirect(back(request, reverse("dashboard:inbox")))
 

@@ -1,0 +1,36 @@
+"""The bodies that REST of notifications takes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+
+class JsonBoolean(serializers.BooleanField):
+    """`true` or `false` and nothing that only reads like it: "off" for `disabled` can be meant either way."""
+
+    def to_internal_value(self, data: Any) -> bool:
+        if not isinstance(data, bool):
+            self.fail("invalid", input=data)
+        return data
+
+
+class SettingsForm(serializers.Serializer[Any]):
+    notifier_paused = JsonBoolean()
+
+
+class ReadForm(serializers.Serializer[Any]):
+    is_read = JsonBoolean()
+
+
+class PreferencesForm(serializers.Serializer[Any]):
+    template_disabled_map = serializers.DictField(child=JsonBoolean())
+
+
+class MethodPreferencesForm(serializers.Serializer[Any]):
+    method_disabled_map = serializers.DictField(child=serializers.DictField(child=JsonBoolean()))
+
+
+class MethodForm(serializers.Serializer[Any]):
+    method = serializers.CharField(allow_blank=True)
