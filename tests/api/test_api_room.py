@@ -128,6 +128,15 @@ def handled(error: Exception) -> tuple[int, dict[str, Any]]:
     return response.status_code, response.data
 
 
+@pytest.mark.django_db
+@pytest.mark.parametrize("path", ["/api/v2/notifications/inbox", "/api/v2/users", "/api/v2/workspaces"])
+def test_a_query_without_end_is_a_400_in_the_common_shape(path: str) -> None:
+    query = "&".join(f"a{n}=1" for n in range(1_500))
+    answer = client(owner()).get(f"{path}?{query}")
+    assert answer.status_code == 400
+    assert "At most 1000" in json_of(answer)["detail"]
+
+
 def test_errors_become_their_status() -> None:
     status, body = handled(Conflict("taken", detail="d", validations=[Validation("name", "x")]))
     assert (status, body["validations"]) == (409, [{"field": "name", "detail": "x"}])
