@@ -16,6 +16,7 @@ from coder_admin.audit.models import AuditLog
 from coder_admin.catalog.models import Template, TemplateVersion
 from coder_admin.files.models import File
 from coder_admin.foundation.errors import Invalid, Validation
+from coder_admin.foundation.fields import JsonBoolean
 from coder_admin.organizations.models import Group, Organization, User
 from coder_admin.provisioning.models import ProvisionerJob
 from coder_admin.workspaces.models import Workspace
@@ -43,7 +44,7 @@ class CheckedObject(serializers.Serializer[Any]):
     owner_id = serializers.CharField(max_length=64, required=False, allow_blank=True, default="")
     organization_id = serializers.CharField(max_length=64, required=False, allow_blank=True, default="")
     resource_id = serializers.CharField(max_length=64, required=False, allow_blank=True, default="")
-    any_org = serializers.BooleanField(required=False, default=False)
+    any_org = JsonBoolean(required=False, default=False)
 
 
 class Check(serializers.Serializer[Any]):

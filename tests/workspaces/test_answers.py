@@ -71,6 +71,7 @@ ROWS: list[tuple[str, Prepare, Body, int, str]] = [
     ("bob", nothing, {"transition": "stop"}, 404, "Resource not found"),
     ("ada", nothing, {"transition": "delete", "orphan": True}, 403, "Only template managers may provide"),
     ("ada", nothing, {"transition": "stop", "state": STATE}, 403, "Only template managers may provide"),
+    ("boss", nothing, {"transition": "delete", "orphan": "on"}, 400, "Validation failed."),
     ("boss", nothing, {"transition": "stop", "orphan": True}, 400, "Orphan is only permitted when deleting"),
     (
         "boss",

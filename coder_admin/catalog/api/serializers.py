@@ -6,6 +6,8 @@ from typing import Any
 
 from rest_framework import serializers
 
+from coder_admin.foundation.fields import JsonBoolean
+
 from ..representations import WEEKDAYS, day_mask
 
 
@@ -26,12 +28,12 @@ class TemplateSettings(serializers.Serializer[Any]):
     failure_ttl_ms = serializers.IntegerField(required=False)
     time_til_dormant_ms = serializers.IntegerField(required=False)
     time_til_dormant_autodelete_ms = serializers.IntegerField(required=False)
-    allow_user_autostart = serializers.BooleanField(required=False)
-    allow_user_autostop = serializers.BooleanField(required=False)
-    allow_user_cancel_workspace_jobs = serializers.BooleanField(required=False)
-    require_active_version = serializers.BooleanField(required=False)
-    use_classic_parameter_flow = serializers.BooleanField(required=False)
-    disable_everyone_group_access = serializers.BooleanField(required=False)
+    allow_user_autostart = JsonBoolean(required=False)
+    allow_user_autostop = JsonBoolean(required=False)
+    allow_user_cancel_workspace_jobs = JsonBoolean(required=False)
+    require_active_version = JsonBoolean(required=False)
+    use_classic_parameter_flow = JsonBoolean(required=False)
+    disable_everyone_group_access = JsonBoolean(required=False)
     autostart_requirement = AutostartRequirement(required=False)
 
     def settings(self) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from coder_admin.foundation.errors import Invalid, Validation
+from coder_admin.foundation.fields import JsonBoolean
 from rbac.model import Action
 
 from ..idp import preview
@@ -54,26 +55,26 @@ class MappingPatch(serializers.Serializer[Any]):
 class OrganizationSyncIn(serializers.Serializer[Any]):
     field = serializers.CharField(max_length=1000, allow_blank=True)
     mapping = MappingField(required=False)
-    organization_assign_default = serializers.BooleanField(required=False, default=False)
+    organization_assign_default = JsonBoolean(required=False, default=False)
 
 
 class OrganizationConfigIn(serializers.Serializer[Any]):
     field = serializers.CharField(max_length=1000, allow_blank=True)
-    assign_default = serializers.BooleanField()
+    assign_default = JsonBoolean()
 
 
 class GroupSyncIn(serializers.Serializer[Any]):
     field = serializers.CharField(max_length=1000, allow_blank=True)
     mapping = MappingField(required=False)
     regex_filter = serializers.CharField(max_length=1000, required=False, allow_null=True, allow_blank=True)
-    auto_create_missing_groups = serializers.BooleanField(required=False, default=False)
+    auto_create_missing_groups = JsonBoolean(required=False, default=False)
     legacy_group_name_mapping = serializers.DictField(child=serializers.CharField(), required=False)
 
 
 class GroupConfigIn(serializers.Serializer[Any]):
     field = serializers.CharField(max_length=1000, allow_blank=True)
     regex_filter = serializers.CharField(max_length=1000, required=False, allow_null=True, allow_blank=True)
-    auto_create_missing_groups = serializers.BooleanField(required=False, default=False)
+    auto_create_missing_groups = JsonBoolean(required=False, default=False)
 
 
 class RoleSyncIn(serializers.Serializer[Any]):

@@ -7,6 +7,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from coder_admin.foundation.fields import JsonBoolean
 from rbac.roles import DISPLAY_NAMES
 
 from ..choices import LoginType, UserStatus
@@ -22,7 +23,7 @@ class SlimRole(serializers.Serializer[Any]):
 
 
 class PermissionIn(serializers.Serializer[Any]):
-    negate = serializers.BooleanField(required=False, default=False)
+    negate = JsonBoolean(required=False, default=False)
     resource_type = serializers.CharField(max_length=64)
     action = serializers.CharField(max_length=64)
 

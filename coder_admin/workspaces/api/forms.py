@@ -10,6 +10,7 @@ from django.core.validators import ProhibitNullCharactersValidator
 from rest_framework import serializers
 
 from coder_admin.foundation.errors import Invalid, Validation
+from coder_admin.foundation.fields import JsonBoolean
 
 from ..choices import AutomaticUpdates, BuildReason, ScriptStage, ScriptStatus
 
@@ -71,7 +72,7 @@ class CreateBuild(_WithParameters):
     """`POST /workspaces/{id}/builds`."""
 
     transition = serializers.CharField(max_length=16)
-    orphan = serializers.BooleanField(required=False, default=False)
+    orphan = JsonBoolean(required=False, default=False)
     state = serializers.CharField(required=False, allow_null=True, max_length=8 * 1024 * 1024)
     log_level = serializers.CharField(required=False, allow_blank=True, max_length=16)
     reason = serializers.ChoiceField(
@@ -103,7 +104,7 @@ class Extend(serializers.Serializer[Any]):
 
 
 class Dormant(serializers.Serializer[Any]):
-    dormant = serializers.BooleanField()
+    dormant = JsonBoolean()
 
 
 class AutoUpdates(serializers.Serializer[Any]):
