@@ -128,8 +128,8 @@ def test_a_deleted_template_leaves_nothing_behind() -> None:
     preset = world.preset(version, 4)
     for status in ("succeeded", "failed", "canceled", "pending"):
         Prebuild(preset, version, status).save()
-    stopped = Prebuild(preset, version).save()
-    world.add_build(stopped, version, preset, transition="stop")
+    for named in (preset, None):  # a person's build need not name the preset
+        world.add_build(Prebuild(preset, version).save(), version, named, transition="stop")
     person = world.person()
     mine = Prebuild(preset, version, "failed", owner=person.id).save()
     Template.objects.filter(pk=template.pk).update(deleted=True)
