@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -167,10 +168,10 @@ def test_the_failure_limit_stops_creation_and_is_told_once() -> None:
     messages = NotificationMessage.objects.filter(
         notification_template_id="414d9331-c1fc-4761-b40c-d1f4702279eb", method="inbox"
     )
-    assert {message.user_id for message in messages} == {admin.id, template.active_version.created_by_id}
+    told = Counter(message.user_id for message in messages)
+    assert told == {admin.id: 1, template.active_version.created_by_id: 1}
     labels = messages[0].payload["labels"]
     assert labels == {"org": "coder", "template": "docker", "template_version": "v1", "preset": "large"}
-    assert messages.count() == 2
     # The next broken version of the same template reaches its author, and administrators with the digest.
     new = world.promote(template, world.version(template, "v2"))
     preset2 = world.preset(new, 1)
