@@ -196,17 +196,18 @@ def _failed(scope: Scope) -> Iterable[FailedPrebuild]:
 
 def _left_behind(scope: Scope) -> Iterable[FailedPrebuild]:
     """What deleted templates still have beside running prebuilds: failed, canceled and stopped ones. One
-    whose deletion failed is a person's to look at."""
-    preset = "latest_build__template_version_preset"
+    whose deletion failed is a person's to look at. A person's build need not name the preset: the
+    workspace's own counts."""
     ended = Q(latest_build__job__job_status__in=(JobStatus.FAILED, JobStatus.CANCELED))
     stopped = Q(latest_build__transition=Transition.STOP, latest_build__job__job_status=JobStatus.SUCCEEDED)
     rows = (
-        querying.unclaimed()
-        .filter(ended | stopped, scope.of("template"), template__deleted=True)
+        querying.with_current_preset(querying.unclaimed())
+        .filter(ended | stopped, scope.of("template"), template__deleted=True, current_preset__isnull=False)
         .exclude(latest_build__transition=Transition.DELETE)
-        .filter(**{f"{preset}__desired_instances__isnull": False})
     )
-    for row in plain_rows(rows.order_by("id").values_list("id", preset, "latest_build__created_at")):
+    for row in plain_rows(
+        rows.order_by("id").values_list("id", "current_preset", "latest_build__created_at")
+    ):
         yield FailedPrebuild(*row)
 
 

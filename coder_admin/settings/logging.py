@@ -38,6 +38,7 @@ LOGGING = {
     "root": {"handlers": ["stderr"], "level": "WARNING"},
     "loggers": {
         "coder_admin": {"level": LOG_LEVEL},
+        "coderd": {"level": LOG_LEVEL},  # the pools' loop writes under the name that operators know
         "prebuilds": {"level": LOG_LEVEL},
         "rbac": {"level": LOG_LEVEL},
         # One line per request, and per stream that a client ends, would drown the events.

@@ -30,6 +30,7 @@ configs = st.builds(
     backoff_interval=st.integers(0, 600).map(lambda seconds: timedelta(seconds=seconds)),
     failure_hard_limit=st.integers(0, 5),
     failed_retention=st.one_of(st.none(), st.just(timedelta(hours=1))),
+    not_ready_limit=st.one_of(st.none(), st.just(timedelta(minutes=20))),
 )
 presets = st.builds(
     Preset,

@@ -2,109 +2,41 @@
 
 from __future__ import annotations
 
-import itertools
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from prebuilds.actions import Backoff, CancelPending, Create, Delete, calculate_actions, permit
-from prebuilds.failures import FailedBuild, backoff_rows, hard_limited_presets
-from prebuilds.snapshot import (
+from prebuilds.snapshot import Config, PrebuildStatus, Preset
+from tests.prebuilds.pool_model import Workspace, World
+
+STEP = timedelta(minutes=5)
+ENDED = ("failed", "canceled")
+
+configs = st.builds(
     Config,
-    InProgress,
-    PendingCount,
-    Preset,
-    RunningPrebuild,
-    Snapshot,
+    backoff_interval=st.sampled_from([1, 10, 0]).map(lambda minutes: timedelta(minutes=minutes)),
+    failure_hard_limit=st.sampled_from([3, 1, 5, 0]),
+    failed_retention=st.sampled_from([None, timedelta(hours=1)]),
+    not_ready_limit=st.sampled_from([None, timedelta(minutes=20)]),
 )
-from tests.prebuilds.strategies import NOW
-
-CONFIG = Config()
-
-
-@dataclass
-class Workspace:
-    """A workspace and its latest build, as the tables would have it."""
-
-    id: str
-    version: str
-    created_at: datetime
-    built_at: datetime
-    transition: str = "start"
-    status: str = "pending"
-    ready: bool = False
-    claimed: bool = False
-
-
-@dataclass
-class World:
-    """One template with one preset per version, all of the same size."""
-
-    desired: int = 2
-    active: int = 0
-    invalidated_at: datetime | None = None
-    now: datetime = NOW
-    workspaces: list[Workspace] = field(default_factory=list)
-
-    def preset(self, version: str) -> Preset:
-        return Preset(
-            id=version,
-            template_version_id=version,
-            using_active_version=version == f"v{self.active}",
-            desired_instances=self.desired,
-            ttl_seconds=7200,
-            last_invalidated_at=self.invalidated_at,
-        )
-
-    def snapshot(self) -> Snapshot:
-        pool = [row for row in self.workspaces if not row.claimed]
-        presets = tuple(self.preset(f"v{number}") for number in range(self.active + 1))
-        failures = list(self._failures(pool))
-        wanted = {preset.id: self.desired for preset in presets}
-        return Snapshot(
-            presets=presets,
-            running=tuple(
-                RunningPrebuild(row.id, row.id, row.version, row.version, row.ready, row.created_at)
-                for row in pool
-                if (row.transition, row.status) == ("start", "succeeded")
-            ),
-            in_progress=tuple(
-                InProgress(row.version, row.version, row.transition, 1)
-                for row in pool
-                if row.status in ("pending", "running") and row.version == f"v{self.active}"
-            ),
-            pending=tuple(
-                PendingCount(row.version, 1)
-                for row in pool
-                if (row.transition, row.status) == ("start", "pending") and row.version != f"v{self.active}"
-            ),
-            backoffs=backoff_rows(failures, wanted, self.now - CONFIG.backoff_lookback),
-            hard_limited=hard_limited_presets(failures, CONFIG.failure_hard_limit),
-        )
-
-    def _failures(self, pool: list[Workspace]) -> list[FailedBuild]:
-        starts = [row for row in pool if row.transition == "start" and row.version == f"v{self.active}"]
-        starts.sort(key=lambda row: row.built_at, reverse=True)
-        return [
-            FailedBuild(row.version, rank, row.built_at)
-            for rank, row in enumerate(starts, 1)
-            if row.status == "failed"
-        ]
 
 
 class PoolHistory(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.world = World()
-        self.numbers = itertools.count()
+        self.ends = "lives"
+
+    @initialize(config=configs, ends=st.sampled_from(["lives", "lives", "lives", "deleted"]))
+    def it_begins(self, config: Config, ends: str) -> None:
+        self.world.config = config
+        self.ends = ends
 
     def pick(self, number: int, *states: tuple[str, str]) -> Workspace | None:
-        rows = [
-            row for row in self.world.workspaces if (row.transition, row.status) in states and not row.claimed
-        ]
+        rows = [row for row in self.world.workspaces if row.is_(*states)]
         return rows[number % len(rows)] if rows else None
 
     @rule()
@@ -113,53 +45,40 @@ class PoolHistory(RuleBasedStateMachine):
         snapshot = world.snapshot()
         for preset in snapshot.presets:
             part = snapshot.for_preset(preset, world.now)
-            wanted = calculate_actions(part, world.now, CONFIG)
+            wanted = calculate_actions(part, world.now, world.config)
+            assert wanted == calculate_actions(part, world.now, world.config)
             if part.can_skip:
                 assert wanted == ()
+            if preset.using_active_version:
+                assert part.hard_limited == world.is_limited()
             for action in permit(part, wanted)[0]:
                 self.execute(preset, action)
+        world.assert_passed()
 
     def execute(self, preset: Preset, action: object) -> None:
-        world = self.world
         match action:
-            case Create(count):
-                for _ in range(count):
-                    name = f"w{next(self.numbers)}"
-                    world.workspaces.append(Workspace(name, preset.id, world.now, world.now))
-                alive = [
-                    row
-                    for row in world.workspaces
-                    if row.version == preset.id
-                    and row.transition == "start"
-                    and row.status in ("pending", "running", "succeeded")
-                    and not row.claimed
-                ]
-                assert len([row for row in alive if self.is_good(row, preset)]) <= world.desired
-            case Delete(ids, _):
-                for row in world.workspaces:
-                    if row.id in ids:
-                        assert not row.claimed
-                        assert (row.transition, row.status) == ("start", "succeeded")
-                        row.transition, row.status = "delete", "pending"
-            case CancelPending(count):
-                pending = [
-                    row
-                    for row in world.workspaces
-                    if row.version == preset.id and (row.transition, row.status) == ("start", "pending")
-                ]
-                assert len(pending) == count
-                for row in pending:
-                    row.transition = "delete"
+            case Create():
+                self.world.create(preset, action)
+            case Delete():
+                self.world.delete(preset, action)
+            case CancelPending():
+                self.world.cancel(preset, action)
             case Backoff(until):
-                assert until >= world.now
+                assert until >= self.world.now
 
-    def is_good(self, row: Workspace, preset: Preset) -> bool:
-        if row.status != "succeeded":
-            return True
-        cut = preset.last_invalidated_at
-        return self.world.now - row.created_at <= timedelta(seconds=7200) and (
-            cut is None or row.created_at >= cut
-        )
+    @rule(works=st.booleans(), minutes=st.sampled_from([1, 30, 1, 70, 130]), slow=st.booleans())
+    def a_pass_and_its_jobs_come_to_an_end(self, works: bool, minutes: int, slow: bool) -> None:
+        self.reconcile()
+        if not slow:
+            self.world.end_all_jobs(works=works)
+        self.world.now += timedelta(minutes=minutes)
+        if slow:
+            self.world.end_all_jobs(works=works)
+
+    @rule(passes=st.integers(2, 4))
+    def nothing_works_for_hours(self, passes: int) -> None:
+        for _ in range(passes):
+            self.a_pass_and_its_jobs_come_to_an_end(works=False, minutes=70, slow=False)
 
     @rule(number=st.integers(0, 20))
     def a_worker_takes_a_job(self, number: int) -> None:
@@ -170,32 +89,32 @@ class PoolHistory(RuleBasedStateMachine):
     @rule(number=st.integers(0, 20), works=st.booleans())
     def a_job_ends(self, number: int, works: bool) -> None:
         row = self.pick(number, ("start", "running"), ("delete", "running"))
+        if row:
+            self.world.end_job(row, works=works)
+
+    @rule(
+        number=st.integers(0, 20),
+        what=st.sampled_from(["cancel", "stop", "ready", "ready", "claim", "delete"]),
+    )
+    def something_happens_to_one(self, number: int, what: str) -> None:
+        world = self.world
+        states = {"cancel": [("start", "pending"), ("start", "running")], "delete": [("start", "failed")]}
+        row = self.pick(number, *states.get(what, [("start", "succeeded")]))
         if row is None:
             return
-        if row.transition == "delete" and works:
-            self.world.workspaces.remove(row)
-        else:
-            row.status = "succeeded" if works else "failed"
+        match what:
+            case "cancel":
+                row.status = "canceled"
+            case "stop":
+                row.transition = "stop"
+            case "ready":
+                row.ready = True
+            case "claim":
+                row.claimed = row.ready and world.is_live(row.version) and world.is_good(row)
+            case "delete":
+                world.workspaces.remove(row)
 
-    @rule(number=st.integers(0, 20))
-    def agents_become_ready(self, number: int) -> None:
-        row = self.pick(number, ("start", "succeeded"))
-        if row:
-            row.ready = True
-
-    @rule(number=st.integers(0, 20))
-    def somebody_claims(self, number: int) -> None:
-        row = self.pick(number, ("start", "succeeded"))
-        if row and row.ready:
-            row.claimed = True
-
-    @rule(number=st.integers(0, 20))
-    def a_person_deletes_a_failed_one(self, number: int) -> None:
-        row = self.pick(number, ("start", "failed"))
-        if row:
-            self.world.workspaces.remove(row)
-
-    @rule(seconds=st.sampled_from([-30, 1, 60, 600, 7201]))
+    @rule(seconds=st.sampled_from([-30, 1, 60, 1500, 7201]))
     def the_clock_jumps(self, seconds: int) -> None:
         self.world.now += timedelta(seconds=seconds)
 
@@ -205,12 +124,28 @@ class PoolHistory(RuleBasedStateMachine):
 
     @rule()
     def the_pool_is_invalidated(self) -> None:
-        self.world.invalidated_at = self.world.now
+        self.world.invalidated[self.world.active] = self.world.now
 
-    @precondition(lambda self: self.world.active < 3)
+    @rule()
+    def the_preset_is_reset(self) -> None:
+        world = self.world
+        # After whatever was built at this very instant.
+        world.resets[world.active] = world.now + timedelta(seconds=0.5)
+        world.statuses[world.active] = PrebuildStatus.HEALTHY
+
+    @rule()
+    def the_builder_refuses_the_version(self) -> None:
+        self.world.refused = True
+
+    @precondition(lambda self: self.world.active_number < 3)
     @rule()
     def a_version_is_promoted(self) -> None:
-        self.world.active += 1
+        self.world.active_number += 1
+        self.world.refused = False
+
+    @rule(deprecated=st.booleans())
+    def the_template_is_deprecated_or_not(self, deprecated: bool) -> None:
+        self.world.deprecated = deprecated
 
     @invariant()
     def claimed_workspaces_keep_running(self) -> None:
@@ -218,27 +153,67 @@ class PoolHistory(RuleBasedStateMachine):
             if row.claimed:
                 assert (row.transition, row.status) == ("start", "succeeded")
 
+    # -- the end of every history ------------------------------------------------------------------
+
     def teardown(self) -> None:
-        """Failures stop, people clear the evidence: the pool becomes what it should be and stays so."""
+        """Failures stop, and nothing else is mended by hand than what has to be."""
         world = self.world
-        world.workspaces = [row for row in world.workspaces if row.status != "failed"]
-        for _ in range(6):
-            world.now += timedelta(minutes=5)
+        if self.ends == "deleted":
+            world.workspaces = world.pool  # a template with people's workspaces cannot be deleted
+            world.deleted = True
+        self.pass_the_time(timedelta())
+        if world.deleted or world.deprecated:
+            self.assert_it_winds_down()
+            return
+        if world.is_barred() or world.refused:
+            self.assert_nothing_is_created()
+            world.refused = False
+            self.the_preset_is_reset()
+        self.assert_it_converges()
+
+    def pass_the_time(self, span: timedelta) -> None:
+        """As the loop does: a pass, its jobs succeed, agents get ready, and again."""
+        end = self.world.now + span
+        while True:
             self.reconcile()
-            for row in list(world.workspaces):
-                if row.claimed or row.status not in ("pending", "running"):
-                    continue
-                if row.transition == "delete":
-                    world.workspaces.remove(row)
-                else:
-                    row.status = "succeeded"
-        pool = [row for row in world.workspaces if not row.claimed]
-        assert {row.version for row in pool} <= {f"v{world.active}"}
-        assert len(pool) == world.desired
-        snapshot = world.snapshot()
-        part = snapshot.for_preset(world.preset(f"v{world.active}"), world.now)
-        assert calculate_actions(part, world.now, CONFIG) == ()
+            self.world.end_all_jobs(works=True)
+            for row in self.world.pool:
+                row.ready = True
+            if self.world.now >= end:
+                return
+            self.world.now += STEP
+
+    def assert_it_winds_down(self) -> None:
+        """Nothing is begun; what runs goes, and of a deleted template all that failed, too."""
+        world = self.world
+        known = {row.id for row in world.workspaces}
+        self.pass_the_time(timedelta(hours=3))
+        assert {row.id for row in world.workspaces} <= known
+        kept = {("delete", ended) for ended in ENDED}  # a person's to look at
+        if not world.deleted:
+            kept |= {("stop", "succeeded"), *(("start", ended) for ended in ENDED)}
+            if world.config.failed_retention is not None:
+                kept -= {("start", "failed")}
+        assert {(row.transition, row.status) for row in world.pool} <= kept
+
+    def assert_nothing_is_created(self) -> None:
+        """However long it takes, and whatever evidence a retention removes meanwhile."""
+        world = self.world
+        known = {row.id for row in world.workspaces}
+        self.pass_the_time(timedelta(hours=4))
+        assert {row.id for row in world.workspaces} <= known
+
+    def assert_it_converges(self) -> None:
+        """After the longest rest that failures can cause, and it stays so while prebuilds expire."""
+        world = self.world
+        self.pass_the_time(world.config.backoff_lookback + STEP)
+        for _ in range(30):
+            self.pass_the_time(STEP)
+            running = [row for row in world.pool if row.is_(("start", "succeeded"))]
+            assert {row.version for row in running} <= {world.active}
+            assert len(running) == world.desired == len(world.good())
+            assert not world.is_limited() or not world.desired
 
 
 TestPoolHistory = PoolHistory.TestCase
-TestPoolHistory.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestPoolHistory.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
