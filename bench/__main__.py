@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import pkgutil
 import sys
 
@@ -21,6 +22,7 @@ def main() -> int:
     if unknown:
         print(f"no figure called {', '.join(unknown)}; there are: {', '.join(names)}", file=sys.stderr)
         return 2
+    os.environ.setdefault("CODER_ADMIN_LOG_LEVEL", "WARNING")  # the table alone
     print(f"{'figure':44} {'measured':>12} {'against':>12} {'ratio':>7}")
     for name in wanted:
         for figure in importlib.import_module(f"bench.{name}").measure():
