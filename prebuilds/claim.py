@@ -30,25 +30,19 @@ def claim(request: ClaimRequest) -> Workspace | None:
     preset = request.preset
     if preset.desired_instances is None:
         return None
-    oldest_good = _oldest_good(request.now, preset.invalidate_after_secs, preset.last_invalidated_at)
-    workspace = take(request, oldest_good)
+    workspace = take(request, _oldest_good(request.now, preset.invalidate_after_secs))
     insert(_event(request, workspace))
     # A miss wakes the loop too: it says that the pool is smaller than the demand.
     wake(template_id=request.template_id)
     return workspace
 
 
-def _oldest_good(now: datetime, ttl: int | None, invalidated_at: datetime | None) -> datetime:
-    """Prebuilds made before this instant are expired or invalidated.
+def _oldest_good(now: datetime, ttl: int | None) -> datetime:
+    """Prebuilds made before this instant are expired.
 
     Coder hands these out until its loop deletes them; here they count as gone.
     """
-    instants = [_EVER]
-    if ttl and 0 < ttl < MAX_TTL:
-        instants.append(now - timedelta(seconds=ttl))
-    if invalidated_at is not None:
-        instants.append(invalidated_at)
-    return max(instants)
+    return now - timedelta(seconds=ttl) if ttl and 0 < ttl < MAX_TTL else _EVER
 
 
 def waiting_ended(build: WorkspaceBuild, now: datetime) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.models import Field, Model
 
-from coder_admin.catalog.models import Template
+from coder_admin.catalog.models import Template, TemplateVersionPreset
 from coder_admin.organizations.models import PREBUILDS_USER_ID
 from coder_admin.provisioning.models import ProvisionerJob
 from coder_admin.workspaces.claims import ClaimRequest
@@ -26,7 +26,10 @@ UPDATE {workspace} SET owner_id = %s, name = %s, updated_at = %s, last_used_at =
   next_start_at = %s, ttl_ms = %s, automatic_updates = %s, dormant_at = NULL, deleting_at = NULL
 WHERE owner_id = %s AND id = (
   SELECT w.id FROM {workspace} w
-  WHERE w.owner_id = %s AND NOT w.deleted AND w.template_id = %s AND w.created_at >= %s AND (
+  WHERE w.owner_id = %s AND NOT w.deleted AND w.template_id = %s AND w.created_at >= %s
+    AND w.created_at >= COALESCE(
+      (SELECT p.last_invalidated_at FROM {preset} p WHERE p.id = %s), w.created_at)
+    AND (
     SELECT b.transition = 'start' AND COALESCE(b.template_version_preset_id, (
         SELECT n.template_version_preset_id FROM {build} n
         WHERE n.workspace_id = w.id AND n.transition = 'start' AND n.template_version_preset_id IS NOT NULL
@@ -47,7 +50,8 @@ WHERE owner_id = %s AND id = (
 
 def take(request: ClaimRequest, oldest_good: datetime) -> Workspace | None:
     """Re-own the oldest eligible prebuild made at `oldest_good` or later, and return it as it is now; None
-    when there is none.
+    when there is none. Whether it was invalidated is asked by the statement itself: however long ago the
+    request read the preset.
 
     Picked and re-owned in one statement, with everything that a new workspace would have set afresh.
     """
@@ -64,6 +68,7 @@ def take(request: ClaimRequest, oldest_good: datetime) -> Workspace | None:
         ("owner_id", PREBUILDS_USER_ID),
         ("template_id", request.template_id),
         ("created_at", oldest_good),
+        ("id", request.preset_id),
         ("id", request.preset_id),
         ("template_id", request.template_id),
     )
@@ -100,16 +105,18 @@ def _fields(model: type[Model]) -> dict[str, Field[Any, Any]]:
 def _claim(vendor: str) -> str:
     """The claim as SQL (section 5.2).
 
-    Ready, running, on the active version of a live template, made by the preset, and not too old; the oldest
-    first, so that it is used before it expires. What makes a prebuild good is one expression about one row,
-    and no join: the database walks the pool by age and looks no further than the first good one. The row of
-    the workspace itself is locked: on a view or a join nothing would be skipped.
+    Ready, running, on the active version of a live template, made by the preset since its last invalidation,
+    and not too old; the oldest first, so that it is used before it expires. What makes a prebuild good is
+    one expression about one row, and no join: the database walks the pool by age and looks no further than
+    the first good one. The row of the workspace itself is locked: on a view or a join nothing would be
+    skipped.
     """
     tables = {
         "workspace": Workspace,
         "build": WorkspaceBuild,
         "job": ProvisionerJob,
         "template": Template,
+        "preset": TemplateVersionPreset,
         "agent": WorkspaceAgent,
         "resource": WorkspaceResource,
     }

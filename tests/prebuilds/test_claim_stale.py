@@ -16,6 +16,7 @@ from coder_admin.organizations.models import PREBUILDS_USER_ID
 from coder_admin.workspaces.models import Workspace
 from prebuilds.claim import claim
 from prebuilds.models import PrebuildEvent
+from prebuilds.services import preset_invalidate
 from rbac import Subject
 from tests.prebuilds import world
 from tests.prebuilds.conftest import claim_request
@@ -72,6 +73,14 @@ def test_a_deprecated_template_gives_nothing_from_its_pool() -> None:
     template, preset = pool()
     Template.objects.filter(pk=template.pk).update(deprecation_message="Use web2.")
     assert claim(claim_request(preset, world.person())) is None
+
+
+@pytest.mark.django_db
+def test_an_invalidation_after_the_preset_was_read_holds(actor: Subject) -> None:
+    _, preset = pool()
+    request = claim_request(preset, world.person())
+    preset_invalidate(actor=actor, preset=TemplateVersionPreset.objects.get(pk=preset.pk))
+    assert claim(request) is None
 
 
 @pytest.mark.django_db
