@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import Count, F, Max, Q, QuerySet, Window
+from django.db.models import Count, Exists, F, Max, OuterRef, Q, QuerySet, Window
 from django.db.models.functions import RowNumber
 
 from coder_admin.catalog.models import TemplateVersionPreset, TemplateVersionPresetPrebuildSchedule
@@ -276,8 +276,15 @@ def _failures(scope: Scope, lookback_start: datetime, config: Config) -> Iterabl
 
 
 def _pool_starts(scope: Scope) -> QuerySet[Workspace]:
-    """Unclaimed workspaces whose latest build starts a preset of their template's active version."""
+    """Unclaimed workspaces whose latest build starts a preset of their template's active version.
+
+    One that a person began to see whether the cause of failures is gone says nothing before it ended: ranked
+    as newest it would lift the limit while it waits, and the pool would begin all that it lacks.
+    """
+    trial = PrebuildEvent.objects.filter(workspace=OuterRef("pk"), kind=PrebuildEventKind.TRIAL)
+    ended = Q(latest_build__job__job_status__in=(JobStatus.SUCCEEDED, JobStatus.FAILED))
     return querying.unclaimed().filter(
+        ended | ~Exists(trial),
         scope.of("template"),
         latest_build__transition=Transition.START,
         latest_build__template_version=F("template__active_version"),

@@ -38,9 +38,15 @@ def incomplete_organizations() -> list[UUID]:
     in_group = GroupMember.objects.filter(
         group__organization=OuterRef("pk"), group__name=PREBUILDS_GROUP_NAME, user=PREBUILDS_USER_ID
     )
+    # guardian asks Django's own groups.
+    in_auth_group = User.groups.through.objects.filter(
+        group__organization_group__organization=OuterRef("pk"),
+        group__organization_group__name=PREBUILDS_GROUP_NAME,
+        user=PREBUILDS_USER_ID,
+    )
     return list(
         Organization.objects.filter(Exists(pools))
-        .exclude(Exists(member), Exists(in_group))
+        .exclude(Exists(member), Exists(in_group), Exists(in_auth_group))
         .values_list("id", flat=True)
     )
 
@@ -62,7 +68,7 @@ def _complete(organization_id: UUID) -> None:
     OrganizationMember.objects.get_or_create(organization_id=organization_id, user_id=PREBUILDS_USER_ID)
     group = _group(organization_id)
     GroupMember.objects.get_or_create(group=group, user_id=PREBUILDS_USER_ID)
-    group.auth_group.user_set.add(User.objects.get(id=PREBUILDS_USER_ID))  # guardian asks Django's own groups
+    group.auth_group.user_set.add(User.objects.get(id=PREBUILDS_USER_ID))
     log.info("membership completed", organization_id=str(organization_id))
 
 

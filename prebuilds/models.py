@@ -14,7 +14,7 @@ from rbac.model import RbacObject, ResourceType
 class PrebuildEventKind(models.TextChoices):
     """A claim; a miss (a workspace was wanted and nothing was eligible); a claim that replaced resources;
     a preset that reached the failure limit, and left it by itself; one whose build request was refused as
-    invalid; an administrator's reset of a preset's condition."""
+    invalid; an administrator's reset of a preset's condition, and one prebuild that they began by hand."""
 
     CLAIM = "claim"
     MISS = "miss"
@@ -23,6 +23,7 @@ class PrebuildEventKind(models.TextChoices):
     RECOVERED = "recovered"
     REFUSED = "refused"
     RESET = "reset"
+    TRIAL = "trial"
 
 
 class PrebuildEvent(models.Model):

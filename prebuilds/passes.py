@@ -82,6 +82,7 @@ class Stats:
     canceled: int = 0
     elapsed: float = 0.0
     errors: list[str] = field(default_factory=list)
+    may_pass: bool = False  # whether some error is none of a refusal's: the next attempt may do better
     next_due: datetime | None = None
 
     @property
@@ -170,6 +171,7 @@ class _Pass:
             raise
         except Exception as error:
             self.stats.errors.append(f"{part.preset.name}: {error}")
+            self.stats.may_pass = True
             log.exception("preset not reconciled", **names(part.preset))
 
     def _preset(self, part: PresetSnapshot, state: State) -> None:
@@ -228,6 +230,7 @@ class _Pass:
 
     def _failed(self, part: PresetSnapshot, what: str, error: Exception) -> None:
         self.stats.errors.append(f"{part.preset.name}: {what}: {error}")
+        self.stats.may_pass |= not isinstance(error, ServiceError)
 
     def _cancel(self, part: PresetSnapshot) -> None:
         count = provision.cancel_pending(actor=self.actor, lead=self.lead, preset_id=part.preset.id)

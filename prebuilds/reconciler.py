@@ -126,6 +126,7 @@ class Reconciler:
         timer_due = time.monotonic()
         early_due: float | None = None
         failed = 0  # passes in a row
+        owed = True  # what happened before the start, nobody may have heard of
         while not self._wakeups.is_closed():
             due = timer_due if early_due is None else min(timer_due, early_due)
             scope = self._wakeups.take(max(due - time.monotonic(), 0.0))
@@ -133,29 +134,31 @@ class Reconciler:
                 break
             on_timer = time.monotonic() >= timer_due
             WAKE_UPS.labels("event" if scope else "timer" if on_timer else "due").inc()
-            woken = scope
             # Events may come without a pause; what is due is not put off for them.
             on_due = early_due is not None and time.monotonic() >= early_due
+            owed = owed or on_due or scope is not None
             if on_timer or on_due or scope is None:
                 scope = EVERYTHING
             stats = self._pass(scope)
-            failed = failed + 1 if stats is None else 0
+            failed = failed + 1 if stats is None or stats.may_pass else 0
+            owed = owed and not (stats is not None and stats.led)
             if scope is EVERYTHING:
                 timer_due = time.monotonic() + self._interval
                 early_due = None
-            if stats is None:
+            if failed:
                 # What was to be done is still to be done: soon, and then less and less often.
                 pause = min(RETRY_SECONDS * 2 ** min(failed, 10), self._interval)
                 early_due = _earlier(early_due, time.monotonic() + pause)
-            else:
-                early_due = _earlier(early_due, self._due(stats, woken=woken is not None))
+            if stats is not None:
+                early_due = _earlier(early_due, self._due(stats, owed=owed))
         connections.close_all()
         log.info("reconciler stopped")
 
-    def _due(self, stats: Stats, *, woken: bool) -> float | None:
-        """When, on the monotonic clock, the next pass is due before the timer."""
-        if not stats.led and woken:
-            # What woke this process may have been missed by the pass that another one was in.
+    def _due(self, stats: Stats, *, owed: bool) -> float | None:
+        """When, on the monotonic clock, the next pass is due before the timer. `owed`: this process was to do
+        something, and another one led."""
+        if owed:
+            # The pass that the other one was in may have begun before the change, or never end.
             return time.monotonic() + RETRY_SECONDS
         if stats.next_due is None:
             return None

@@ -109,15 +109,7 @@ def preset_reset(*, actor: Subject, preset: TemplateVersionPreset, now: datetime
     _require_prebuilds(preset, "nothing to reset")
     before = preset.prebuild_status
     TemplateVersionPreset.objects.filter(id=preset.id).update(prebuild_status=PrebuildStatus.HEALTHY)
-    PrebuildEvent.objects.create(
-        created_at=now or timezone.now(),
-        kind=PrebuildEventKind.RESET,
-        organization_id=template.organization_id,
-        template=template,
-        preset=preset,
-        preset_name=preset.name,
-        details={"by": actor.username},
-    )
+    _record(PrebuildEventKind.RESET, actor, template, preset, created_at=now or timezone.now())
     change = {"old": str(before), "new": PrebuildStatus.HEALTHY.value, "secret": False}
     _audit(actor, preset, template, {"prebuild_status": change}, what="reset prebuilds")
     _changed(template)
@@ -143,10 +135,26 @@ def preset_build_one(*, actor: Subject, preset: TemplateVersionPreset) -> Worksp
                 f"Preset {preset.name} keeps no pool now.",
                 detail="Its version must be the active one of a template that is not deprecated.",
             ) from error
+    # Until it ended it counts as no attempt of the pool's, and so lifts no limit.
+    _record(PrebuildEventKind.TRIAL, actor, template, preset, workspace_id=build.workspace_id)
     extra = {"workspace_id": str(build.workspace_id), "workspace_name": build.workspace.name}
     _audit(actor, preset, template, {}, what="build one prebuild", extra=extra)
     _changed(template)
     return build
+
+
+def _record(
+    kind: PrebuildEventKind, actor: Subject, template: Template, preset: TemplateVersionPreset, **more: Any
+) -> None:
+    PrebuildEvent.objects.create(
+        kind=kind,
+        organization_id=template.organization_id,
+        template=template,
+        preset=preset,
+        preset_name=preset.name,
+        details={"by": actor.username},
+        **more,
+    )
 
 
 def _require_prebuilds(preset: TemplateVersionPreset, consequence: str) -> None:

@@ -219,6 +219,7 @@ def test_a_pass_killed_anywhere_is_made_good_by_the_next() -> None:
     group = Group.objects.get(organization=organization, name="coderprebuiltworkspaces")
     assert OrganizationMember.objects.filter(organization=organization, **prebuilds).count() == 1
     assert GroupMember.objects.filter(group=group, **prebuilds).count() == 1
+    assert group.auth_group.user_set.filter(id=PREBUILDS_USER_ID).count() == 1
 
 
 def test_a_pass_over_failures_killed_anywhere_stores_and_tells_each_once() -> None:

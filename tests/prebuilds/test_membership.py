@@ -47,6 +47,18 @@ def test_an_administrators_allowance_stays() -> None:
     assert GroupMember.objects.filter(user=PREBUILDS_USER_ID).count() == 1
 
 
+def test_the_group_as_django_knows_it_is_completed_too() -> None:
+    """A process that was killed between the two left it out, and guardian asks Django's."""
+    template = world.template()
+    world.preset(template.active_version)
+    reconcile_memberships()
+    group = Group.objects.get(name="coderprebuiltworkspaces")
+    group.auth_group.user_set.clear()
+    assert incomplete_organizations() == [template.organization_id]
+    assert reconcile_memberships() == []
+    assert group.auth_group.user_set.filter(id=PREBUILDS_USER_ID).exists()
+
+
 def test_presets_without_prebuilds_need_no_membership() -> None:
     template = world.template()
     world.preset(template.active_version, None)

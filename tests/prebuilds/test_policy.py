@@ -15,8 +15,9 @@ from coder_admin.audit.models import AuditLog
 from coder_admin.catalog.models import TemplateVersionPreset
 from coder_admin.foundation.errors import Conflict, Invalid, NotFound
 from coder_admin.organizations.models import PREBUILDS_USER_ID, User
+from coder_admin.provisioning.models import ProvisionerJob
 from coder_admin.workspaces.models import Workspace, WorkspaceBuild
-from prebuilds.loader import configured
+from prebuilds.loader import configured, load_snapshot
 from prebuilds.models import PrebuildEvent
 from prebuilds.passes import reconcile_once
 from prebuilds.selectors import pool_of
@@ -128,6 +129,36 @@ def test_a_command_says_why_nothing_was_built() -> None:
     world.preset(world.template(deprecation_message="old").active_version, 1)
     with pytest.raises(CommandError, match="keeps no pool"):
         call_command("prebuilds", "build-one", "docker/large")
+
+
+@pytest.mark.parametrize("how", ["waiting", "canceled"])
+def test_a_trial_lifts_no_limit_before_it_succeeds(actor: Subject, how: str) -> None:
+    preset = limited(size=5)
+    later = timezone.now() + timedelta(hours=2)
+    assert reconcile_once(later).created == 0
+    build = preset_build_one(actor=actor, preset=preset)
+    if how == "canceled":
+        ProvisionerJob.objects.filter(pk=build.job_id).update(
+            started_at=timezone.now(), canceled_at=timezone.now(), completed_at=timezone.now()
+        )
+    assert reconcile_once(later).created == 0
+    assert not PrebuildEvent.objects.filter(kind="recovered").exists()
+    ProvisionerJob.objects.filter(pk=build.job_id).update(
+        started_at=timezone.now(), canceled_at=None, completed_at=timezone.now()
+    )
+    assert reconcile_once(later).created == 4
+    assert PrebuildEvent.objects.filter(kind="recovered").count() == 1
+
+
+def test_a_trial_that_fails_counts(actor: Subject) -> None:
+    preset = limited(size=5)
+    later = timezone.now() + timedelta(hours=2)
+    build = preset_build_one(actor=actor, preset=preset)
+    ProvisionerJob.objects.filter(pk=build.job_id).update(
+        started_at=timezone.now(), completed_at=timezone.now(), error="still broken"
+    )
+    assert reconcile_once(later).created == 0
+    assert load_snapshot(later, configured()).hard_limited == {str(preset.id)}
 
 
 # -- the pool over HTTP ----------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry
 from coder_admin.foundation import events
 from coder_admin.organizations.models import PREBUILDS_USER_ID
 from coder_admin.workspaces.models import Workspace, WorkspaceBuild
+from prebuilds import provision
 from prebuilds import reconciler as reconciler_module
 from prebuilds.claim import claim
 from prebuilds.leader import leadership
@@ -163,9 +164,36 @@ def test_a_standby_looks_again_at_what_woke_it(reconciler: Reconciler) -> None:
         world.preset(template.active_version, 1)
         wake(template_id=template.id)
         before = passes()
-        eventually(lambda: passes() > before)
+        eventually(lambda: passes() > before + 2)  # whoever leads may take longer than one look
         assert pooled() == 0
-    eventually(lambda: pooled() == 1)
+    assert eventually(lambda: pooled() == 1) < 2
+
+
+def test_a_start_while_another_leads_looks_again(reconciler: Reconciler) -> None:
+    """As after a kill: the lease of the one before runs on for a while."""
+    world.preset(world.template().active_version, 1)
+    with leadership() as lead:
+        assert lead is not None
+        before = passes()
+        reconciler.start()
+        eventually(lambda: passes() > before + 2)
+    assert eventually(lambda: pooled() == 1) < 2
+
+
+def test_a_write_that_failed_is_made_again_soon(
+    reconciler: Reconciler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, failures = provision.create_prebuild, [OperationalError("database is locked")] * 2
+
+    def stumbling(**arguments: Any) -> Any:
+        if failures:
+            raise failures.pop()
+        return real(**arguments)
+
+    monkeypatch.setattr(provision, "create_prebuild", stumbling)
+    world.preset(world.template().active_version, 2)
+    reconciler.start()
+    eventually(lambda: pooled() == 2)
 
 
 def test_stopping_may_come_twice_or_first() -> None:
