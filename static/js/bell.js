@@ -20,11 +20,38 @@ if (popover) {
   count?.addEventListener("live:refresh", () => { if (isOpen()) look(); });
 
   // Down to the oldest that is shown already, so that what was loaded stays.
+  const oldest = () => document.getElementById("bell-further")?.dataset.oldest ?? "";
   popover.addEventListener("htmx:configRequest", (event) => {
     if (event.detail.elt !== popover && !event.detail.elt.closest("#bell-head")) return;
-    const oldest = document.getElementById("bell-further")?.dataset.oldest;
-    if (oldest) event.detail.parameters.until = oldest;
+    if (oldest()) event.detail.parameters.until = oldest();
   });
+
+  // An answer that was asked for before more was loaded would take that away again: it is dropped, and
+  // asked for once more when what is being loaded is there.
+  let loading = 0;
+  let missed = false;
+  const isMore = (element) => element.closest("#bell-further") !== null;
+  popover.addEventListener("htmx:beforeRequest", (event) => {
+    if (isMore(event.detail.elt)) loading += 1;
+  });
+  popover.addEventListener("htmx:beforeSwap", (event) => {
+    const { requestConfig, target } = event.detail;
+    if (target?.id !== "bell-body") return;
+    if (!loading && (requestConfig.parameters.until ?? "") === oldest()) return;
+    event.detail.shouldSwap = false;
+    missed = true;
+    lookAgain();
+  });
+  popover.addEventListener("htmx:afterRequest", (event) => {
+    if (!isMore(event.detail.requestConfig.elt)) return;
+    loading -= 1;
+    lookAgain();
+  });
+  const lookAgain = () => {
+    if (loading || !missed) return;
+    missed = false;
+    look();
+  };
 
   // The first answer replaces what was focused when the popover opened.
   popover.addEventListener("htmx:afterSwap", () => {

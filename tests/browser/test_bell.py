@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 from django.utils import timezone
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from coder_admin.dashboard.views import inbox as views
 from coder_admin.foundation.events import publish
@@ -145,6 +145,45 @@ def test_more_are_loaded_and_stay(here: World, page_of: PageOf) -> None:
     expect(items).to_have_count(50)
 
 
+@pytest.mark.parametrize("slow", ["look", "more"])
+def test_a_look_beside_the_loading_of_more_takes_nothing_away(
+    here: World, page_of: PageOf, slow: str
+) -> None:
+    """Whichever of the two answers comes last, both are seen."""
+    messages(here.stranger, 50)
+    page = page_of(here.stranger)
+    with page.expect_response("**/inbox/count"):
+        page.goto("/templates")
+    live(page)
+    popover(page)
+    items = page.locator("#bell-items > .inbox-item")
+    expect(items).to_have_count(25)
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        is_more = "starting_before" in route.request.url
+        if is_more == (slow == "more") and not held:
+            held.append(route)
+        else:
+            route.continue_()
+
+    page.route("**/inbox/latest**", hold)
+    messages(here.stranger, 1)
+    if slow == "look":
+        publish(f"inbox:{here.stranger.pk}", {"kind": "new", "ids": []})
+        until(lambda: page.evaluate("1") and held, "the look that is held up")
+        page.get_by_role("button", name="Load more").click()
+        expect(items).to_have_count(50)
+    else:
+        page.get_by_role("button", name="Load more").click()
+        until(lambda: page.evaluate("1") and held, "the loading that is held up")
+        with page.expect_response("**/inbox/latest**"):
+            publish(f"inbox:{here.stranger.pk}", {"kind": "new", "ids": []})
+        expect(items).to_have_count(25)
+    held[0].continue_()
+    expect(items).to_have_count(51)
+
+
 def test_the_list_ends_at_a_link_and_loses_nothing(
     here: World, page_of: PageOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -175,7 +214,8 @@ def test_a_cut_connection_comes_back_and_nothing_is_missed(
 ) -> None:
     page = page_of(here.stranger)
     page.add_init_script(SOCKETS)
-    page.goto("/templates")
+    with page.expect_response("**/inbox/count"):  # the look that follows the subscription: the last by itself
+        page.goto("/templates")
     live(page)
     page.locator("#bell").click()
     expect(page.locator("#bell-pop")).to_contain_text("No notifications")
