@@ -15,7 +15,7 @@ import pytest
 from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.core.cache import cache
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from coder_admin.organizations.browser_sessions import SessionStore
 from coder_admin.organizations.models import User
@@ -24,6 +24,9 @@ from tests.serving import serving
 
 if TYPE_CHECKING:
     from playwright._impl._api_structures import SetCookieParam
+
+# A busy machine is slow; what is promised within a time is measured by its test.
+expect.set_options(timeout=15_000)
 
 FLAGS = [
     "--no-sandbox",
