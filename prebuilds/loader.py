@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import reduce
+from operator import or_
 from uuid import UUID
 
 from django.conf import settings
@@ -69,8 +71,8 @@ def _span(seconds: float) -> timedelta | None:
 
 
 def load_snapshot(now: datetime, config: Config, scope: Scope = EVERYTHING) -> Snapshot:
-    """Everything a pass decides from, in six statements whatever the size; two more where builds failed,
-    one with a retention, and one while something is left of a deleted template.
+    """Everything a pass decides from, in six statements whatever the size; two more where builds failed, and
+    one with a retention or while something is left of a deleted template. On PostgreSQL one more begins it.
 
     Presets of dead versions that have nothing left are not read at all.
     """
@@ -82,9 +84,13 @@ def load_snapshot(now: datetime, config: Config, scope: Scope = EVERYTHING) -> S
         pending = tuple(_pending(scope))
         failures = tuple(_failures(scope, now - config.backoff_lookback, config))
         unforgiven = since_reset(failures, _resets(scope)) if failures else []
-        failed = set() if config.failed_retention is None else set(_failed(scope))
-        if any(preset.deleted for preset in presets):
-            failed |= set(_left_behind(scope))
+        left = tuple(
+            _left(
+                scope,
+                evidence=config.failed_retention is not None,
+                deleted=any(preset.deleted for preset in presets),
+            )
+        )
     wanted = _wanted(presets, schedules, now)
     return Snapshot(
         presets=presets,
@@ -94,7 +100,7 @@ def load_snapshot(now: datetime, config: Config, scope: Scope = EVERYTHING) -> S
         pending=pending,
         backoffs=backoff_rows(unforgiven, wanted, now - config.backoff_lookback),
         hard_limited=hard_limited_presets(unforgiven, config.failure_hard_limit),
-        failed=tuple(sorted(failed, key=lambda row: row.id)),
+        failed=left,
         not_ready_limit=config.not_ready_limit,
     )
 
@@ -181,33 +187,29 @@ def _running(scope: Scope) -> Iterable[RunningPrebuild]:
     return map(RunningPrebuild._make, plain_rows(found))
 
 
-def _failed(scope: Scope) -> Iterable[FailedPrebuild]:
-    """Failed starts that are kept as evidence, of active and other versions alike."""
-    preset = "latest_build__template_version_preset"
-    rows = querying.unclaimed().filter(
-        scope.of("template"),
-        latest_build__transition=Transition.START,
-        latest_build__job__job_status=JobStatus.FAILED,
-        **{f"{preset}__desired_instances__isnull": False},
+def _left(scope: Scope, *, evidence: bool, deleted: bool) -> Iterable[FailedPrebuild]:
+    """Prebuilds that fill no place: failed starts that are kept as `evidence`, of active and other versions
+    alike; and what `deleted` templates still have beside running prebuilds: failed, canceled and stopped
+    ones. One whose deletion failed is a person's to look at. A person's build need not name the preset: the
+    workspace's own counts.
+    """
+    if not evidence and not deleted:
+        return
+    start, stop = Q(latest_build__transition=Transition.START), Q(latest_build__transition=Transition.STOP)
+    failed = Q(latest_build__job__job_status=JobStatus.FAILED)
+    canceled = Q(latest_build__job__job_status=JobStatus.CANCELED)
+    stopped = stop & Q(latest_build__job__job_status=JobStatus.SUCCEEDED)
+    of_deleted = Q(template__deleted=True) & ((start | stop) & (failed | canceled) | stopped)
+    wanted = reduce(
+        or_, [q for q, is_asked in ((start & failed, evidence), (of_deleted, deleted)) if is_asked]
     )
-    for row in plain_rows(rows.order_by("id").values_list("id", preset, "latest_build__created_at")):
-        yield FailedPrebuild(*row)
-
-
-def _left_behind(scope: Scope) -> Iterable[FailedPrebuild]:
-    """What deleted templates still have beside running prebuilds: failed, canceled and stopped ones. One
-    whose deletion failed is a person's to look at. A person's build need not name the preset: the
-    workspace's own counts."""
-    ended = Q(latest_build__job__job_status__in=(JobStatus.FAILED, JobStatus.CANCELED))
-    stopped = Q(latest_build__transition=Transition.STOP, latest_build__job__job_status=JobStatus.SUCCEEDED)
     rows = (
         querying.with_current_preset(querying.unclaimed())
-        .filter(ended | stopped, scope.of("template"), template__deleted=True, current_preset__isnull=False)
-        .exclude(latest_build__transition=Transition.DELETE)
+        .filter(wanted, scope.of("template"), current_preset__isnull=False)
+        .order_by("id")
+        .values_list("id", "current_preset", "latest_build__created_at")
     )
-    for row in plain_rows(
-        rows.order_by("id").values_list("id", "current_preset", "latest_build__created_at")
-    ):
+    for row in plain_rows(rows):
         yield FailedPrebuild(*row)
 
 

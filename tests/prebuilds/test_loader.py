@@ -264,11 +264,14 @@ def test_the_number_of_statements_does_not_grow_with_the_rows() -> None:
             preset = world.preset(template.active_version, 2, scheduling_timezone="UTC")
             preset.schedules.create(cron_expression="* 9 * * *", desired_instances=7)
             failing(preset, "failed", "succeeded", "running")
+            gone = world.template(f"gone{generation}-{number}")
+            failing(world.preset(gone.active_version), "failed", "canceled")
+            Template.objects.filter(pk=gone.pk).update(deleted=True)
         with CaptureQueriesContext(connection) as queries:
             load(failed_retention=timedelta(days=1))
         counts.append(len(queries))
     assert counts[0] == counts[-1]
-    assert counts[0] <= 10
+    assert counts[0] <= 9  # of ten: on PostgreSQL one more begins the view
 
 
 def test_a_scope_reads_the_named_templates_only() -> None:
