@@ -22,6 +22,8 @@ from prebuilds.state import State
 # Longer than the longest chart by the longest silence between two samples of a pool.
 KEPT = timedelta(days=9)
 SILENCE = timedelta(days=1)
+# A pool whose last sample is older than this is none.
+_RECENT = SILENCE + timedelta(hours=1)
 PER_POOL = 400
 _FIELDS = ("at", "desired", "ready", "unready", "expired", "starting", "deleting")
 
@@ -84,13 +86,15 @@ def record_samples(
 ) -> int:
     """Write what changed since the samples in `known`, which is updated; returns how many rows that were.
 
-    A pool within `scope` that is not among `parts` any more ended: it has a last, empty sample.
+    What `known` lacks is read, once. A pool within `scope` that is not among `parts` any more ended: it has a
+    last, empty sample.
     """
     seen = {
         key_of(part.preset): counted(state)
         for part, state in parts
         if part.preset.using_active_version and not part.preset.deleted
     }
+    _recall(seen, known, scope, now)
     changed = {
         key: Sample(now, counts)
         for key, counts in seen.items()
@@ -117,6 +121,32 @@ def record_samples(
     return len(changed)
 
 
+def _recall(
+    seen: Mapping[PoolKey, Counts], known: MutableMapping[PoolKey, Sample], scope: Scope, now: datetime
+) -> None:
+    """Add to `known` the last samples of pools it lacks, in one statement: of all within `scope` when it is
+    empty (a single pass, or a loop's first one), so that those which ended meanwhile are among them."""
+    new = seen.keys() - known.keys()
+    if known and not new:
+        return
+    rows = PoolSample.objects.filter(scope.of("template"), at__gt=now - _RECENT)
+    if known:
+        rows = rows.filter(template__in={key.template_id for key in new})
+    newest = Window(
+        RowNumber(),
+        partition_by=("organization", "template", "preset_name"),
+        order_by=(F("at").desc(), F("id").desc()),
+    )
+    found = rows.annotate(rank=newest).filter(rank=1).order_by()
+    for organization, template, name, at, *counts in found.values_list(
+        "organization", "template", "preset_name", *_FIELDS
+    ):
+        key, sample = PoolKey(str(organization), str(template), name), Sample(at, Counts(*counts))
+        ended = key not in seen and sample.counts == Counts()
+        if key not in known and not ended:
+            known[key] = sample
+
+
 def _covers(scope: Scope, key: PoolKey) -> bool:
     return scope.template_ids is None or UUID(key.template_id) in scope.template_ids
 
@@ -141,7 +171,7 @@ def pool_histories(
         PoolSample.objects.filter(
             template__in={template for template, _ in wanted},
             preset_name__in={name for _, name in wanted},
-            at__gt=since - SILENCE - timedelta(hours=1),
+            at__gt=since - _RECENT,
         )
         .annotate(rank=Window(RowNumber(), partition_by=("template", "preset_name"), order_by=F("at").desc()))
         .filter(rank__lte=limit)

@@ -25,9 +25,11 @@ FIELD_NAMES = ("minute", "hour", "day of month", "month", "day of week")
 _LIMITS = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 6))
 _MONTH_NAMES = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _DAY_NAMES = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
+# No number is longer than four digits, as at the import (`coder_admin.parameters.cron`).
 _PART = re.compile(
-    r"(?:[*?]|(?P<low>[0-9a-z]+)(?:-(?P<high>[0-9a-z]+))?)(?:/(?P<step>[0-9]+))?", re.IGNORECASE
+    r"(?:[*?]|(?P<low>[0-9a-z]{1,4})(?:-(?P<high>[0-9a-z]{1,4}))?)(?:/(?P<step>[0-9]{1,4}))?", re.IGNORECASE
 )
+_SHOWN = 256
 
 
 class ScheduleError(ValueError):
@@ -70,20 +72,20 @@ def parse_cron(expression: str) -> CronRange:
     Raises ScheduleError unless it has exactly the five fields `* HOUR DOM MONTH DOW` of the reference
     (section 4.2): no seconds, no descriptors, no zone prefix, the minute literally `*`.
     """
-    fields = expression.split()
+    fields, shown = expression.split(), _shown(expression)
     if len(fields) != len(FIELD_NAMES):
         raise ScheduleError(
-            f'The schedule "{expression}" has {len(fields)} fields; write five: '
+            f'The schedule "{shown}" has {len(fields)} fields; write five: '
             "* HOUR DAY-OF-MONTH MONTH DAY-OF-WEEK."
         )
     if fields[0] != "*":
         raise ScheduleError(
-            f'The schedule "{expression}" has "{fields[0]}" in its minute field; write * there, since '
+            f'The schedule "{shown}" has "{_shown(fields[0])}" in its minute field; write * there, since '
             "schedules cover whole hours."
         )
-    canonical = " ".join(_canonical_field(expression, *item) for item in enumerate(fields))
+    canonical = " ".join(_canonical_field(shown, *item) for item in enumerate(fields))
     if not croniter.is_valid(canonical, strict=True):
-        raise ScheduleError(f'The schedule "{expression}" is not a cron expression that can ever match.')
+        raise ScheduleError(f'The schedule "{shown}" is not a cron expression that can ever match.')
     _, hours, days, months, weekdays = croniter.expand(canonical)[0]
     return CronRange(
         expression=expression,
@@ -96,6 +98,10 @@ def parse_cron(expression: str) -> CronRange:
     )
 
 
+def _shown(text: str) -> str:
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+
+
 def _members(values: Sequence[int | str], position: int) -> frozenset[int]:
     low, high = _LIMITS[position]
     if "*" in values:
@@ -103,7 +109,7 @@ def _members(values: Sequence[int | str], position: int) -> frozenset[int]:
     return frozenset(int(value) for value in values)
 
 
-def _canonical_field(expression: str, position: int, text: str) -> str:
+def _canonical_field(shown: str, position: int, text: str) -> str:
     """One field as croniter reads it rightly; refuses what it accepts beyond Coder's grammar.
 
     Refused are L, #, H, R, 7 for Sunday and ranges that wrap. Rewritten are `?`, which croniter takes in the
@@ -115,13 +121,13 @@ def _canonical_field(expression: str, position: int, text: str) -> str:
         bounds = _bounds(part, position)
         if bounds is None or not (low <= bounds[0] <= high and low <= bounds[1] <= high):
             raise ScheduleError(
-                f'The schedule "{expression}" has "{part}" in its {name} field; '
+                f'The schedule "{shown}" has "{_shown(part)}" in its {name} field; '
                 f"write *, a number from {low} to {high}, a range or a list of them."
             )
         if bounds[0] > bounds[1]:
             raise ScheduleError(
-                f'The schedule "{expression}" has "{part}" in its {name} field, a range that ends before '
-                "it begins; write it as two ranges."
+                f'The schedule "{shown}" has "{_shown(part)}" in its {name} field, a range that ends '
+                "before it begins; write it as two ranges."
             )
         is_single = "-" in part and bounds[0] == bounds[1]
         parts.append(str(bounds[0]) if is_single else part.replace("?", "*"))

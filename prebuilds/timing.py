@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from prebuilds.actions import backoff_until
 from prebuilds.desired import next_changes
@@ -11,6 +11,7 @@ from prebuilds.snapshot import Config, PresetSnapshot
 
 # Expiry and backoff are strict comparisons: a pass at the very instant would still find nothing.
 _AFTER = timedelta(milliseconds=1)
+_LAST = datetime.max.replace(tzinfo=UTC)
 
 
 def next_due(
@@ -19,6 +20,7 @@ def next_due(
     """The next instant within `horizon` at which some preset needs a pass: the end of a backoff, of the
     retention of a failed prebuild, of the patience with one that is not ready, the expiry of a prebuild, the
     edge of a schedule."""
+    horizon = min(horizon, _LAST - now)
     instants = [instant for part in parts for instant in _instants(part, now, config, horizon)]
     return min((instant for instant in instants if now < instant <= now + horizon), default=None)
 
@@ -26,18 +28,28 @@ def next_due(
 def _instants(part: PresetSnapshot, now: datetime, config: Config, horizon: timedelta) -> Iterator[datetime]:
     until = backoff_until(part, now, config)
     if until is not None:
-        yield until + _AFTER
+        yield from _past(until, timedelta())
     if config.failed_retention is not None:
-        yield from (row.built_at + config.failed_retention + _AFTER for row in part.failed)
+        for row in part.failed:
+            yield from _past(row.built_at, config.failed_retention)
     if not part.preset.is_active:
         return
     if config.not_ready_limit is not None:
-        waiting = (row for row in part.running if not row.ready)
-        yield from ((row.built_at or row.created_at) + config.not_ready_limit + _AFTER for row in waiting)
+        for prebuild in part.running:
+            if not prebuild.ready:
+                yield from _past(prebuild.built_at or prebuild.created_at, config.not_ready_limit)
     ttl = part.preset.ttl_seconds
-    if ttl and ttl > 0 and part.running:
+    if ttl and 0 < ttl <= timedelta.max.total_seconds() and part.running:
         oldest = min(prebuild.created_at for prebuild in part.running)
-        yield oldest + timedelta(seconds=ttl) + _AFTER
+        yield from _past(oldest, timedelta(seconds=ttl))
     if part.schedules:
         changes = next_changes(part.preset, part.schedules, now, limit=1, horizon=horizon)
         yield from (change.at for change in changes)
+
+
+def _past(begin: datetime, span: timedelta) -> Iterator[datetime]:
+    """Just after the end of a span; nothing for one that ends beyond the calendar."""
+    try:
+        yield begin + span + _AFTER
+    except OverflowError:
+        return

@@ -43,7 +43,7 @@ def metrics_served(options: dict[str, Any], more: Sequence[Collector] = ()) -> I
         registry.register(collector)
     try:
         server, thread = start_http_server(port, host, registry)
-    except (OSError, OverflowError) as error:
+    except (OSError, OverflowError, UnicodeError) as error:
         raise CommandError(
             f"--metrics-port {port} on {host} cannot be had: {error}. Choose another port or address."
         ) from None

@@ -18,7 +18,7 @@ GRACE_SECONDS = 3
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A listening address, held from now on; ``port`` 0 takes a free one. Raises Invalid when taken."""
+    """A listening address, held from now on; ``port`` 0 takes a free one. Raises Invalid if there is none."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -26,7 +26,7 @@ def bind(host: str, port: int) -> socket.socket:
         listener.bind((host, port))
         # Listening right away is what makes a second server on the same port fail at once.
         listener.listen(256)
-    except (OSError, OverflowError) as error:
+    except (OSError, OverflowError, UnicodeError) as error:
         listener.close()
         raise Invalid(_why_not(error, host, port)) from error
     return listener

@@ -2,35 +2,44 @@
 
 from __future__ import annotations
 
-import math
 import os
+import re
 import secrets
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+YEAR = 366 * 24 * 3600
+"""Seconds that no duration may exceed."""
+MOST = 2**31 - 1
+"""The largest whole number that a setting may hold."""
+
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)", re.ASCII)
+_WHOLE = re.compile(r"[+-]?\d{1,18}", re.ASCII)
+
 
 class Environment(environ.Env):  # type: ignore[misc]  # django-environ has no types
     """Environment variables whose wrong values are told in one sentence."""
 
-    def get_value(self, var: Any, cast: Any = None, *arguments: Any, **options: Any) -> Any:
-        try:
-            return super().get_value(var, cast, *arguments, **options)
-        except ValueError as error:
-            # The value itself is not repeated: it may hold a password.
-            kind = {int: "a whole number", float: "a number"}.get(cast, "a value of the documented form")
-            raise ImproperlyConfigured(f"{var} cannot be read: set it to {kind}.") from error
+    def duration(self, var: str, *, default: float, above: float | None = None) -> float:
+        """Seconds, of at least 0 or greater than ``above``, written as a plain number or as Go writes
+        durations (``1h30m``), which is how Coder's own variables are set.
 
-    def number(self, var: str, *, default: float, least: float = 0.0, above: float | None = None) -> float:
-        """A finite number of at least ``least``, or greater than ``above``."""
-        value: float = self.float(var, default=default)
-        if not math.isfinite(value) or value < least or (above is not None and value <= above):
-            bound = f"at least {least:g}" if above is None else f"greater than {above:g}"
-            raise ImproperlyConfigured(f"{var} is {value:g}; set it to a number {bound}.")
-        return value
+        At most a year: "now" plus or minus a few of them must be a date.
+        """
+        if var not in self.ENVIRON:
+            return default
+        text: str = self.str(var)
+        seconds = _seconds(text.strip())
+        if seconds is None or seconds < 0 or seconds > YEAR or (above is not None and seconds <= above):
+            bound = "of at least 0" if above is None else f"greater than {above:g}"
+            raise ImproperlyConfigured(
+                f"{var} is {_quoted(text)}; set it to a duration {bound} and at most {YEAR // 3600}h "
+                "(a year): seconds (90), or numbers with units (1h30m, 500ms)."
+            )
+        return seconds
 
     def secrets(self, var: str, *, shortest: int) -> list[str]:
         """Texts with commas between them, none shorter than ``shortest`` characters."""
@@ -47,18 +56,24 @@ class Environment(environ.Env):  # type: ignore[misc]  # django-environ has no t
         found: dict[str, int] = {}
         for part in self.list(var, default=[]):
             name, _, value = part.partition("=")
-            if not value.strip().isdecimal():
+            number = _whole(value)
+            if number is None or not 0 <= number <= MOST:
                 raise ImproperlyConfigured(
                     f"{var} cannot be read: write name=number with commas between (memory=4096,files=1024)."
                 )
-            found[name.strip()] = int(value)
+            found[name.strip()] = number
         return found
 
-    def count(self, var: str, *, default: int, least: int = 0) -> int:
-        """A whole number of at least ``least``."""
-        value: int = self.int(var, default=default)
-        if value < least:
-            raise ImproperlyConfigured(f"{var} is {value}; set it to a whole number from {least} on.")
+    def count(self, var: str, *, default: int, least: int = 0, most: int = MOST) -> int:
+        """A whole number between two bounds, both included."""
+        if var not in self.ENVIRON:
+            return default
+        text: str = self.str(var)
+        value = _whole(text)
+        if value is None or not least <= value <= most:
+            raise ImproperlyConfigured(
+                f"{var} is {_quoted(text)}; set it to a whole number from {least} to {most}."
+            )
         return value
 
     def choice(self, var: str, *, default: str, options: tuple[str, ...]) -> str:
@@ -76,6 +91,29 @@ class Environment(environ.Env):  # type: ignore[misc]  # django-environ has no t
             # The value itself is not repeated: it may hold a password.
             raise ImproperlyConfigured(f"{var} is no web address; set it to https://host/path.")
         return value
+
+
+def _seconds(text: str) -> float | None:
+    """Seconds of a plain number or of a duration as Go writes it; None for anything else."""
+    if _NUMBER.fullmatch(text):
+        return float(text)
+    # Here, since only then the template language is needed to read the settings.
+    from coder_admin.terraform.functions.dates import parse_duration
+    from coder_admin.terraform.functions.registry import FunctionError
+
+    try:
+        return parse_duration(text) / 10**9
+    except FunctionError:
+        return None
+
+
+def _whole(text: str) -> int | None:
+    """A whole number in plain digits; None for anything else, and for what no setting could mean."""
+    return int(text) if _WHOLE.fullmatch(text.strip()) else None
+
+
+def _quoted(value: str) -> str:
+    return f'"{value if len(value) <= 40 else value[:39] + "…"}"'
 
 
 env = Environment()

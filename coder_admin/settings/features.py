@@ -1,4 +1,4 @@
-"""The product's own settings: API, provisioning, prebuilds, notifications, e-mail."""
+"""The product's own settings: API, provisioning, prebuilds, notifications, e-mail. Durations in seconds."""
 
 from __future__ import annotations
 
@@ -55,32 +55,32 @@ SCRIPT_LIMITS = {
     **env.counts("CODER_ADMIN_SCRIPT_LIMITS"),
 }
 PROVISIONER_CONCURRENCY = env.count("CODER_ADMIN_PROVISIONER_CONCURRENCY", default=3, least=1)
-PROVISIONER_LEASE_SECONDS = env.number("CODER_ADMIN_PROVISIONER_LEASE_SECONDS", default=30.0, above=0)
-PROVISIONER_SWEEP_SECONDS = env.number("CODER_ADMIN_PROVISIONER_SWEEP_SECONDS", default=5.0, above=0)
+PROVISIONER_LEASE_SECONDS = env.duration("CODER_ADMIN_PROVISIONER_LEASE_SECONDS", default=30.0, above=0)
+PROVISIONER_SWEEP_SECONDS = env.duration("CODER_ADMIN_PROVISIONER_SWEEP_SECONDS", default=5.0, above=0)
 
 # The engine "terraform": which command, what of the server's environment it sees (NAME or BEGINNING*), how
-# long one command may take, and how long it has to end after an interrupt. Durations in seconds.
+# long one command may take, and how long it has to end after an interrupt.
 TERRAFORM_BINARY = env.str("CODER_ADMIN_TERRAFORM_BINARY", default="")
 TERRAFORM_CLI_CONFIG = env.str("CODER_ADMIN_TERRAFORM_CLI_CONFIG", default="")
 TERRAFORM_PASS_ENV = env.list("CODER_ADMIN_TERRAFORM_PASS_ENV", default=[])
-TERRAFORM_TIMEOUT_SECONDS = env.number("CODER_ADMIN_TERRAFORM_TIMEOUT_SECONDS", default=3600.0, above=0)
-TERRAFORM_GRACE_SECONDS = env.number("CODER_ADMIN_TERRAFORM_GRACE_SECONDS", default=180.0)
+TERRAFORM_TIMEOUT_SECONDS = env.duration("CODER_ADMIN_TERRAFORM_TIMEOUT_SECONDS", default=3600.0, above=0)
+TERRAFORM_GRACE_SECONDS = env.duration("CODER_ADMIN_TERRAFORM_GRACE_SECONDS", default=180.0)
 
-# Prebuilds, names and defaults of reference/prebuilds.md section 7. Durations in seconds.
-PREBUILDS_RECONCILIATION_INTERVAL = env.number(
+# Prebuilds, names and defaults of reference/prebuilds.md section 7.
+PREBUILDS_RECONCILIATION_INTERVAL = env.duration(
     "CODER_WORKSPACE_PREBUILDS_RECONCILIATION_INTERVAL", default=60.0, above=0
 )
-PREBUILDS_BACKOFF_INTERVAL = env.number(
+PREBUILDS_BACKOFF_INTERVAL = env.duration(
     "CODER_WORKSPACE_PREBUILDS_RECONCILIATION_BACKOFF_INTERVAL", default=60.0
 )
-PREBUILDS_BACKOFF_LOOKBACK = env.number(
+PREBUILDS_BACKOFF_LOOKBACK = env.duration(
     "CODER_WORKSPACE_PREBUILDS_RECONCILIATION_BACKOFF_LOOKBACK_PERIOD", default=3600.0
 )
 PREBUILDS_FAILURE_HARD_LIMIT = env.count("CODER_WORKSPACE_PREBUILDS_FAILURE_HARD_LIMIT", default=3)
 # Two bounds that Coder lacks, both off at 0: how long failed prebuilds are kept as evidence, and how long one
 # may run without a ready agent before it is replaced.
-PREBUILDS_FAILED_RETENTION = env.number("CODER_ADMIN_PREBUILDS_FAILED_RETENTION", default=0.0)
-PREBUILDS_NOT_READY_LIMIT = env.number("CODER_ADMIN_PREBUILDS_NOT_READY_LIMIT", default=0.0)
+PREBUILDS_FAILED_RETENTION = env.duration("CODER_ADMIN_PREBUILDS_FAILED_RETENTION", default=0.0)
+PREBUILDS_NOT_READY_LIMIT = env.duration("CODER_ADMIN_PREBUILDS_NOT_READY_LIMIT", default=0.0)
 
 # Quotas on the daily cost of workspaces: "auto" limits an organization once one of its groups has an
 # allowance, "on" all of them (then an allowance of 0 allows nothing that costs), "off" none.
@@ -93,29 +93,29 @@ METRICS_REFRESHED_ON_DEMAND = True  # by the first scrape of a server that runs 
 
 # Workspaces: how often their schedules are looked at, and whether people who may read the deployment's
 # configuration can ask a build for debug output.
-LIFECYCLE_INTERVAL_SECONDS = env.number("CODER_ADMIN_LIFECYCLE_INTERVAL_SECONDS", default=60.0, above=0)
+LIFECYCLE_INTERVAL_SECONDS = env.duration("CODER_ADMIN_LIFECYCLE_INTERVAL_SECONDS", default=60.0, above=0)
 ENABLE_TERRAFORM_DEBUG_MODE = env.bool("CODER_ENABLE_TERRAFORM_DEBUG_MODE", default=False)
 
 # Agents: a silent agent counts as disconnected after this many seconds.
-AGENT_INACTIVE_DISCONNECT_SECONDS = env.number(
+AGENT_INACTIVE_DISCONNECT_SECONDS = env.duration(
     "CODER_ADMIN_AGENT_INACTIVE_DISCONNECT_SECONDS", default=45.0, above=0
 )
 
 # Notifications, names and defaults of reference/notifications-agents-provisioning.md section 1.4.
 NOTIFICATIONS_METHOD = env.choice("CODER_NOTIFICATIONS_METHOD", default="smtp", options=("smtp", "webhook"))
 NOTIFICATIONS_MAX_SEND_ATTEMPTS = env.count("CODER_NOTIFICATIONS_MAX_SEND_ATTEMPTS", default=5, least=1)
-NOTIFICATIONS_RETRY_INTERVAL = env.number("CODER_NOTIFICATIONS_RETRY_INTERVAL", default=300.0, above=0)
-NOTIFICATIONS_FETCH_INTERVAL = env.number("CODER_NOTIFICATIONS_FETCH_INTERVAL", default=15.0, above=0)
-NOTIFICATIONS_LEASE_PERIOD = env.number("CODER_NOTIFICATIONS_LEASE_PERIOD", default=120.0, above=0)
+NOTIFICATIONS_RETRY_INTERVAL = env.duration("CODER_NOTIFICATIONS_RETRY_INTERVAL", default=300.0, above=0)
+NOTIFICATIONS_FETCH_INTERVAL = env.duration("CODER_NOTIFICATIONS_FETCH_INTERVAL", default=15.0, above=0)
+NOTIFICATIONS_LEASE_PERIOD = env.duration("CODER_NOTIFICATIONS_LEASE_PERIOD", default=120.0, above=0)
 NOTIFICATIONS_LEASE_COUNT = env.count("CODER_NOTIFICATIONS_LEASE_COUNT", default=20, least=1)
-NOTIFICATIONS_DISPATCH_TIMEOUT = env.number("CODER_NOTIFICATIONS_DISPATCH_TIMEOUT", default=60.0, above=0)
-NOTIFICATIONS_STORE_SYNC_INTERVAL = env.number("CODER_NOTIFICATIONS_STORE_SYNC_INTERVAL", default=2.0)
+NOTIFICATIONS_DISPATCH_TIMEOUT = env.duration("CODER_NOTIFICATIONS_DISPATCH_TIMEOUT", default=60.0, above=0)
+NOTIFICATIONS_STORE_SYNC_INTERVAL = env.duration("CODER_NOTIFICATIONS_STORE_SYNC_INTERVAL", default=2.0)
 NOTIFICATIONS_STORE_SYNC_BUFFER_SIZE = env.count(
     "CODER_NOTIFICATIONS_STORE_SYNC_BUFFER_SIZE", default=50, least=1
 )
 NOTIFICATIONS_INBOX_ENABLED = env.bool("CODER_NOTIFICATIONS_INBOX_ENABLED", default=True)
 # Further incidents of one kind about one template within this many seconds become one message; 0 = never.
-NOTIFICATIONS_DIGEST_WINDOW = env.number("CODER_ADMIN_NOTIFICATIONS_DIGEST_WINDOW", default=3600.0)
+NOTIFICATIONS_DIGEST_WINDOW = env.duration("CODER_ADMIN_NOTIFICATIONS_DIGEST_WINDOW", default=3600.0)
 # The webhook: its address, what its requests are signed with, and whether it may redirect into private
 # networks.
 NOTIFICATIONS_WEBHOOK_ENDPOINT = env.web_address("CODER_NOTIFICATIONS_WEBHOOK_ENDPOINT")
@@ -125,7 +125,7 @@ NOTIFICATIONS_WEBHOOK_ALLOW_PRIVATE = env.bool(
 )
 
 EMAIL_HOST = env.str("CODER_EMAIL_HOST", default="")
-EMAIL_PORT = env.int("CODER_EMAIL_PORT", default=587)
+EMAIL_PORT = env.count("CODER_EMAIL_PORT", default=587, least=1, most=65_535)
 EMAIL_HOST_USER = env.str("CODER_EMAIL_AUTH_USERNAME", default="")
 EMAIL_HOST_PASSWORD = env.str("CODER_EMAIL_AUTH_PASSWORD", default="")
 EMAIL_USE_TLS = env.bool("CODER_EMAIL_TLS_STARTTLS", default=False)

@@ -48,3 +48,12 @@ def test_without_a_port_nothing_is_served_and_a_taken_one_is_told() -> None:
         metrics_served({"metrics_port": 99_999, "metrics_host": "127.0.0.1"}),
     ):
         pass
+
+
+@pytest.mark.parametrize("host", ["a" * 64, f"b.{'c' * 64}.example"])
+def test_a_host_that_no_name_can_be_is_told(host: str) -> None:
+    with (
+        pytest.raises(CommandError, match=r"cannot be had.*Choose another port or address"),
+        metrics_served({"metrics_port": 0, "metrics_host": host}),
+    ):
+        pass

@@ -35,9 +35,10 @@ def test_a_taken_port_is_named() -> None:
         server.bind("127.0.0.1", taken.getsockname()[1])
 
 
-def test_an_address_of_somebody_else_is_refused() -> None:
+@pytest.mark.parametrize("host", ["192.0.2.1", "a" * 64])
+def test_an_address_of_somebody_else_or_of_nobody_is_refused(host: str) -> None:
     with pytest.raises(Invalid, match="--host"):
-        server.bind("192.0.2.1", 0)
+        server.bind(host, 0)
 
 
 @pytest.mark.django_db

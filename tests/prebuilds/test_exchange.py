@@ -185,3 +185,8 @@ def test_a_file_is_explained_without_any_database(tmp_path: Path) -> None:
             call_command("prebuilds_explain", "--snapshot", str(file))
     with pytest.raises(CommandError, match="cannot read"):
         call_command("prebuilds_explain", "--snapshot", str(tmp_path / "none.json"))
+    preset = {"id": "p", "desired_instances": 1, "scheduling_timezone": "UTC"}
+    schedule = {"preset_id": "p", "cron_expression": f"* {'9' * 5000} * * *", "desired_instances": 3}
+    file.write_text(json.dumps({"presets": [preset], "schedules": [schedule]}))
+    call_command("prebuilds_explain", "--snapshot", str(file), stdout=(said := StringIO()))
+    assert "in its hour field" in said.getvalue()

@@ -10,6 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from prebuilds.history import demand_events, version_records
+from prebuilds.loader import Scope
 from prebuilds.models import PoolSample, PrebuildEvent
 from prebuilds.passes import Memory, reconcile_once
 from prebuilds.samples import KEPT, Counts, Sample, pool_histories
@@ -35,6 +36,49 @@ def test_a_pool_is_recorded_when_it_changes_and_once_a_day() -> None:
     assert stored() == [(2, 1, 0), (2, 1, 1)]
     reconcile_once(now + timedelta(days=2), memory=memory)
     assert stored()[2:] == [(2, 1, 1)]
+
+
+def test_a_pass_that_remembers_nothing_goes_on_where_the_last_one_ended() -> None:
+    """`reconcile_prebuilds --once` from cron, or the first pass after a restart."""
+    template = world.template()
+    pools = [world.preset(template.active_version, 0, name=name) for name in ("one", "two", "three")]
+    now = timezone.now()
+    reconcile_once(now)
+    assert len(stored()) == 3
+    reconcile_once(now + timedelta(minutes=1))
+    Prebuild(pools[0], template.active_version).save()
+    with CaptureQueriesContext(connection) as queries:
+        reconcile_once(now + timedelta(minutes=2))
+    assert stored()[3:] == [(0, 1, 0)]
+    assert sum("prebuilds_poolsample" in query["sql"] for query in queries) == 3  # read, written, purged
+    reconcile_once(now + timedelta(days=1, minutes=2))
+    assert len(stored()) == 3 + 1 + 3
+
+
+def test_a_pool_that_ended_between_passes_without_memory_ends_once() -> None:
+    template = world.template()
+    world.preset(template.active_version, 0)
+    now = timezone.now()
+    reconcile_once(now)
+    PoolSample.objects.update(ready=3)
+    world.promote(template, world.version(template, "v2"))
+    for minutes in (1, 2, 3):
+        reconcile_once(now + timedelta(minutes=minutes))
+    assert stored() == [(0, 3, 0), (0, 0, 0)]
+
+
+def test_a_pass_over_one_template_leaves_the_other_pools_alone() -> None:
+    one, other = world.template("one"), world.template("other")
+    for template in (one, other):
+        world.preset(template.active_version, 0)
+    now = timezone.now()
+    reconcile_once(now)
+    PoolSample.objects.filter(template=one).update(ready=3)
+    memory = Memory()
+    reconcile_once(now + timedelta(minutes=1), scope=Scope(frozenset({one.id})), memory=memory)
+    reconcile_once(now + timedelta(minutes=2), memory=memory)
+    assert PoolSample.objects.filter(template=one).count() == 2
+    assert PoolSample.objects.filter(template=other).count() == 1
 
 
 def test_a_pool_that_ends_has_a_last_empty_sample() -> None:

@@ -88,6 +88,19 @@ def test_expressions_outside_the_grammar_are_refused_with_the_field(expression: 
 
 
 @pytest.mark.parametrize(
+    "part", ["9" * 5000, "1-" + "9" * 5000, "*/" + "9" * 5000, "0" * 5000 + "1", "00001"]
+)
+@pytest.mark.parametrize("field", [1, 2, 3, 4])
+def test_numbers_of_any_length_are_refused_in_a_short_sentence(part: str, field: int) -> None:
+    fields = ["*"] * 5
+    fields[field] = part
+    with pytest.raises(ScheduleError) as caught:
+        parse_cron(" ".join(fields))
+    assert "in its" in str(caught.value)
+    assert len(str(caught.value)) < 800
+
+
+@pytest.mark.parametrize(
     "expression",
     [
         "* * * * *",

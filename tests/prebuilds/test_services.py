@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import InterfaceError, OperationalError
 from rest_framework.test import APIClient
 
 from coder_admin.audit.models import AuditLog
@@ -14,6 +15,7 @@ from coder_admin.foundation.errors import Invalid, NotFound
 from coder_admin.foundation.models import SiteConfig
 from coder_admin.organizations.models import User
 from coder_admin.workspaces.models import Workspace
+from prebuilds.leader import LeadLost
 from prebuilds.models import PrebuildEvent
 from prebuilds.services import preset_reset
 from prebuilds.settings import parse, reconciliation_paused
@@ -181,6 +183,25 @@ def test_a_single_pass_by_command() -> None:
     call_command("reconcile_prebuilds", "--once", stdout=said)
     assert "1 of 1 presets reconciled" in said.getvalue()
     assert "2 created" in said.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (LeadLost("the lease ran out"), "Another reconciler may lead by now: the lease ran out"),
+        (OperationalError("the server\nwent away"), r"The database failed during the pass: the server\. "),
+        (InterfaceError(""), "The database failed during the pass: InterfaceError"),
+    ],
+)
+def test_a_single_pass_that_is_broken_off_says_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, words: str
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("prebuilds.passes.load_snapshot", broken)
+    with pytest.raises(CommandError, match=rf"{words}.*run the command again"):
+        call_command("reconcile_prebuilds", "--once")
 
 
 def test_a_dry_run_says_what_it_would_do_and_does_nothing() -> None:

@@ -61,8 +61,11 @@ def test_a_data_folder_that_is_a_file(tmp_path: Path) -> None:
     ("variable", "value", "reason"),
     [
         ("CODER_ADMIN_PROVISIONER_CONCURRENCY", "many", "a whole number"),
-        ("CODER_ADMIN_PROVISIONER_CONCURRENCY", "0", "from 1 on"),
-        ("CODER_ADMIN_PROVISIONER_LEASE_SECONDS", "nan", "a number"),
+        ("CODER_ADMIN_PROVISIONER_CONCURRENCY", "0", "from 1 to"),
+        ("CODER_ADMIN_PROVISIONER_LEASE_SECONDS", "nan", "seconds (90)"),
+        ("CODER_WORKSPACE_PREBUILDS_RECONCILIATION_BACKOFF_LOOKBACK_PERIOD", "1d", "1h30m"),
+        ("CODER_WORKSPACE_PREBUILDS_RECONCILIATION_BACKOFF_LOOKBACK_PERIOD", "99999999h", "at most 8784h"),
+        ("CODER_EMAIL_PORT", "70000", "to 65535"),
         ("CODER_WORKSPACE_PREBUILDS_RECONCILIATION_INTERVAL", "-5", "greater than 0"),
         ("DATABASE_URL", "oracle-ish://nowhere", "DATABASE_URL"),
     ],

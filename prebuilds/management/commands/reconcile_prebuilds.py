@@ -7,11 +7,13 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db import Error
 from django.utils import timezone
 
 from coder_admin.foundation.errors import ServiceError
 from coder_admin.foundation.metrics_port import add_metrics_arguments, metrics_served
 from prebuilds.exchange import explain_all
+from prebuilds.leader import LeadLost
 from prebuilds.metrics import RECONCILER_COLLECTORS
 from prebuilds.passes import MembershipError, reconcile_once
 from prebuilds.reconciler import Reconciler
@@ -60,6 +62,17 @@ class Command(BaseCommand):
             stats = reconcile_once()
         except (MembershipError, ServiceError) as error:
             raise CommandError(str(error)) from error
+        except LeadLost as error:
+            raise CommandError(
+                f"Another reconciler may lead by now: {error}. What was begun before is stored; "
+                "run the command again."
+            ) from error
+        except Error as error:
+            reason = next(iter(str(error).splitlines()), "") or type(error).__name__
+            raise CommandError(
+                f"The database failed during the pass: {reason}. What was begun before is stored; "
+                "see that the database answers and run the command again."
+            ) from error
         if not stats.led:
             self.stdout.write("Another reconciler leads; nothing was done.")
         elif stats.paused:
