@@ -32,7 +32,12 @@ from tests.prebuilds.world import Prebuild
 pytestmark = pytest.mark.django_db(transaction=True)
 
 SIZE = 3
-CONFIG = Config(failed_retention=timedelta(hours=8), not_ready_limit=timedelta(minutes=15))
+# Spans that outlast the test on a slow machine.
+CONFIG = Config(
+    backoff_interval=timedelta(minutes=30),
+    failed_retention=timedelta(hours=8),
+    not_ready_limit=timedelta(minutes=15),
+)
 DONE, FAILED, NOT_LED = 0, 1, 2
 
 
