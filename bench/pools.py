@@ -1,4 +1,4 @@
-"""The pools that a page lists, with a schedule whose next change lies far ahead, against pools without one."""
+"""The pools of a page, with a schedule whose next change lies far ahead, against pools without one."""
 
 from __future__ import annotations
 
