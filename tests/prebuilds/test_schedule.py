@@ -460,7 +460,8 @@ def walked(
         return next((size for cron, size in crons if cron.covers_local(local)), preset.desired_instances)
 
     quarter = timedelta(minutes=15)
-    size, found = size_at(start), []
+    size = size_at(start)
+    found: list[tuple[datetime, int]] = []
     instant = datetime.fromtimestamp(start.timestamp() // 900 * 900, UTC) + quarter
     while instant <= start + horizon and len(found) < limit:
         if size_at(instant) != size:
