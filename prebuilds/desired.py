@@ -16,6 +16,9 @@ from prebuilds.snapshot import Preset, Schedule
 
 # Offsets of all zones of today are multiples of a quarter of an hour, and so are their changes.
 _QUARTER = timedelta(minutes=15)
+_DAY = timedelta(days=1)
+# No clock goes back by more than three hours at once.
+_FARTHEST_BACK = timedelta(hours=4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +98,19 @@ def next_changes(
     if not schedules or current.problems or limit <= 0:
         return changes
     zone = load_zone(preset.scheduling_timezone)
-    for edge in _hour_edges(now, now + horizon, zone):
-        wanted = _at_local(preset, schedules, edge.astimezone(zone))
+    moment, end = now.astimezone(UTC), now + horizon
+    if _next_edge(moment, zone) > end:  # what a pass asks, mostly
+        return changes
+    days, last = _Days(preset, schedules), end.astimezone(zone).date() + _DAY
+    while len(changes) < limit:
+        moment = _past_quiet_days(days, current.instances, moment, last, zone)
+        moment = _next_edge(moment, zone)
+        if moment > end:
+            break
+        wanted = _at_local(preset, schedules, moment.astimezone(zone))
         if wanted.instances != current.instances:
-            changes.append(Change(edge, wanted.instances, wanted.schedule))
+            changes.append(Change(moment, wanted.instances, wanted.schedule))
             current = wanted
-            if len(changes) == limit:
-                break
     return changes
 
 
@@ -134,16 +143,59 @@ def _hour_exists(local: datetime, zone: ZoneInfo) -> bool:
     return False
 
 
-def _hour_edges(start: datetime, end: datetime, zone: ZoneInfo) -> Iterator[datetime]:
-    """Every instant after `start`, up to `end`, at which the local hour may change, in UTC."""
-    moment = start.astimezone(UTC)
-    while True:
-        local = moment.astimezone(zone)
-        passed = timedelta(minutes=local.minute, seconds=local.second, microseconds=local.microsecond)
-        edge = moment + timedelta(hours=1) - passed
-        if edge.astimezone(zone).utcoffset() != local.utcoffset():
-            edge = moment + _QUARTER - passed % _QUARTER
-        if edge > end:
-            return
-        yield edge
-        moment = edge
+def _next_edge(moment: datetime, zone: ZoneInfo) -> datetime:
+    """The next instant after one in UTC at which the local hour may change."""
+    local = moment.astimezone(zone)
+    passed = timedelta(minutes=local.minute, seconds=local.second, microseconds=local.microsecond)
+    edge = moment + timedelta(hours=1) - passed
+    if edge.astimezone(zone).utcoffset() != local.utcoffset():
+        return moment + _QUARTER - passed % _QUARTER
+    return edge
+
+
+class _Days:
+    """The sizes that schedules want in the hours of a date. Most dates are covered by few of them, and few
+    combinations cover all dates of a year."""
+
+    def __init__(self, preset: Preset, schedules: Sequence[Schedule]) -> None:
+        self._base = _base(preset)
+        self._rows = [(parse_cron(row.cron_expression), row.desired_instances) for row in schedules]
+        self._of_month = [
+            [(number, cron) for number, (cron, _) in enumerate(self._rows) if month in cron.months]
+            for month in range(13)
+        ]
+        self._known: dict[tuple[int, ...], frozenset[int]] = {}
+
+    def sizes(self, day: date) -> frozenset[int]:
+        """Every size that holds in some of the 24 hours of a date."""
+        month, number, weekday = day.month, day.day, day.isoweekday() % 7
+        covering = tuple(
+            [key for key, cron in self._of_month[month] if cron.covers_day(month, number, weekday)]
+        )
+        if covering not in self._known:
+            self._known[covering] = frozenset(self._sizes(covering))
+        return self._known[covering]
+
+    def _sizes(self, covering: Sequence[int]) -> Iterator[int]:
+        free = frozenset(range(24))
+        for key in covering:
+            cron, instances = self._rows[key]
+            if free & cron.hours:
+                yield instances
+            free -= cron.hours
+        if free:
+            yield self._base
+
+
+def _past_quiet_days(days: _Days, instances: int, moment: datetime, last: date, zone: ZoneInfo) -> datetime:
+    """An instant, `moment` or later, up to which the size stays `instances` because every date in between
+    wants just that; dates after `last` are not looked at. It keeps so far from other dates that no clock
+    change leads to one of them."""
+    wanted = frozenset({instances})
+    first = day = (moment.astimezone(zone) - _FARTHEST_BACK).date()
+    while day <= last and days.sizes(day) == wanted:
+        day += _DAY
+    if day == first:
+        return moment
+    until = datetime.combine(day, time()) - _FARTHEST_BACK
+    return max(moment, min(until.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1)))

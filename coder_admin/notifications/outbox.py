@@ -17,8 +17,9 @@ from django.db import connection, transaction
 from django.db.models import BooleanField, Case, F, PositiveSmallIntegerField, Q, QuerySet, When
 from django.db.models.expressions import RawSQL
 
+from coder_admin.foundation.expressions import SecondsSince
+
 from . import kinds
-from .expressions import SecondsSince
 from .models import UNSETTLED, MessageStatus, Method, NotificationMessage, NotificationPreference
 
 KEPT_FOR = timedelta(days=7)

@@ -157,6 +157,6 @@ def scheduled_start(policy: TemplatePolicy, schedule: str, after: datetime) -> d
 def _failedstop(facts: WorkspaceFacts, build: LatestBuild, now: datetime) -> Due | None:
     limit = timedelta(milliseconds=facts.policy.failure_ttl_ms)
     failed = build.transition is Transition.START and build.status is JobStatus.FAILED
-    if not limit or not failed or build.ended_at is None or now < build.ended_at + limit:
+    if not limit or not failed or build.ended_at is None or now - build.ended_at < limit:
         return None
     return Due(Step.FAILEDSTOP, Transition.STOP, "Its start failed, and what it had made is still there.")

@@ -9,7 +9,7 @@ tried again after a while, not at every pass.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import reduce
@@ -18,11 +18,12 @@ from operator import or_
 
 import structlog
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet
+from django.db.models.lookups import GreaterThan
 from prometheus_client import Counter, Histogram
 
-from coder_admin.catalog.models import Template
 from coder_admin.foundation.errors import ServiceError
+from coder_admin.foundation.expressions import SecondsSince
 from coder_admin.organizations.choices import UserStatus
 from coder_admin.organizations.models import PREBUILDS_USER_ID
 from coder_admin.provisioning.choices import ACTIVE_STATUSES, JobStatus
@@ -41,6 +42,7 @@ log = structlog.get_logger(__name__)
 
 PER_PASS = 500
 RETRY_AFTER = timedelta(minutes=15)
+ROUNDING_MS = 10  # SQLite tells times apart by the millisecond
 
 STEPS = Counter("coderd_lifecycle_steps_total", "Automatic steps of workspaces.", ["step", "result"])
 DURATION = Histogram(
@@ -193,19 +195,17 @@ def _rows() -> QuerySet[Workspace]:
 
 
 def candidates(now: datetime) -> QuerySet[Workspace]:
-    """Everything that may be due, a superset by cheap conditions; the longest unused first.
-
-    A template's limits are compared one template at a time: SQLite cannot multiply a column into a
-    duration, and few templates set any.
-    """
+    """Everything that may be due, a superset by cheap conditions; the longest unused first."""
     runs = Q(latest_build__transition=Transition.START, latest_build__job__job_status=JobStatus.SUCCEEDED)
+    failed = Q(latest_build__transition=Transition.START, latest_build__job__job_status=JobStatus.FAILED)
     conditions = [
         runs & Q(latest_build__deadline__lte=now),
         runs & Q(dormant_at__isnull=False),
         runs & (Q(owner__status=UserStatus.SUSPENDED) | Q(owner__deleted=True)),
         Q(latest_build__transition=Transition.STOP, dormant_at__isnull=True, next_start_at__lte=now),
         Q(dormant_at__isnull=False, deleting_at__lte=now),
-        *_template_limits(now),
+        Q(dormant_at__isnull=True) & _beyond("time_til_dormant_ms", "last_used_at", now),
+        failed & _beyond("failure_ttl_ms", "latest_build__job__completed_at", now),
     ]
     return (
         _rows()
@@ -216,19 +216,12 @@ def candidates(now: datetime) -> QuerySet[Workspace]:
     )
 
 
-def _template_limits(now: datetime) -> Iterable[Q]:
-    rows = Template.objects.filter(Q(time_til_dormant_ms__gt=0) | Q(failure_ttl_ms__gt=0)).order_by()
-    for key, dormant_ms, failure_ms in rows.values_list("pk", "time_til_dormant_ms", "failure_ttl_ms"):
-        if dormant_ms:
-            unused = now - timedelta(milliseconds=dormant_ms)
-            yield Q(template=key, dormant_at__isnull=True, last_used_at__lt=unused)
-        if failure_ms:
-            yield Q(
-                template=key,
-                latest_build__transition=Transition.START,
-                latest_build__job__job_status=JobStatus.FAILED,
-                latest_build__job__completed_at__lte=now - timedelta(milliseconds=failure_ms),
-            )
+def _beyond(limit: str, column: str, now: datetime) -> Q:
+    """That the time in a column lies further back than the template's limit, give or take `ROUNDING_MS`;
+    compared in each row, so that the statement is the same however many templates set one."""
+    path = f"template__{limit}"
+    elapsed_ms = SecondsSince(column, now) * 1000 + ROUNDING_MS
+    return Q(**{f"{path}__gt": 0, f"{column}__isnull": False}) & Q(GreaterThan(elapsed_ms, F(path)))
 
 
 def next_instant(now: datetime) -> datetime | None:

@@ -14,9 +14,9 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from coder_admin.parameters.cron import cron_problem
-from prebuilds.desired import desired_instances, next_changes, week_map
+from prebuilds.desired import desired_instances, next_changes, preset_schedule_problems, week_map
 from prebuilds.overlap import find_collision, schedule_problems
-from prebuilds.schedule import ScheduleError, load_zone, parse_cron
+from prebuilds.schedule import CronRange, ScheduleError, load_zone, parse_cron
 from prebuilds.snapshot import Preset, Schedule
 from tests.parameters.shared_cases import rows, says
 
@@ -458,6 +458,120 @@ def test_changes_are_exactly_where_the_size_differs(zone: str) -> None:
             size = wanted
         instant += timedelta(minutes=15)
     assert [(change.at, change.instances) for change in changes] == found
+
+
+def walked(
+    preset: Preset, schedules: list[Schedule], start: datetime, limit: int, horizon: timedelta
+) -> list[tuple[datetime, int]]:
+    """The changes of size as looking at every quarter of an hour finds them: no offset of a zone, and no
+    change of one, is finer."""
+    zone = load_zone(preset.scheduling_timezone)
+    crons = [(parse_cron(row.cron_expression), row.desired_instances) for row in schedules]
+
+    def size_at(instant: datetime) -> int:
+        local = instant.astimezone(zone)
+        return next((size for cron, size in crons if cron.covers_local(local)), preset.desired_instances)
+
+    quarter = timedelta(minutes=15)
+    size = size_at(start)
+    found: list[tuple[datetime, int]] = []
+    instant = datetime.fromtimestamp(start.timestamp() // 900 * 900, UTC) + quarter
+    while instant <= start + horizon and len(found) < limit:
+        if size_at(instant) != size:
+            size = size_at(instant)
+            found.append((instant, size))
+        instant += quarter
+    return found
+
+
+# Fields that leave most days alone, or none: both ways of skipping, and of not skipping, are met.
+sparse_crons = st.tuples(
+    st.sampled_from(["*", "0", "23", "0-8", "9-17", "1-2"]),
+    st.sampled_from(["*", "1", "29", "31", "24-26", "28-31", "4,25"]),
+    st.sampled_from(["*", "2", "3", "10", "12", "4,9,10", "6-8"]),
+    st.sampled_from(["*", "0", "6", "1-5"]),
+).map(lambda parts: "* " + " ".join(parts))
+
+# Changes at midnight, by half an hour, by two hours, twice a year around Ramadan; days that never were
+# (Samoa) and that lasted 27 hours (Casey, whose clock has gone back by three).
+CLOCKS = {
+    "Europe/Berlin": 2026,
+    "Australia/Lord_Howe": 2026,
+    "America/Havana": 2026,
+    "Africa/Cairo": 2026,
+    "Africa/Casablanca": 2026,
+    "Antarctica/Troll": 2026,
+    "Asia/Kathmandu": 2026,
+    "America/Asuncion": 2023,
+    "Pacific/Apia": 2011,
+    "Antarctica/Casey": 2018,
+}
+
+
+@settings(max_examples=40)
+@given(
+    st.lists(st.tuples(sparse_crons, st.integers(0, 3)), min_size=1, max_size=4),
+    st.sampled_from(sorted(CLOCKS)),
+    st.integers(0, 365 * 24 * 3600),
+    st.integers(0, 60 * 24),
+    st.integers(1, 30),
+)
+@example([("* * 29 2 *", 3)], "Europe/Berlin", 0, 60 * 24, 5)
+@example([("* * 31 12 *", 3)], "Pacific/Apia", 363 * 24 * 3600 + 3000, 30 * 24, 5)
+@example([("* * 30 12 *", 3)], "Pacific/Apia", 350 * 24 * 3600, 30 * 24, 5)
+@example([("* 23 11 3 *", 3)], "Antarctica/Casey", 60 * 24 * 3600, 30 * 24, 5)
+@example([("* * 25 3 *", 3)], "America/Asuncion", 80 * 24 * 3600, 30 * 24, 5)
+@example([("* 23 25 3 *", 3)], "America/Asuncion", 80 * 24 * 3600, 30 * 24, 5)
+def test_the_next_changes_are_those_that_a_look_at_every_quarter_of_an_hour_finds(
+    schedules: list[tuple[str, int]], zone: str, second: int, hours: int, limit: int
+) -> None:
+    for cron, _ in schedules:
+        parsed_or_skipped(cron)
+    preset, rows = pool(*schedules, zone=zone)
+    assume(not preset_schedule_problems(preset, rows))
+    start = datetime(CLOCKS[zone], 1, 1, tzinfo=UTC) + timedelta(seconds=second)
+    horizon = timedelta(hours=hours)
+    changes = next_changes(preset, rows, start, limit=limit, horizon=horizon)
+    assert [(change.at, change.instances) for change in changes] == walked(
+        preset, rows, start, limit, horizon
+    )
+    for change in changes:
+        assert change.schedule == desired_instances(preset, rows, change.at).schedule
+
+
+@pytest.mark.parametrize(
+    ("schedules", "found"),
+    [
+        ([("* 9 29 2 *", 3)], 0),
+        ([("* * * * *", 3)], 0),
+        ([("* 9-17 * * *", 1)], 0),
+        ([("* * 24-26 12 *", 3)], 1),
+        ([(f"* 9-17 {day} 1 *", 3) for day in range(1, 32)], 1),
+    ],
+)
+def test_days_without_a_change_cost_no_look_at_their_hours(
+    schedules: list[tuple[str, int]], found: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page computes this for each of its pools; 400 days have 9,600 hours."""
+    looks: list[str] = []
+    of_hours, of_days = CronRange.covers_local, CronRange.covers_day
+
+    def covers_local(self: CronRange, local: datetime) -> bool:
+        looks.append("hour")
+        return of_hours(self, local)
+
+    def covers_day(self: CronRange, month: int, day: int, weekday: int) -> bool:
+        looks.append("day")
+        return of_days(self, month, day, weekday)
+
+    preset, rows = pool(*schedules)
+    preset_schedule_problems(preset, rows)  # found once, and remembered
+    monkeypatch.setattr(CronRange, "covers_local", covers_local)
+    monkeypatch.setattr(CronRange, "covers_day", covers_day)
+    start = datetime(2026, 2, 2, 10, 20, tzinfo=UTC)
+    assert len(next_changes(preset, rows, start, limit=1)) == found
+    assert looks.count("hour") <= 50 * len(rows)
+    assert looks.count("day") <= 1100 + 50 * len(rows)
 
 
 def test_week_map_shows_a_lost_hour_as_missing() -> None:

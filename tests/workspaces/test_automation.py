@@ -126,6 +126,9 @@ STOP, START, DELETE = Transition.STOP, Transition.START, Transition.DELETE
         ({"build": replace(FAILED, ended_at=ago(0.99))}, None),
         ({"build": replace(FAILED, transition=STOP)}, None),
         ({"build": FAILED, "policy": replace(POLICY, failure_ttl_ms=0)}, None),
+        # the longest durations that a template may set lead beyond the calendar
+        ({"build": FAILED, "policy": replace(POLICY, failure_ttl_ms=2**53)}, None),
+        ({"last_used_at": ago(101), "policy": replace(POLICY, time_til_dormant_ms=2**53)}, None),
     ],
 )
 def test_what_is_due(changes: dict[str, Any], expected: tuple[Step, Transition | None] | None) -> None:
@@ -412,6 +415,45 @@ def test_a_pass_costs_the_same_however_many_workspaces(
         world.running(f"w{number}")
     with django_assert_max_num_queries(2):
         run_pass(timezone.now())
+
+
+def test_limits_of_any_number_of_templates_are_one_condition(
+    world: World, django_assert_num_queries: Any
+) -> None:
+    """SQLite refuses a condition for each: its expressions are at most a thousand deep."""
+    fields = {"organization": world.organization, "created_by": world.boss}
+    rows = [
+        Template(
+            name=f"t{n}",
+            time_til_dormant_ms=n * HOUR,
+            failure_ttl_ms=(1000 + n) * HOUR,
+            deleted=n > 300,
+            **fields,
+        )
+        for n in range(1, 601)
+    ]
+    Template.objects.bulk_create(rows)
+    longest = Template(name="longest", time_til_dormant_ms=2**53, failure_ttl_ms=2**53, **fields)
+    longest.save()
+    now = timezone.now() + timedelta(hours=10_000)
+    used = Workspace.objects.filter
+    asleep, awake, kept, old, new = (
+        world.running(name) for name in ("asleep", "awake", "kept", "old", "new")
+    )
+    used(pk=asleep.pk).update(template=rows[199], last_used_at=now - timedelta(hours=200, microseconds=1))
+    used(pk=awake.pk).update(template=rows[200], last_used_at=now - timedelta(hours=200))
+    used(pk=kept.pk).update(template=longest)
+    for row, hours in ((old, 1300), (new, 1299)):
+        used(pk=row.pk).update(template=rows[299], last_used_at=now)
+        ProvisionerJob.objects.filter(pk=latest(row).job_id).update(
+            error="no", completed_at=now - timedelta(hours=hours)
+        )
+    with django_assert_num_queries(1):
+        found = {row.name: due(facts_of(row), now) for row in candidates(now)}
+    assert {name: todo and todo.step for name, todo in found.items()} == {
+        "asleep": Step.DORMANCY,
+        "old": Step.FAILEDSTOP,
+    }
 
 
 def test_settings_of_the_template_reach_what_was_computed_from_them(world: World) -> None:
