@@ -88,6 +88,19 @@ def test_many_failed_builds_of_one_template_become_one_message(world: World) -> 
     assert len(told(notices.MANUAL_BUILD_FAILED)) == 1
     held = NotificationIncident.objects.values_list("labels__name", flat=True)
     assert list(held) == ["dev1", "dev2", "dev3"]
+    # A template's filter goes by its name, whatever it is displayed as.
+    Template.objects.filter(pk=world.template.pk).update(display_name="The Web")
+    fail(latest_build(world.create("dev4")))
+    assert digests.tell_due(timezone.now() + timedelta(hours=2)) == 1
+    row = NotificationMessage.objects.get(
+        notification_template_id=notices.MANUAL_BUILD_FAILED.id,
+        method="inbox",
+        payload__data__has_key="digest",
+    )
+    assert render(notices.MANUAL_BUILD_FAILED, row.payload).title == "4 more builds of The Web failed"
+    assert [action["url"].partition("/workspaces")[2] for action in row.payload["actions"]] == [
+        "?filter=status:failed+template:web"
+    ]
 
 
 def test_an_automatic_build_that_failed_is_told_to_the_owner(world: World) -> None:
