@@ -102,8 +102,14 @@ RESOURCE_REPLACED = Kind(
             "{{ data.digest.count }} more claims of prebuilt workspaces of the template "
             "**{{ labels.template }}** replaced resources:\n\n"
             "{% for incident in data.digest.incidents %}"
-            "- **{{ incident.workspace }}**, claimed by {{ incident.claimant }} "
+            "- [**{{ incident.workspace }}**, build {{ incident.workspace_build_num }}]({{ base_url }}"
+            "/@{{ incident.claimant }}/{{ incident.workspace }}/builds/{{ incident.workspace_build_num }}), "
+            "claimed by {{ incident.claimant }} "
             "(preset {{ incident.preset }}, version {{ incident.template_version }})\n"
+            "{% for resource, paths in incident.replacements.items %}"
+            "    - {{ resource }}, because of {{ paths }}\n"
+            "{% endfor %}"
+            "{% if incident.replacements_more %}    - and {{ incident.replacements_more }} more\n{% endif %}"
             "{% endfor %}"
             "{% if data.digest.more %}- and {{ data.digest.more }} more\n{% endif %}\n"
             "What a pool prepared is lost when a claim replaces it: "
@@ -202,6 +208,7 @@ def resources_replaced(build: WorkspaceBuild, replacements: Mapping[str, list[st
             build.template_version_id,
             preset.id,
             workspace.organization_id,
+            build.id,
         ],
         created_by=CREATED_BY,
         topic=workspace.template_id,

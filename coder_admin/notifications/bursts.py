@@ -22,6 +22,8 @@ from .models import NotificationBurst, NotificationIncident
 DIGEST = "digest"
 SHOWN = 10  # incidents that a digest names; it counts all
 MOST_TARGETS = 100
+PARTS = 5  # of a mapping in an incident's data that a digest shows
+PART_LENGTH = 200  # characters of each
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +105,21 @@ def _told(incidents: Sequence[Incident], recipients: Sequence[uuid.UUID], about:
 
 
 def _plain(data: Mapping[str, Any]) -> dict[str, Any]:
-    """What a line about an incident can name: no lists, which may be long."""
-    return {key: value for key, value in data.items() if isinstance(value, str | int)}
+    """What the lines about an incident can name: texts and numbers, and of a mapping of texts the first few,
+    each cut, with how many there are besides as `<its name>_more`. No lists, which may be long."""
+    found: dict[str, Any] = {}
+    for key, value in data.items():
+        if isinstance(value, str | int):
+            found[key] = value
+        elif isinstance(value, Mapping):
+            parts = [(_cut(name), _cut(text)) for name, text in value.items() if isinstance(text, str)]
+            found[key] = dict(parts[:PARTS])
+            found[f"{key}_more"] = max(0, len(parts) - PARTS)
+    return found
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= PART_LENGTH else text[: PART_LENGTH - 1] + "…"
 
 
 def hold(kind: Kind, topic: uuid.UUID, incident: Incident) -> bool:
