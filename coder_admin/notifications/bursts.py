@@ -122,6 +122,21 @@ def _cut(text: str) -> str:
     return text if len(text) <= PART_LENGTH else text[: PART_LENGTH - 1] + "…"
 
 
+def _locked(kind: Kind, topic: uuid.UUID, at: datetime) -> NotificationBurst:
+    """The burst's row, made when there is none, and locked.
+
+    Again when the row that was there has been forgotten meanwhile; one's own nobody else can delete.
+    """
+    rows = NotificationBurst.objects.filter(notification_template_id=kind.id, topic=topic)
+    while True:
+        # A new row's quiet time is over at once, so that its first incident is told.
+        fresh = NotificationBurst(notification_template_id=kind.id, topic=topic, quiet_until=at)
+        NotificationBurst.objects.bulk_create([fresh], ignore_conflicts=True)
+        burst = rows.select_for_update().first()
+        if burst is not None:
+            return burst
+
+
 def hold(kind: Kind, topic: uuid.UUID, incident: Incident) -> bool:
     """Keep the incident for later if its like was told within the window; False: tell it now.
 
@@ -130,10 +145,7 @@ def hold(kind: Kind, topic: uuid.UUID, incident: Incident) -> bool:
     window = window_of(kind)
     if not window:
         return False
-    # A new row's quiet time is over at once, so that its first incident is told.
-    fresh = NotificationBurst(notification_template_id=kind.id, topic=topic, quiet_until=incident.at)
-    NotificationBurst.objects.bulk_create([fresh], ignore_conflicts=True)
-    burst = NotificationBurst.objects.select_for_update().get(notification_template_id=kind.id, topic=topic)
+    burst = _locked(kind, topic, incident.at)
     if incident.at >= burst.quiet_until and not burst.incidents.exists():
         burst.quiet_until = incident.at + window
         burst.save(update_fields=["quiet_until"])

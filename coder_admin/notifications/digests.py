@@ -16,6 +16,7 @@ log = structlog.get_logger(__name__)
 
 AT_A_TIME = 1_000  # incidents of one burst told in one message; the rest comes with the next
 FORGOTTEN_AFTER = timedelta(days=1)
+FORGOTTEN_AT_A_TIME = 5_000  # bursts
 
 
 def tell_due(now: datetime) -> int:
@@ -73,7 +74,14 @@ def _incident(row: NotificationIncident) -> bursts.Incident:
     )
 
 
+@transaction.atomic
 def forget_old(now: datetime) -> None:
-    """Delete bursts that ended long ago and hold nothing back."""
+    """Delete bursts that ended long ago and hold nothing back; one that a fact holds is left alone."""
     held = NotificationIncident.objects.filter(burst=OuterRef("pk"))
-    NotificationBurst.objects.filter(~Exists(held), quiet_until__lt=now - FORGOTTEN_AFTER).delete()
+    old = NotificationBurst.objects.filter(~Exists(held), quiet_until__lt=now - FORGOTTEN_AFTER)
+    rows = old.order_by("pk")
+    if connection.features.has_select_for_update_skip_locked:
+        rows = rows.select_for_update(skip_locked=True)
+    locked = list(rows.values_list("pk", flat=True)[:FORGOTTEN_AT_A_TIME])
+    # Asked once more under the locks: the first answer may be from before an incident that came since.
+    old.filter(pk__in=locked).delete()

@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from django.db import connections
+from django.db import connection, connections, transaction
+from django.db.models import QuerySet
 from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
@@ -191,6 +192,65 @@ def test_old_bursts_are_forgotten(user: User, kind: Kind) -> None:
     assert NotificationBurst.objects.exists()
     digests.forget_old(NOON + timedelta(days=2))
     assert not NotificationBurst.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite has one writer at a time")
+def test_a_burst_that_is_forgotten_while_an_incident_comes_loses_none(kind: Kind) -> None:
+    """The chore looks at the old burst while a fact holds its row, and would delete it with the incident."""
+    user = person("ada")
+    queue(kind, user, name="one", topic=TOPIC, now=NOON)
+    started = threading.Event()
+    errors: list[BaseException] = []
+
+    def forget() -> None:
+        try:
+            started.set()
+            digests.forget_old(NOON + timedelta(days=2))
+        except BaseException as error:
+            errors.append(error)
+        finally:
+            connections.close_all()
+
+    chore = threading.Thread(target=forget)
+    with transaction.atomic():
+        assert queue(kind, user, name="two", topic=TOPIC, now=minutes(1)).held
+        chore.start()
+        started.wait(10)
+        chore.join(1)
+    chore.join(10)
+    assert not errors
+    assert NotificationIncident.objects.get().labels["name"] == "two"
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite has one writer at a time")
+def test_an_incident_whose_burst_is_forgotten_at_that_moment_begins_another(
+    kind: Kind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user = person("ada")
+    queue(kind, user, name="one", topic=TOPIC, now=NOON)
+    insert = QuerySet.bulk_create
+    forgotten: list[threading.Thread] = []
+
+    def forget() -> None:
+        try:
+            digests.forget_old(NOON + timedelta(days=2))
+        finally:
+            connections.close_all()
+
+    def then_forget(rows: QuerySet[Any], *args: Any, **options: Any) -> Any:
+        made = insert(rows, *args, **options)
+        if rows.model is NotificationBurst and not forgotten:
+            forgotten.append(threading.Thread(target=forget))
+            forgotten[0].start()
+            forgotten[0].join(10)
+        return made
+
+    monkeypatch.setattr(QuerySet, "bulk_create", then_forget)
+    assert queue(kind, user, name="two", topic=TOPIC, now=NOON + timedelta(days=2)).ids
+    assert len(forgotten) == 1
+    assert NotificationBurst.objects.get().quiet_until == NOON + timedelta(days=2, hours=1)
 
 
 @pytest.mark.django_db(transaction=True)
