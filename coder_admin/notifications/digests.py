@@ -10,7 +10,7 @@ from django.db.models import Exists, OuterRef
 
 from . import bursts, kinds
 from .enqueue import Fact, queue
-from .models import NotificationBurst, NotificationIncident
+from .models import NotificationBurst, NotificationIncident, NotificationTold
 
 log = structlog.get_logger(__name__)
 
@@ -48,12 +48,14 @@ def _tell(burst_id: int, now: datetime) -> bool:
         kind = kinds.find(burst.notification_template_id) or _unknown(burst, len(incidents))
         about = kind.digest.about if kind.digest is not None else ()
         for told in bursts.together([_incident(row) for row in incidents], about):
-            # With its time: what was held is no repetition of what was told before in the same words.
-            data = {**told.data, "told_at": now.isoformat()}
-            fact = Fact(kind, told.labels, data, told.targets, told.created_by, now)
+            fact = Fact(kind, told.labels, told.data, told.targets, told.created_by, now)
             queue(fact, told.recipients)
         burst.quiet_until = now + bursts.window_of(kind)
         burst.save(update_fields=["quiet_until"])
+        NotificationTold.objects.bulk_create(
+            NotificationTold(burst=burst, fingerprint=row.fingerprint, recipients=row.recipients, told_at=now)
+            for row in incidents
+        )
     burst.incidents.filter(pk__in=[row.pk for row in incidents]).delete()
     return bool(incidents)
 
@@ -76,7 +78,11 @@ def _incident(row: NotificationIncident) -> bursts.Incident:
 
 @transaction.atomic
 def forget_old(now: datetime) -> None:
-    """Delete bursts that ended long ago and hold nothing back; one that a fact holds is left alone."""
+    """Delete bursts that ended long ago and hold nothing back, and what was told on a day that has passed.
+
+    A burst that a fact has locked is left alone.
+    """
+    NotificationTold.objects.filter(told_at__lt=bursts.start_of_day(now)).delete()
     held = NotificationIncident.objects.filter(burst=OuterRef("pk"))
     old = NotificationBurst.objects.filter(~Exists(held), quiet_until__lt=now - FORGOTTEN_AFTER)
     rows = old.order_by("pk")

@@ -85,18 +85,29 @@ def notify(
     texts = {key: str(storable(str(value))) for key, value in labels.items()}
     fact = Fact(kind, texts, storable(dict(data or {})), targets, created_by, now or timezone.now())
     with transaction.atomic():
-        if topic is not None and kind.digest is not None:
-            incident = bursts.Incident(
-                tuple(str(user_id) for user_id in wanted),
-                fact.labels,
-                fact.data,
-                tuple(str(target) for target in targets),
-                created_by,
-                fact.now,
-            )
-            if bursts.hold(kind, topic, incident):
-                return Queued(held=tuple(wanted))
-        return queue(fact, wanted)
+        if topic is None or kind.digest is None:
+            return queue(fact, wanted)
+        return _queue_or_hold(fact, topic, wanted)
+
+
+def _queue_or_hold(fact: Fact, topic: uuid.UUID, wanted: Sequence[uuid.UUID]) -> Queued:
+    by_id = {str(user_id): user_id for user_id in wanted}
+    incident = bursts.Incident(
+        tuple(by_id),
+        fact.labels,
+        fact.data,
+        tuple(str(target) for target in fact.targets),
+        fact.created_by,
+        fact.now,
+    )
+    verdict = bursts.hold(fact.kind, topic, incident)
+    told = queue(fact, [by_id[text] for text in verdict.now]) if verdict.now else Queued()
+    aware = by_id.keys() - {*verdict.now, *verdict.later}
+    return Queued(
+        ids=told.ids,
+        refused={**told.refused, **{by_id[text]: DUPLICATE for text in aware}},
+        held=tuple(by_id[text] for text in verdict.later),
+    )
 
 
 def storable(value: Any) -> Any:

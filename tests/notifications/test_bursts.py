@@ -16,6 +16,7 @@ from structlog.testing import capture_logs
 
 from coder_admin.notifications import bursts, digests, kinds
 from coder_admin.notifications.dispatcher import Notifier
+from coder_admin.notifications.enqueue import DUPLICATE
 from coder_admin.notifications.kinds import Digest, Kind
 from coder_admin.notifications.models import (
     InboxNotification,
@@ -23,6 +24,7 @@ from coder_admin.notifications.models import (
     NotificationIncident,
     NotificationMessage,
     NotificationPreference,
+    NotificationTold,
 )
 from coder_admin.notifications.services import message_retry, notify
 from coder_admin.organizations.models import User
@@ -83,18 +85,56 @@ def test_a_single_one_that_was_held_reads_as_it_would_have(user: User, kind: Kin
     assert in_inbox() == ["Workspace one deleted", "Workspace two deleted"]
 
 
-def test_what_was_held_is_told_even_in_the_words_of_the_message_before(user: User, kind: Kind) -> None:
+def test_what_was_told_today_or_is_held_is_not_told_again(user: User, kind: Kind) -> None:
+    """By a second process, or by one that began anew: in its words it is the same incident."""
+
+    def comes(name: str, minute: float) -> tuple[int, int, list[str]]:
+        queued = queue(kind, user, name=name, topic=TOPIC, now=minutes(minute))
+        return len(queued.ids), len(queued.held), list(queued.refused.values())
+
+    duplicate = (0, 0, [DUPLICATE])
+    assert queue(kind, user, name="one", topic=TOPIC, now=NOON).ids
+    assert comes("one", 1) == duplicate, "told at once before"
+    assert comes("two", 2) == (0, 1, [])
+    assert comes("two", 3) == duplicate, "held"
+    assert digests.tell_due(minutes(61)) == 1
+    assert comes("two", 62) == duplicate, "told by itself when the window ended"
+    assert comes("three", 63) == (0, 1, [])
+    assert comes("four", 64) == (0, 1, [])
+    assert digests.tell_due(minutes(130)) == 1
+    assert in_inbox() == ["Workspace one deleted", "Workspace two deleted", "2 more deleted in coder"]
+    for minute, name in enumerate(("one", "two", "three", "four"), start=300):
+        assert comes(name, minute) == duplicate, "told with others"
+    assert comes("five", 310)[0] == 2, "repetitions begin no window: a message, by mail and in the inbox"
+    assert comes("three", 12 * 60 + 1)[0] == 2, "the next day it is news"
+    assert digests.tell_due(minutes(3000)) == 0
+
+
+def test_what_is_held_over_midnight_is_told_once(user: User, kind: Kind) -> None:
+    for name, minute in (("one", 11 * 60 + 50), ("two", 11 * 60 + 55), ("two", 12 * 60 + 5)):
+        queue(kind, user, name=name, topic=TOPIC, now=minutes(minute))
+    assert digests.tell_due(minutes(13 * 60)) == 1
+    assert in_inbox() == ["Workspace one deleted", "Workspace two deleted"]
+
+
+def test_whoever_has_not_heard_of_it_is_told(user: User, kind: Kind) -> None:
+    other = person("bob")
     queue(kind, user, name="one", topic=TOPIC, now=NOON)
-    queue(kind, user, name="one", topic=TOPIC, now=minutes(1))
+    queued = queue(kind, user, other, name="one", topic=TOPIC, now=minutes(1))
+    assert (queued.held, dict(queued.refused)) == ((other.id,), {user.id: DUPLICATE})
     digests.tell_due(minutes(61))
-    for minute in (62, 63):
-        queue(kind, user, name="one", topic=TOPIC, now=minutes(minute))
-    digests.tell_due(minutes(130))
-    for minute in (131, 132):
-        queue(kind, user, name="one", topic=TOPIC, now=minutes(minute))
-    digests.tell_due(minutes(200))
-    told = ["Workspace one deleted"] * 2 + ["2 more deleted in coder"] * 2
-    assert sorted(in_inbox()) == sorted(told)
+    in_inbox()
+    readers = InboxNotification.objects.values_list("user__username", "title")
+    assert sorted(readers) == [("ada", "Workspace one deleted"), ("bob", "Workspace one deleted")]
+
+
+def test_what_was_told_is_remembered_for_its_day(user: User, kind: Kind) -> None:
+    queue(kind, user, name="one", topic=TOPIC, now=NOON)
+    digests.forget_old(minutes(11 * 60 + 59))
+    assert NotificationTold.objects.exists()
+    digests.forget_old(minutes(12 * 60))
+    assert not NotificationTold.objects.exists()
+    assert NotificationBurst.objects.exists()
 
 
 def test_topics_and_kinds_do_not_hold_up_each_other(user: User, kind: Kind) -> None:

@@ -164,12 +164,12 @@ def test_a_refusal_that_follows_another_build_is_told_on_the_same_day(world: Wor
     workspace = world.running()
 
     def refuse() -> None:
-        NotificationBurst.objects.all().delete()
         with orchestrator() as actor, transaction.atomic():
             tell(Notice(Happening.REFUSED, reread(workspace), actor, "The quota is used up."))
 
     refuse()
     refuse()  # by a second process, of the same attempt
+    assert not NotificationIncident.objects.exists()
     rows = NotificationMessage.objects.filter(
         notification_template_id=notices.AUTOBUILD_FAILED.id, method="inbox"
     )
@@ -181,8 +181,14 @@ def test_a_refusal_that_follows_another_build_is_told_on_the_same_day(world: Wor
     assert "could not begin: The quota is used up." in body
     assert "begun by" not in body
     finish(services.workspace_stop(actor=subject(world.ada), workspace=workspace))
-    refuse()
-    assert rows.count() == 2
+    for hours in (2, 4, 6):
+        refuse()
+        refuse()  # by one that was started again
+        digests.tell_due(timezone.now() + timedelta(hours=hours))
+        assert rows.count() == 2
+    assert render(notices.AUTOBUILD_FAILED, rows.latest("created_at").payload).title == (
+        'Workspace "dev" autobuild failed'
+    )
 
 
 def test_a_canceled_build_and_a_pools_build_are_no_news(world: World) -> None:
