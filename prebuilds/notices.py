@@ -140,10 +140,19 @@ def failure_limit_reached(preset: Preset, now: datetime) -> None:
     admins = or_owners(site_template_admins())
     _failure_limit_reached(preset, [version.created_by_id], topic=version.id, now=now)
     others = [user_id for user_id in admins if user_id != version.created_by_id]
-    _failure_limit_reached(preset, others, topic=UUID(preset.template_id), now=now)
+    _failure_limit_reached(
+        preset, others, topic=UUID(preset.template_id), now=now, audience=(OWNER, TEMPLATE_ADMIN)
+    )
 
 
-def _failure_limit_reached(preset: Preset, recipients: Sequence[UUID], *, topic: UUID, now: datetime) -> None:
+def _failure_limit_reached(
+    preset: Preset,
+    recipients: Sequence[UUID],
+    *,
+    topic: UUID,
+    now: datetime,
+    audience: tuple[str, ...] = (),
+) -> None:
     notify(
         FAILURE_LIMIT_REACHED.id,
         recipients,
@@ -161,6 +170,7 @@ def _failure_limit_reached(preset: Preset, recipients: Sequence[UUID], *, topic:
         ],
         created_by=CREATED_BY,
         topic=topic,
+        audience=audience,
         now=now,
     )
 

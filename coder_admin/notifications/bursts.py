@@ -15,7 +15,7 @@ import json
 import uuid
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -33,7 +33,8 @@ PART_LENGTH = 200  # characters of each
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """A fact that may be held back; ids are texts."""
+    """A fact that may be held back; ids are texts. `audience`: the site roles for one of which the recipients
+    are named; () when they are meant as persons."""
 
     recipients: tuple[str, ...]
     labels: Mapping[str, str]
@@ -41,6 +42,7 @@ class Incident:
     targets: tuple[str, ...]
     created_by: str
     at: datetime
+    audience: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,18 @@ def together(incidents: Sequence[Incident], about: Collection[str] = ()) -> list
         _told([incidents[number] for number in numbers], [uuid.UUID(user) for user in users], about)
         for numbers, users in groups.items()
     ]
+
+
+def still_meant(incident: Incident, roles: Mapping[str, Collection[str]]) -> Incident:
+    """The incident for those of its recipients who may still be told of it. `roles`: the site roles of
+    everybody who can be told anything, by id."""
+    wanted = frozenset(incident.audience)
+    meant = tuple(
+        user_id
+        for user_id in incident.recipients
+        if user_id in roles and (not wanted or not wanted.isdisjoint(roles[user_id]))
+    )
+    return replace(incident, recipients=meant)
 
 
 def _told(incidents: Sequence[Incident], recipients: Sequence[uuid.UUID], about: Collection[str]) -> Told:
@@ -178,6 +192,7 @@ def hold(kind: Kind, topic: uuid.UUID, incident: Incident) -> Verdict:
         targets=list(incident.targets),
         created_by=incident.created_by[:64],
         created_at=incident.at,
+        audience=list(incident.audience),
         fingerprint=words,
     )
     return Verdict(later=news_to)

@@ -11,6 +11,7 @@ from django.db.models import Exists, OuterRef
 from . import bursts, kinds
 from .enqueue import Fact, queue
 from .models import NotificationBurst, NotificationIncident, NotificationTold
+from .recipients import roles_of
 
 log = structlog.get_logger(__name__)
 
@@ -22,6 +23,7 @@ FORGOTTEN_AT_A_TIME = 5_000  # bursts
 def tell_due(now: datetime) -> int:
     """Queue one message per burst and set of recipients whose window has ended; returns how many bursts.
 
+    Whoever was suspended or deleted meanwhile, or has lost the role that they were named for, gets none.
     Any number of processes may do this at once: each burst is one transaction under its row's lock.
     """
     held = NotificationIncident.objects.filter(burst=OuterRef("pk"))
@@ -47,7 +49,9 @@ def _tell(burst_id: int, now: datetime) -> bool:
     if incidents:
         kind = kinds.find(burst.notification_template_id) or _unknown(burst, len(incidents))
         about = kind.digest.about if kind.digest is not None else ()
-        for told in bursts.together([_incident(row) for row in incidents], about):
+        roles = roles_of(user_id for row in incidents for user_id in row.recipients)
+        meant = [bursts.still_meant(_incident(row), roles) for row in incidents]
+        for told in bursts.together(meant, about):
             fact = Fact(kind, told.labels, told.data, told.targets, told.created_by, now)
             queue(fact, told.recipients)
         burst.quiet_until = now + bursts.window_of(kind)
@@ -72,7 +76,13 @@ def _unknown(burst: NotificationBurst, incidents: int) -> kinds.Kind:
 
 def _incident(row: NotificationIncident) -> bursts.Incident:
     return bursts.Incident(
-        tuple(row.recipients), row.labels, row.data, tuple(row.targets), row.created_by, row.created_at
+        tuple(row.recipients),
+        row.labels,
+        row.data,
+        tuple(row.targets),
+        row.created_by,
+        row.created_at,
+        tuple(row.audience),
     )
 
 

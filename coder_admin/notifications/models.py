@@ -110,6 +110,7 @@ class NotificationIncident(models.Model):
 
     burst = models.ForeignKey(NotificationBurst, on_delete=models.CASCADE, related_name="incidents")
     recipients = models.JSONField()  # user ids
+    audience = models.JSONField(default=list, blank=True)  # site roles that they were named for
     labels = models.JSONField()
     data = models.JSONField(default=dict, blank=True)
     targets = models.JSONField(default=list, blank=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import uuid
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -224,6 +225,47 @@ def test_preferences_count_when_the_digest_is_told(user: User, kind: Kind) -> No
     digests.tell_due(minutes(61))
     assert NotificationMessage.objects.filter(method="inbox").count() == 1
     assert not NotificationIncident.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "audience", "hears"),
+    [
+        ({}, ("owner", "template-admin"), True),
+        ({"rbac_roles": ["owner"]}, ("owner", "template-admin"), True),
+        ({"rbac_roles": ["user-admin"]}, ("owner", "template-admin"), False),
+        ({"rbac_roles": []}, ("owner", "template-admin"), False),
+        ({"rbac_roles": []}, (), True),  # named as a person
+        ({"status": "dormant"}, ("template-admin",), True),
+        ({"status": "suspended"}, ("template-admin",), False),
+        ({"status": "suspended"}, (), False),
+        ({"deleted": True}, (), False),
+    ],
+)
+def test_who_is_no_longer_meant_when_it_is_told_does_not_hear_of_it(
+    user: User, kind: Kind, change: dict[str, Any], audience: tuple[str, ...], hears: bool
+) -> None:
+    User.objects.filter(pk=user.pk).update(rbac_roles=["template-admin"])
+    stays = person("zoe", roles=["template-admin"])
+    for minute in range(3):
+        queue(kind, user, stays, name=f"n{minute}", topic=TOPIC, audience=audience, now=minutes(minute))
+    User.objects.filter(pk=user.pk).update(**change)
+    assert digests.tell_due(minutes(61)) == 1
+    told = NotificationMessage.objects.filter(payload__data__has_key="digest", method="inbox")
+    assert {row.user_id for row in told} == ({user.id} if hears else set()) | {stays.id}
+    assert not NotificationIncident.objects.exists()
+
+
+def test_a_kind_for_holders_of_a_role_needs_no_audience_of_each_message(user: User, kind: Kind) -> None:
+    made = kinds.register(replace(kind, id=uuid.uuid4(), audience=("template-admin",)))
+    try:
+        User.objects.filter(pk=user.pk).update(rbac_roles=["template-admin"])
+        for minute in range(3):
+            queue(made, user, name=f"n{minute}", topic=TOPIC, now=minutes(minute))
+        User.objects.filter(pk=user.pk).update(rbac_roles=[])
+        assert digests.tell_due(minutes(61)) == 1
+        assert NotificationMessage.objects.filter(method="inbox").count() == 1
+    finally:
+        kinds._kinds.pop(made.id)
 
 
 def test_old_bursts_are_forgotten(user: User, kind: Kind) -> None:
