@@ -102,8 +102,14 @@ RESOURCE_REPLACED = Kind(
             "{{ data.digest.count }} more claims of prebuilt workspaces of the template "
             "**{{ labels.template }}** replaced resources:\n\n"
             "{% for incident in data.digest.incidents %}"
-            "- **{{ incident.workspace }}**, claimed by {{ incident.claimant }} "
+            "- [**{{ incident.workspace }}**, build {{ incident.workspace_build_num }}]({{ base_url }}"
+            "/@{{ incident.claimant }}/{{ incident.workspace }}/builds/{{ incident.workspace_build_num }}), "
+            "claimed by {{ incident.claimant }} "
             "(preset {{ incident.preset }}, version {{ incident.template_version }})\n"
+            "{% for resource, paths in incident.replacements.items %}"
+            "    - {{ resource }}, because of {{ paths }}\n"
+            "{% endfor %}"
+            "{% if incident.replacements_more %}    - and {{ incident.replacements_more }} more\n{% endif %}"
             "{% endfor %}"
             "{% if data.digest.more %}- and {{ data.digest.more }} more\n{% endif %}\n"
             "What a pool prepared is lost when a claim replaces it: "
@@ -134,10 +140,19 @@ def failure_limit_reached(preset: Preset, now: datetime) -> None:
     admins = or_owners(site_template_admins())
     _failure_limit_reached(preset, [version.created_by_id], topic=version.id, now=now)
     others = [user_id for user_id in admins if user_id != version.created_by_id]
-    _failure_limit_reached(preset, others, topic=UUID(preset.template_id), now=now)
+    _failure_limit_reached(
+        preset, others, topic=UUID(preset.template_id), now=now, audience=(OWNER, TEMPLATE_ADMIN)
+    )
 
 
-def _failure_limit_reached(preset: Preset, recipients: Sequence[UUID], *, topic: UUID, now: datetime) -> None:
+def _failure_limit_reached(
+    preset: Preset,
+    recipients: Sequence[UUID],
+    *,
+    topic: UUID,
+    now: datetime,
+    audience: tuple[str, ...] = (),
+) -> None:
     notify(
         FAILURE_LIMIT_REACHED.id,
         recipients,
@@ -155,6 +170,7 @@ def _failure_limit_reached(preset: Preset, recipients: Sequence[UUID], *, topic:
         ],
         created_by=CREATED_BY,
         topic=topic,
+        audience=audience,
         now=now,
     )
 
@@ -202,6 +218,7 @@ def resources_replaced(build: WorkspaceBuild, replacements: Mapping[str, list[st
             build.template_version_id,
             preset.id,
             workspace.organization_id,
+            build.id,
         ],
         created_by=CREATED_BY,
         topic=workspace.template_id,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from coder_admin.notifications.kinds import ActionTemplate, Digest, Group, Icon, Kind, register
 from coder_admin.notifications.recipients import OWNER, TEMPLATE_ADMIN, owners_and_template_admins
@@ -129,7 +129,8 @@ def template_deprecated(template: Template) -> None:
 
 
 def version_import_failed(version: TemplateVersion, error: str) -> None:
-    """Tell the author; what one author uploads within a while to one template becomes one message."""
+    """Tell the author; what one author uploads within a while to one template becomes one message. Each
+    author's imports are a topic of their own, so that nobody's first failure waits for another's window."""
     template = version.template
     notify(
         VERSION_IMPORT_FAILED.id,
@@ -142,5 +143,5 @@ def version_import_failed(version: TemplateVersion, error: str) -> None:
         },
         targets=[version.id, version.organization_id, *([template.id] if template else [])],
         created_by="provisionerdserver",
-        topic=template.id if template else None,
+        topic=uuid5(template.id, str(version.created_by_id)) if template else None,
     )

@@ -3,30 +3,38 @@
 The first incident is told at once. Those that follow within the window are kept as rows, in the
 transactions of their facts, and told together when the window ends; then the next window begins. So
 however often something fails, people get one message per window about it, and none is lost.
+
+What somebody was told on this (UTC) day, or will be told, in the very same words is dropped, as the outbox
+drops it: two processes, or one that was started again, may tell of the same.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import uuid
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.conf import settings
 
 from .kinds import Kind
-from .models import NotificationBurst, NotificationIncident
+from .models import NotificationBurst, NotificationIncident, NotificationTold
 
 DIGEST = "digest"
 SHOWN = 10  # incidents that a digest names; it counts all
 MOST_TARGETS = 100
+PARTS = 5  # of a mapping in an incident's data that a digest shows
+PART_LENGTH = 200  # characters of each
 
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """A fact that may be held back; ids are texts."""
+    """A fact that may be held back; ids are texts. `audience`: the site roles for one of which the recipients
+    are named; () when they are meant as persons."""
 
     recipients: tuple[str, ...]
     labels: Mapping[str, str]
@@ -34,6 +42,7 @@ class Incident:
     targets: tuple[str, ...]
     created_by: str
     at: datetime
+    audience: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +54,14 @@ class Told:
     data: Mapping[str, Any]
     targets: tuple[str, ...]
     created_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whom to tell of an incident now, and who hears of it later; the others know of it, or will."""
+
+    now: tuple[str, ...] = ()
+    later: tuple[str, ...] = ()
 
 
 def window_of(kind: Kind) -> timedelta:
@@ -78,6 +95,18 @@ def together(incidents: Sequence[Incident], about: Collection[str] = ()) -> list
     ]
 
 
+def still_meant(incident: Incident, roles: Mapping[str, Collection[str]]) -> Incident:
+    """The incident for those of its recipients who may still be told of it. `roles`: the site roles of
+    everybody who can be told anything, by id."""
+    wanted = frozenset(incident.audience)
+    meant = tuple(
+        user_id
+        for user_id in incident.recipients
+        if user_id in roles and (not wanted or not wanted.isdisjoint(roles[user_id]))
+    )
+    return replace(incident, recipients=meant)
+
+
 def _told(incidents: Sequence[Incident], recipients: Sequence[uuid.UUID], about: Collection[str]) -> Told:
     last = incidents[-1]
     if len(incidents) == 1:
@@ -103,33 +132,90 @@ def _told(incidents: Sequence[Incident], recipients: Sequence[uuid.UUID], about:
 
 
 def _plain(data: Mapping[str, Any]) -> dict[str, Any]:
-    """What a line about an incident can name: no lists, which may be long."""
-    return {key: value for key, value in data.items() if isinstance(value, str | int)}
+    """What the lines about an incident can name: texts and numbers, and of a mapping of texts the first few,
+    each cut, with how many there are besides as `<its name>_more`. No lists, which may be long."""
+    found: dict[str, Any] = {}
+    for key, value in data.items():
+        if isinstance(value, str | int):
+            found[key] = value
+        elif isinstance(value, Mapping):
+            parts = [(_cut(name), _cut(text)) for name, text in value.items() if isinstance(text, str)]
+            found[key] = dict(parts[:PARTS])
+            found[f"{key}_more"] = max(0, len(parts) - PARTS)
+    return found
 
 
-def hold(kind: Kind, topic: uuid.UUID, incident: Incident) -> bool:
-    """Keep the incident for later if its like was told within the window; False: tell it now.
+def _cut(text: str) -> str:
+    return text if len(text) <= PART_LENGTH else text[: PART_LENGTH - 1] + "…"
+
+
+def _locked(kind: Kind, topic: uuid.UUID, at: datetime) -> NotificationBurst:
+    """The burst's row, made when there is none, and locked.
+
+    Again when the row that was there has been forgotten meanwhile; one's own nobody else can delete.
+    """
+    rows = NotificationBurst.objects.filter(notification_template_id=kind.id, topic=topic)
+    while True:
+        # A new row's quiet time is over at once, so that its first incident is told.
+        fresh = NotificationBurst(notification_template_id=kind.id, topic=topic, quiet_until=at)
+        NotificationBurst.objects.bulk_create([fresh], ignore_conflicts=True)
+        burst = rows.select_for_update().first()
+        if burst is not None:
+            return burst
+
+
+def hold(kind: Kind, topic: uuid.UUID, incident: Incident) -> Verdict:
+    """Keep the incident for later if its like was told within the window; else it is to be told now.
 
     Runs in the fact's transaction. The burst's row is locked, so that of two at once only one is first.
     """
     window = window_of(kind)
     if not window:
-        return False
-    # A new row's quiet time is over at once, so that its first incident is told.
-    fresh = NotificationBurst(notification_template_id=kind.id, topic=topic, quiet_until=incident.at)
-    NotificationBurst.objects.bulk_create([fresh], ignore_conflicts=True)
-    burst = NotificationBurst.objects.select_for_update().get(notification_template_id=kind.id, topic=topic)
+        return Verdict(now=incident.recipients)
+    burst = _locked(kind, topic, incident.at)
+    words = fingerprint(incident)
+    news_to = _unaware(burst, incident, words)
+    if not news_to:
+        return Verdict()
     if incident.at >= burst.quiet_until and not burst.incidents.exists():
         burst.quiet_until = incident.at + window
         burst.save(update_fields=["quiet_until"])
-        return False
+        NotificationTold.objects.create(
+            burst=burst, fingerprint=words, recipients=list(news_to), told_at=incident.at
+        )
+        return Verdict(now=news_to)
     NotificationIncident.objects.create(
         burst=burst,
-        recipients=list(incident.recipients),
+        recipients=list(news_to),
         labels=dict(incident.labels),
         data=dict(incident.data),
         targets=list(incident.targets),
         created_by=incident.created_by[:64],
         created_at=incident.at,
+        audience=list(incident.audience),
+        fingerprint=words,
     )
-    return True
+    return Verdict(later=news_to)
+
+
+def fingerprint(incident: Incident) -> str:
+    """What the outbox tells one message from another by, apart from who reads it, how, and on which day."""
+    text = json.dumps([dict(incident.labels), dict(incident.data), incident.targets], sort_keys=True)
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+
+
+def start_of_day(at: datetime) -> datetime:
+    """When the UTC day of `at` began."""
+    return at.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def _unaware(burst: NotificationBurst, incident: Incident, words: str) -> tuple[str, ...]:
+    """The recipients who were not told the same today, and for whom it is not held."""
+    told = burst.told.filter(fingerprint=words, told_at__gte=start_of_day(incident.at))
+    known: set[str] = set()
+    for recipients in (
+        *told.values_list("recipients", flat=True),
+        *burst.incidents.filter(fingerprint=words).values_list("recipients", flat=True),
+    ):
+        known.update(recipients)
+    return tuple(user_id for user_id in incident.recipients if user_id not in known)

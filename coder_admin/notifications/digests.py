@@ -10,17 +10,20 @@ from django.db.models import Exists, OuterRef
 
 from . import bursts, kinds
 from .enqueue import Fact, queue
-from .models import NotificationBurst, NotificationIncident
+from .models import NotificationBurst, NotificationIncident, NotificationTold
+from .recipients import roles_of
 
 log = structlog.get_logger(__name__)
 
 AT_A_TIME = 1_000  # incidents of one burst told in one message; the rest comes with the next
 FORGOTTEN_AFTER = timedelta(days=1)
+FORGOTTEN_AT_A_TIME = 5_000  # bursts
 
 
 def tell_due(now: datetime) -> int:
     """Queue one message per burst and set of recipients whose window has ended; returns how many bursts.
 
+    Whoever was suspended or deleted meanwhile, or has lost the role that they were named for, gets none.
     Any number of processes may do this at once: each burst is one transaction under its row's lock.
     """
     held = NotificationIncident.objects.filter(burst=OuterRef("pk"))
@@ -46,13 +49,17 @@ def _tell(burst_id: int, now: datetime) -> bool:
     if incidents:
         kind = kinds.find(burst.notification_template_id) or _unknown(burst, len(incidents))
         about = kind.digest.about if kind.digest is not None else ()
-        for told in bursts.together([_incident(row) for row in incidents], about):
-            # With its time: what was held is no repetition of what was told before in the same words.
-            data = {**told.data, "told_at": now.isoformat()}
-            fact = Fact(kind, told.labels, data, told.targets, told.created_by, now)
+        roles = roles_of(user_id for row in incidents for user_id in row.recipients)
+        meant = [bursts.still_meant(_incident(row), roles) for row in incidents]
+        for told in bursts.together(meant, about):
+            fact = Fact(kind, told.labels, told.data, told.targets, told.created_by, now)
             queue(fact, told.recipients)
         burst.quiet_until = now + bursts.window_of(kind)
         burst.save(update_fields=["quiet_until"])
+        NotificationTold.objects.bulk_create(
+            NotificationTold(burst=burst, fingerprint=row.fingerprint, recipients=row.recipients, told_at=now)
+            for row in incidents
+        )
     burst.incidents.filter(pk__in=[row.pk for row in incidents]).delete()
     return bool(incidents)
 
@@ -69,11 +76,28 @@ def _unknown(burst: NotificationBurst, incidents: int) -> kinds.Kind:
 
 def _incident(row: NotificationIncident) -> bursts.Incident:
     return bursts.Incident(
-        tuple(row.recipients), row.labels, row.data, tuple(row.targets), row.created_by, row.created_at
+        tuple(row.recipients),
+        row.labels,
+        row.data,
+        tuple(row.targets),
+        row.created_by,
+        row.created_at,
+        tuple(row.audience),
     )
 
 
+@transaction.atomic
 def forget_old(now: datetime) -> None:
-    """Delete bursts that ended long ago and hold nothing back."""
+    """Delete bursts that ended long ago and hold nothing back, and what was told on a day that has passed.
+
+    A burst that a fact has locked is left alone.
+    """
+    NotificationTold.objects.filter(told_at__lt=bursts.start_of_day(now)).delete()
     held = NotificationIncident.objects.filter(burst=OuterRef("pk"))
-    NotificationBurst.objects.filter(~Exists(held), quiet_until__lt=now - FORGOTTEN_AFTER).delete()
+    old = NotificationBurst.objects.filter(~Exists(held), quiet_until__lt=now - FORGOTTEN_AFTER)
+    rows = old.order_by("pk")
+    if connection.features.has_select_for_update_skip_locked:
+        rows = rows.select_for_update(skip_locked=True)
+    locked = list(rows.values_list("pk", flat=True)[:FORGOTTEN_AT_A_TIME])
+    # Asked once more under the locks: the first answer may be from before an incident that came since.
+    old.filter(pk__in=locked).delete()

@@ -56,6 +56,7 @@ class Fact:
     targets: Sequence[uuid.UUID | str]
     created_by: str
     now: datetime
+    audience: tuple[str, ...] = ()
 
 
 def notify(
@@ -67,12 +68,15 @@ def notify(
     targets: Sequence[uuid.UUID] = (),
     created_by: str,
     topic: uuid.UUID | None = None,
+    audience: tuple[str, ...] | None = None,
     now: datetime | None = None,
 ) -> Queued:
     """Queue one message of a kind for each user: one row per method, all or none for each user.
 
     `topic` is what a burst would be about (a template): of several incidents of the kind about the same
     topic within its window the first is told at once and the others together, when the window ends.
+    `audience`: the site roles for one of which these users are named, None for the kind's; who holds none
+    of them any more when a held incident is told does not get it. () means them as persons.
     A constant number of statements however many users. An unknown kind is a ValueError: a mistake in
     the calling code.
     """
@@ -83,20 +87,40 @@ def notify(
     if not wanted:
         return Queued()
     texts = {key: str(storable(str(value))) for key, value in labels.items()}
-    fact = Fact(kind, texts, storable(dict(data or {})), targets, created_by, now or timezone.now())
+    fact = Fact(
+        kind,
+        texts,
+        storable(dict(data or {})),
+        targets,
+        created_by,
+        now or timezone.now(),
+        kind.audience if audience is None else audience,
+    )
     with transaction.atomic():
-        if topic is not None and kind.digest is not None:
-            incident = bursts.Incident(
-                tuple(str(user_id) for user_id in wanted),
-                fact.labels,
-                fact.data,
-                tuple(str(target) for target in targets),
-                created_by,
-                fact.now,
-            )
-            if bursts.hold(kind, topic, incident):
-                return Queued(held=tuple(wanted))
-        return queue(fact, wanted)
+        if topic is None or kind.digest is None:
+            return queue(fact, wanted)
+        return _queue_or_hold(fact, topic, wanted)
+
+
+def _queue_or_hold(fact: Fact, topic: uuid.UUID, wanted: Sequence[uuid.UUID]) -> Queued:
+    by_id = {str(user_id): user_id for user_id in wanted}
+    incident = bursts.Incident(
+        tuple(by_id),
+        fact.labels,
+        fact.data,
+        tuple(str(target) for target in fact.targets),
+        fact.created_by,
+        fact.now,
+        fact.audience,
+    )
+    verdict = bursts.hold(fact.kind, topic, incident)
+    told = queue(fact, [by_id[text] for text in verdict.now]) if verdict.now else Queued()
+    aware = by_id.keys() - {*verdict.now, *verdict.later}
+    return Queued(
+        ids=told.ids,
+        refused={**told.refused, **{by_id[text]: DUPLICATE for text in aware}},
+        held=tuple(by_id[text] for text in verdict.later),
+    )
 
 
 def storable(value: Any) -> Any:

@@ -47,7 +47,8 @@ class Digest:
     """How many incidents of the kind read as one message: templates over `labels` (those that all of them
     share, and of those named here the newest, so that a topic renamed meanwhile has a name) and
     `data.digest` (`count`, `since`, `until`, `incidents`, `more`); an incident has its labels, the texts
-    and numbers of its data, and `at`. `window` None means the deployment's."""
+    and numbers of its data, the first entries of each mapping `x` of texts in it (`x_more`: how many are
+    left out), and `at`. `window` None means the deployment's."""
 
     title_template: str
     body_template: str

@@ -110,17 +110,40 @@ class NotificationIncident(models.Model):
 
     burst = models.ForeignKey(NotificationBurst, on_delete=models.CASCADE, related_name="incidents")
     recipients = models.JSONField()  # user ids
+    audience = models.JSONField(default=list, blank=True)  # site roles that they were named for
     labels = models.JSONField()
     data = models.JSONField(default=dict, blank=True)
     targets = models.JSONField(default=list, blank=True)
     created_by = models.CharField(max_length=64)
     created_at = models.DateTimeField(default=timezone.now)
+    fingerprint = models.CharField(max_length=32, default="")  # of its words: see `bursts.fingerprint`
 
     class Meta:
         ordering = ("created_at", "id")
+        indexes = (models.Index(fields=("burst", "fingerprint"), name="notification_incident_words"),)
 
     def __str__(self) -> str:
         return f"incident of {self.created_at}"
+
+
+class NotificationTold(models.Model):
+    """That an incident of a burst was told, kept for its day: the same in the same words is no news then."""
+
+    rbac_type = ResourceType.NOTIFICATION_MESSAGE
+
+    burst = models.ForeignKey(NotificationBurst, on_delete=models.CASCADE, related_name="told")
+    fingerprint = models.CharField(max_length=32)
+    recipients = models.JSONField()  # user ids
+    told_at = models.DateTimeField()
+
+    class Meta:
+        indexes = (
+            models.Index(fields=("burst", "fingerprint"), name="notification_told_words"),
+            models.Index(fields=("told_at",), name="notification_told_age"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.fingerprint} at {self.told_at}"
 
 
 class NotificationReportLog(models.Model):

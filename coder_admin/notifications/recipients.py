@@ -43,6 +43,12 @@ def or_owners(recipients: list[uuid.UUID]) -> list[uuid.UUID]:
     return recipients or _holders({OWNER})
 
 
+def roles_of(user_ids: Iterable[str]) -> dict[str, list[str]]:
+    """The site roles of those of these users who can be told anything: not suspended, not deleted."""
+    rows = User.objects.people().exclude(status=UserStatus.SUSPENDED).filter(pk__in=set(user_ids))
+    return {str(user_id): roles for user_id, roles in rows.values_list("id", "rbac_roles")}
+
+
 def _holders(roles: set[str]) -> list[uuid.UUID]:
     """Role names lie in a JSON list, which SQLite cannot search; people with any role are few."""
     rows = User.objects.people().exclude(status=UserStatus.SUSPENDED).exclude(rbac_roles=[])

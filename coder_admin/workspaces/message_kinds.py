@@ -177,7 +177,9 @@ MANUAL_BUILD_FAILED = _kind(
         actions=(
             ActionTemplate(
                 "View failed workspaces",
-                "{{ base_url }}/workspaces?filter=status:failed",
+                # By its name: the label is what it is displayed as.
+                "{{ base_url }}/workspaces?filter=status:failed+template:"
+                "{{ data.digest.incidents.0.template|urlencode:'' }}",
             ),
         ),
     ),

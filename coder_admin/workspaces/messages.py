@@ -151,6 +151,7 @@ def build_failed(build: WorkspaceBuild) -> None:
             "workspace_owner_username": workspace.owner.username,
             "workspace_build_number": str(build.build_number),
         },
+        data={"template": template.name},
         targets=_targets(workspace, version.id, build.id),
         created_by=CREATED_BY,
         topic=template.id,

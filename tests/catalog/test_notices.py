@@ -69,6 +69,17 @@ def test_a_failed_import_is_told_to_its_author(organization: Organization) -> No
     assert NotificationIncident.objects.count() == 2
 
 
+def test_one_authors_failed_imports_hold_up_no_other_authors_message(organization: Organization) -> None:
+    first = make_user(organization, roles=["template-admin"], username="first")
+    second = make_user(organization, roles=["template-admin"], username="second")
+    template = make_template(first, organization, "web")
+    for author in (first, second, first, second):
+        fail(make_version(author, organization, template=template, done=False))
+    assert set(told(VERSION_IMPORT_FAILED)) == {"first", "second"}
+    held = NotificationIncident.objects.values_list("recipients", flat=True)
+    assert sorted(held) == sorted([[str(first.id)], [str(second.id)]]), "the second of each, for them alone"
+
+
 def test_a_failed_import_without_a_template_leads_to_the_templates(organization: Organization) -> None:
     author = make_user(organization, roles=["template-admin"], username="author")
     fail(make_version(author, organization, done=False))

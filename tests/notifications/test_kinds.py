@@ -102,7 +102,8 @@ def test_nothing_in_a_name_becomes_markup_in_any_message(kind: Kind, name: str) 
         "user_username": name,
         "user_name": name,
     }
-    incidents = {"count": 2, "incidents": [labels], "more": 1}
+    incident = {**labels, "replacements": {name: name}, "replacements_more": 1}
+    incidents = {"count": 2, "incidents": [incident], "more": 1}
     for data in (payload["data"], {"digest": incidents}):
         text = render(kind, {**payload, "data": data})
         for html in (to_html(text.body), to_html(text.title_markdown)):

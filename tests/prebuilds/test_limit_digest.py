@@ -12,6 +12,7 @@ from coder_admin.notifications import digests
 from coder_admin.notifications.chores import Round
 from coder_admin.notifications.dispatcher import Notifier
 from coder_admin.notifications.models import InboxNotification, NotificationIncident
+from coder_admin.organizations.models import User
 from prebuilds.notices import FAILURE_LIMIT_REACHED
 from prebuilds.passes import reconcile_once
 from tests.prebuilds import world
@@ -79,3 +80,17 @@ def test_the_author_hears_of_each_version_at_once_and_never_as_an_administrator_
     Round().run_due()
     more = "There are 2 more problems creating prebuilt workspaces"
     assert inbox() == {"admin": [ALONE, more], "author": [ALONE, ALONE, ALONE]}, "two of v1, one of v2"
+
+
+def test_a_day_later_administrators_who_are_none_any_more_hear_nothing_and_the_author_still_does() -> None:
+    for name in ("admin", "former", "author"):
+        world.person(name, ["template-admin"])
+    version = world.template().active_version
+    assert version is not None
+    now = timezone.now()
+    for hours, name in enumerate(("a", "b", "c")):
+        fails(version, name, now - timedelta(hours=25 - hours))
+    User.objects.filter(username__in=("former", "author")).update(rbac_roles=[])
+    Round().run_due()
+    more = "There are 2 more problems creating prebuilt workspaces"
+    assert inbox() == {"admin": [ALONE, more], "former": [ALONE], "author": [ALONE, more]}

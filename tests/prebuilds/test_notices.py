@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
 from django.utils import timezone
 
 from coder_admin.catalog.models import Template
+from coder_admin.foundation.markdown import to_html, to_text
+from coder_admin.notifications import digests
 from coder_admin.notifications.models import NotificationMessage
 from coder_admin.notifications.rendering import render
+from coder_admin.workspaces.models import WorkspaceBuild
 from prebuilds.models import PrebuildEvent
 from prebuilds.notices import FAILURE_LIMIT_REACHED, RESOURCE_REPLACED, resources_replaced
 from prebuilds.passes import Memory, reconcile_once
@@ -45,9 +49,41 @@ def test_a_replacement_is_counted_once_and_told_to_administrators() -> None:
         f"@ann/{row.name}/builds/2",
         "templates/coder/docker/versions/v1",
     ]
+    assert payload["targets"][-1] == str(build.id)
     text = render(RESOURCE_REPLACED, payload).body
     assert "because of image, env" in text
     assert "**ann**" in text
+
+
+def test_a_digest_names_each_resource_with_its_cause_and_links_each_build() -> None:
+    world.person("admin", ["template-admin"])
+    ann = world.person()
+    template = world.template()
+    preset = world.preset(template.active_version)
+
+    def claim(replacements: dict[str, list[str]]) -> WorkspaceBuild:
+        row = Prebuild(preset, template.active_version, owner=ann.id).save()
+        build = world.add_build(row, template.active_version, preset, initiator=ann.id)
+        resources_replaced(build, replacements)
+        return build
+
+    claim({"docker_container.first": ["image"]})
+    small = claim({"docker_container.b[0]": ["image", "env"], "docker_container.a": ["name"]})
+    large = claim({f"docker_volume.v{number}": ["x" * 1000] for number in range(8)})
+    assert digests.tell_due(timezone.now() + timedelta(hours=2)) == 1
+    message = NotificationMessage.objects.get(
+        notification_template_id=RESOURCE_REPLACED.id, method="inbox", payload__data__has_key="digest"
+    )
+    body = render(RESOURCE_REPLACED, message.payload).body
+    links = re.findall(r'href="[^"]*/(@[^"]+)"', to_html(body))
+    assert links == [f"@ann/{build.workspace.name}/builds/2" for build in (small, large)]
+    lines = [line.strip() for line in to_text(body).splitlines()]
+    assert "- docker_container.a, because of name" in lines
+    assert "- docker_container.b[0], because of image, env" in lines
+    assert sum("docker_volume" in line for line in lines) == 5
+    assert "- and 3 more" in lines
+    assert len(body) < 4_000, "however long a cause is"
+    assert {str(small.id), str(large.id)} <= set(message.targets)
 
 
 def test_nothing_replaced_or_no_prebuild_is_no_message() -> None:

@@ -88,6 +88,19 @@ def test_many_failed_builds_of_one_template_become_one_message(world: World) -> 
     assert len(told(notices.MANUAL_BUILD_FAILED)) == 1
     held = NotificationIncident.objects.values_list("labels__name", flat=True)
     assert list(held) == ["dev1", "dev2", "dev3"]
+    # A template's filter goes by its name, whatever it is displayed as.
+    Template.objects.filter(pk=world.template.pk).update(display_name="The Web")
+    fail(latest_build(world.create("dev4")))
+    assert digests.tell_due(timezone.now() + timedelta(hours=2)) == 1
+    row = NotificationMessage.objects.get(
+        notification_template_id=notices.MANUAL_BUILD_FAILED.id,
+        method="inbox",
+        payload__data__has_key="digest",
+    )
+    assert render(notices.MANUAL_BUILD_FAILED, row.payload).title == "4 more builds of The Web failed"
+    assert [action["url"].partition("/workspaces")[2] for action in row.payload["actions"]] == [
+        "?filter=status:failed+template:web"
+    ]
 
 
 def test_an_automatic_build_that_failed_is_told_to_the_owner(world: World) -> None:
@@ -151,12 +164,12 @@ def test_a_refusal_that_follows_another_build_is_told_on_the_same_day(world: Wor
     workspace = world.running()
 
     def refuse() -> None:
-        NotificationBurst.objects.all().delete()
         with orchestrator() as actor, transaction.atomic():
             tell(Notice(Happening.REFUSED, reread(workspace), actor, "The quota is used up."))
 
     refuse()
     refuse()  # by a second process, of the same attempt
+    assert not NotificationIncident.objects.exists()
     rows = NotificationMessage.objects.filter(
         notification_template_id=notices.AUTOBUILD_FAILED.id, method="inbox"
     )
@@ -168,8 +181,14 @@ def test_a_refusal_that_follows_another_build_is_told_on_the_same_day(world: Wor
     assert "could not begin: The quota is used up." in body
     assert "begun by" not in body
     finish(services.workspace_stop(actor=subject(world.ada), workspace=workspace))
-    refuse()
-    assert rows.count() == 2
+    for hours in (2, 4, 6):
+        refuse()
+        refuse()  # by one that was started again
+        digests.tell_due(timezone.now() + timedelta(hours=hours))
+        assert rows.count() == 2
+    assert render(notices.AUTOBUILD_FAILED, rows.latest("created_at").payload).title == (
+        'Workspace "dev" autobuild failed'
+    )
 
 
 def test_a_canceled_build_and_a_pools_build_are_no_news(world: World) -> None:
