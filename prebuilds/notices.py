@@ -162,6 +162,7 @@ def _failure_limit_reached(
             "template_version": preset.template_version_name,
             "preset": preset.name,
         },
+        data={"reached_at": now.isoformat()},  # after a reset the same preset may reach it the same day
         targets=[
             UUID(preset.template_id),
             UUID(preset.template_version_id),

@@ -15,6 +15,8 @@ from coder_admin.notifications.models import InboxNotification, NotificationInci
 from coder_admin.organizations.models import User
 from prebuilds.notices import FAILURE_LIMIT_REACHED
 from prebuilds.passes import reconcile_once
+from prebuilds.services import preset_reset
+from rbac import Subject
 from tests.prebuilds import world
 from tests.prebuilds.world import Prebuild
 
@@ -65,6 +67,23 @@ def test_a_template_that_breaks_is_told_at_once_and_the_rest_once_a_day(names: l
         Round().run_due()
         assert inbox() == {"admin": [ALONE, told], "author": [ALONE, told]}
     assert not NotificationIncident.objects.exists()
+
+
+def test_a_second_incident_of_a_day_is_told_with_the_digest(actor: Subject) -> None:
+    """A reset says that the cause is gone: when the limit is reached once more, that is news."""
+    world.person("admin", ["template-admin"])
+    version = world.template().active_version
+    assert version is not None
+    now = timezone.now()
+    fails(version, "a", now - timedelta(minutes=9))
+    preset = version.presets.get()
+    preset_reset(actor=actor, preset=preset, now=now - timedelta(minutes=5))
+    for _ in range(3):
+        Prebuild(preset, version, "failed", age=timedelta(minutes=1)).save(now)
+    reconcile_once(now)
+    assert inbox() == {"admin": [ALONE], "author": [ALONE]}
+    digests.tell_due(now + timedelta(days=1))
+    assert inbox() == {"admin": [ALONE] * 2, "author": [ALONE] * 2}
 
 
 def test_the_author_hears_of_each_version_at_once_and_never_as_an_administrator_too() -> None:
