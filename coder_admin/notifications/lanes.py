@@ -5,11 +5,13 @@ from __future__ import annotations
 import random
 import time
 import uuid
+from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 
 import structlog
 from django.conf import settings
+from django.db import InterfaceError, OperationalError, transaction
 from django.utils import timezone
 
 from . import config, delivery, inbox, mail, metrics, outbox, webhook
@@ -22,6 +24,8 @@ log = structlog.get_logger(__name__)
 
 LOOK_AGAIN = 0.5  # seconds; while something is under way, new messages begin this late at most
 OUTSIDE = (Method.SMTP, Method.WEBHOOK)
+# The database is in trouble, not a row: it may be there again next time.
+_DATABASE_AWAY = (OperationalError, InterfaceError)
 _SENDERS = {Method.SMTP: mail.send, Method.WEBHOOK: webhook.send}
 
 
@@ -88,10 +92,13 @@ class OutsideLane:
         return began
 
     def close(self) -> None:
-        """Wait for what is under way and record it."""
+        """Wait for what is under way and record it. What cannot be recorded any more is left to its lease."""
         if self._running:
             self._gather(settings.NOTIFICATIONS_DISPATCH_TIMEOUT, everything=True)
-        self.record()
+        try:
+            self.record()
+        except _DATABASE_AWAY:
+            log.exception("results not recorded: their leases will run out", results=len(self._done))
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _worth_a_look(self) -> bool:
@@ -138,36 +145,68 @@ class OutsideLane:
             self.record()
 
     def record(self) -> None:
-        """Store every result that is not stored yet. What fails here stays and is tried again."""
+        """Store every result that is not stored yet. One that the database refuses is left to its lease, so
+        that it keeps no other; while the database is away all stay, and OperationalError or InterfaceError
+        is raised."""
         self._recorded_at = time.monotonic()
-        if not self._done:
-            return
+        try:
+            self._record_sent_together()
+            for _ in range(len(self._done)):
+                # Last in line as long as it is tried: should the database wait for this row alone (a lock),
+                # the others come first next time.
+                self._done.append(self._done.pop(0))
+                self._record_one(*self._done[-1])
+                self._done.pop()
+        finally:
+            metrics.PENDING_UPDATES.set(len(self._done))
+
+    def _record_sent_together(self) -> None:
         sent = [message for message, error in self._done if error is None]
-        outbox.record_sent(self._holder, sent, timezone.now())
-        metrics.count_attempts(sent, metrics.SUCCESS)
-        metrics.SYNCED_UPDATES.inc(len(sent))
+        if not sent:
+            return
+        try:
+            with transaction.atomic():
+                outbox.record_sent(self._holder, sent, timezone.now())
+        except _DATABASE_AWAY:
+            raise
+        except Exception:
+            log.warning("results are recorded one by one", exc_info=True)
+            return
+        self._count_sent(sent)
         self._done = [(message, error) for message, error in self._done if error is not None]
-        while self._done:
-            message, error = self._done[0]
-            if error is not None:
+
+    def _record_one(self, message: NotificationMessage, error: DeliveryError | None) -> None:
+        try:
+            if error is None:
+                with transaction.atomic():
+                    outbox.record_sent(self._holder, [message], timezone.now())
+                self._count_sent([message])
+            else:
                 self._record_failure(message, error)
-            self._done.pop(0)
-        metrics.PENDING_UPDATES.set(0)
+        except _DATABASE_AWAY:
+            raise
+        except Exception:
+            log.exception("result not recorded: its lease will run out", message=str(message.id))
+
+    def _count_sent(self, messages: Sequence[NotificationMessage]) -> None:
+        metrics.count_attempts(messages, metrics.SUCCESS)
+        metrics.SYNCED_UPDATES.inc(len(messages))
 
     def _record_failure(self, message: NotificationMessage, error: DeliveryError) -> None:
-        failure = Failure(message, error.reason, error.retryable)
-        again = outbox.record_failure(
-            self._holder,
-            failure,
-            self._limits,
-            timezone.now(),
-            jitter=random.random(),  # noqa: S311 - spreads retries, keeps no secret
-        )
+        failure = Failure(message, outbox.storable_reason(error.reason), error.retryable)
+        with transaction.atomic():
+            again = outbox.record_failure(
+                self._holder,
+                failure,
+                self._limits,
+                timezone.now(),
+                jitter=random.random(),  # noqa: S311 - spreads retries, keeps no secret
+            )
         metrics.SYNCED_UPDATES.inc()
         metrics.count_attempts([message], metrics.TEMPORARY if again else metrics.PERMANENT)
         if again:
             metrics.RETRIES.labels(message.method, str(message.notification_template_id)).inc()
-        log.warning("message not delivered", message=str(message.id), reason=error.reason, again=again)
+        log.warning("message not delivered", message=str(message.id), reason=failure.reason, again=again)
 
 
 def _send(letter: Letter) -> DeliveryError | None:

@@ -27,6 +27,7 @@ from coder_admin.foundation.markdown import to_text
 
 from . import lookups
 from .delivery import DeliveryError, Letter
+from .outbox import storable_reason
 
 VERSION = "1.1"
 REDIRECTS = 3
@@ -130,7 +131,7 @@ async def _post(endpoint: str, body: bytes, headers: dict[str, str]) -> None:
 async def _beginning(answer: Any) -> str:
     """The first words of an answer, for whoever reads the delivery log."""
     async for chunk in answer.aiter_bytes(ANSWER_SHOWN):
-        words = " ".join(chunk[:ANSWER_SHOWN].decode(errors="replace").split())
+        words = " ".join(storable_reason(chunk[:ANSWER_SHOWN].decode(errors="replace")).split())
         return f": {words}" if words else ""
     return ""
 
