@@ -60,6 +60,7 @@ class InboxLane:
 
 class OutsideLane:
     """Mails and webhooks, as many at a time as are leased: each begins at once and ends within its lease.
+    Each method has its own places, so that a mail server that hangs holds up no webhook.
 
     Results are recorded together, every STORE_SYNC_INTERVAL or when the buffer is full; nothing new is
     leased meanwhile than there are free places.
@@ -68,24 +69,29 @@ class OutsideLane:
     def __init__(self, holder: uuid.UUID, limits: Limits) -> None:
         self._holder = holder
         self._limits = limits
-        self._pool = ThreadPoolExecutor(max_workers=limits.batch, thread_name_prefix="notifier-send")
+        self._pool = ThreadPoolExecutor(
+            max_workers=limits.batch * len(OUTSIDE), thread_name_prefix="notifier-send"
+        )
         self._running: dict[Future[DeliveryError | None], NotificationMessage] = {}
         self._done: list[tuple[NotificationMessage, DeliveryError | None]] = []
-        self._recorded_at = self._looked_at = time.monotonic()
+        self._recorded_at = time.monotonic()
+        self._looked_at = dict.fromkeys(OUTSIDE, 0.0)
+        self._found = dict.fromkeys(OUTSIDE, 0)  # at the last look
 
     def step(self) -> float:
         """Begin what there is room for, record what has ended; how long to rest after it."""
-        began = self._begin() if self._worth_a_look() else 0
+        looked = [method for method in OUTSIDE if self._worth_a_look(method)]
+        began = self._begin(looked)
         self._gather(min(LOOK_AGAIN, settings.NOTIFICATIONS_STORE_SYNC_INTERVAL))
         self._record_if_due()
-        if began or self._running:
+        if began or self._running or len(looked) < len(OUTSIDE):
             return 0.0
         self.record()
         return float(settings.NOTIFICATIONS_FETCH_INTERVAL)
 
     def deliver(self) -> int:
         """Deliver one batch and wait for it; 0 when nothing is due or sending is paused."""
-        began = self._begin()
+        began = self._begin(OUTSIDE)
         while self._running:
             self._gather(None)
         self.record()
@@ -101,20 +107,29 @@ class OutsideLane:
             log.exception("results not recorded: their leases will run out", results=len(self._done))
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _worth_a_look(self) -> bool:
-        """With a few places free a look costs more than it brings; but nothing waits for long."""
-        room = self._limits.batch - len(self._running)
-        return room * 4 >= self._limits.batch or time.monotonic() - self._looked_at >= LOOK_AGAIN
+    def _room(self, method: Method) -> int:
+        return self._limits.batch - sum(message.method == method for message in self._running.values())
 
-    def _begin(self) -> int:
-        self._looked_at = time.monotonic()
-        room = self._limits.batch - len(self._running)
-        if room <= 0 or len(self._done) >= settings.NOTIFICATIONS_STORE_SYNC_BUFFER_SIZE:
-            return 0
-        if config.is_paused():
-            return 0
+    def _worth_a_look(self, method: Method) -> bool:
+        """With a few places free, or where nothing was found just now, a look costs more than it brings; but
+        nothing waits for long."""
+        if not self._running or time.monotonic() - self._looked_at[method] >= LOOK_AGAIN:
+            return True
+        return self._found[method] > 0 and self._room(method) * 4 >= self._limits.batch
+
+    def _acquire(self, method: Method) -> list[NotificationMessage]:
+        self._looked_at[method] = time.monotonic()
+        room = self._room(method)
         limits = replace(self._limits, batch=room)
-        messages = outbox.acquire(self._holder, OUTSIDE, limits, timezone.now())
+        found = outbox.acquire(self._holder, (method,), limits, timezone.now()) if room > 0 else []
+        self._found[method] = len(found)
+        return found
+
+    def _begin(self, methods: Sequence[Method]) -> int:
+        full = len(self._done) >= settings.NOTIFICATIONS_STORE_SYNC_BUFFER_SIZE
+        if full or not any(self._room(method) > 0 for method in methods) or config.is_paused():
+            return 0
+        messages = [message for method in methods for message in self._acquire(method)]
         if not messages:
             return 0
         unwanted = outbox.unwanted(messages)

@@ -15,8 +15,9 @@ from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import BooleanField, Case, F, PositiveSmallIntegerField, Q, QuerySet, When
+from django.db.models import BooleanField, Case, F, PositiveSmallIntegerField, Q, QuerySet, Value, When
 from django.db.models.expressions import RawSQL
+from django.db.models.functions import Concat
 
 from . import kinds
 from .expressions import SecondsSince
@@ -24,6 +25,7 @@ from .models import UNSETTLED, MessageStatus, Method, NotificationMessage, Notif
 
 KEPT_FOR = timedelta(days=7)
 DISABLED = "disabled by user"
+NO_MORE = "no further attempt is allowed"
 UNCONFIRMED = "no notifier confirmed the delivery: every one that tried was ended"
 LONGEST_WAIT = timedelta(hours=1)
 CLEANED_AT_A_TIME = 1_000
@@ -208,17 +210,26 @@ def correct(ids: Sequence[str], status: MessageStatus, reason: str) -> None:
 
 
 def give_up(now: datetime) -> int:
-    """Fail messages whose last allowed attempt was never confirmed; returns how many."""
-    most = settings.NOTIFICATIONS_MAX_SEND_ATTEMPTS
-    return NotificationMessage.objects.filter(
-        status=MessageStatus.LEASED, leased_until__lt=now, attempt_count__gte=most
-    ).update(
-        status=MessageStatus.PERMANENT_FAILURE,
-        status_reason=UNCONFIRMED,
-        leased_until=None,
-        lease_holder=None,
-        updated_at=now,
+    """Fail messages that have no attempt left, because the last was never confirmed, or because fewer are
+    allowed than when it failed; returns how many."""
+    rows = NotificationMessage.objects.filter(
+        _MAY_BE_DUE, attempt_count__gte=settings.NOTIFICATIONS_MAX_SEND_ATTEMPTS
     )
+    over = rows.filter(status=MessageStatus.LEASED, leased_until__lt=now)
+    unconfirmed = over.update(**_given_up(now, Value(UNCONFIRMED)))
+    failed = rows.filter(status=MessageStatus.TEMPORARY_FAILURE)
+    return unconfirmed + failed.update(**_given_up(now, Concat(Value(f"{NO_MORE}: "), "status_reason")))
+
+
+def _given_up(now: datetime, reason: Value | Concat) -> dict[str, Any]:
+    return {
+        "status": MessageStatus.PERMANENT_FAILURE,
+        "status_reason": reason,
+        "leased_until": None,
+        "lease_holder": None,
+        "next_retry_after": None,
+        "updated_at": now,
+    }
 
 
 def clean_up(now: datetime) -> int:
