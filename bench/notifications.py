@@ -1,5 +1,6 @@
 """Notifications: statements to queue one fact for 1,000 people, and deliveries into the inbox against half
-the rate of Django's `bulk_create` of the same inbox rows, in turn with them."""
+the rate of Django's `bulk_create` of the same inbox rows, in turn with them: the pair with the
+median ratio."""
 
 from __future__ import annotations
 
@@ -99,13 +100,14 @@ def _statements(users: list[User]) -> Figure:
 
 
 def _deliveries(users: list[User]) -> list[Figure]:
-    """Rows a second, the best of some rounds: one fact for everybody, five times; then 1,000 facts, so that
-    each message has a text of its own to be rendered."""
+    """Rows a second: one fact for everybody, five times; then 1,000 facts, so that each message has a text of
+    its own to be rendered. Of some rounds that in which delivery and insert, measured one after the other,
+    have the median ratio: what slows the machine for a while slows both of a pair."""
     from coder_admin.notifications.models import InboxNotification, NotificationMessage
 
     found = []
     for name, personal in (("one text", False), ("own texts", True)):
-        bare, delivered = [], []
+        pairs = []
         for _ in range(ROUNDS):
             NotificationMessage.objects.all().delete()
             InboxNotification.objects.all().delete()
@@ -113,7 +115,7 @@ def _deliveries(users: list[User]) -> list[Figure]:
                 _queue(users, personal=personal)
             NotificationMessage.objects.exclude(method="inbox").delete()
             waiting = NotificationMessage.objects.count()
-            delivered.append(waiting / _timed_delivery())
+            delivered = waiting / _timed_delivery()
             rows = list(InboxNotification.objects.all())
             assert len(rows) == waiting
             for row in rows:
@@ -121,9 +123,10 @@ def _deliveries(users: list[User]) -> list[Figure]:
             InboxNotification.objects.all().delete()
             began = time.perf_counter()
             InboxNotification.objects.bulk_create(rows)
-            bare.append(waiting / (time.perf_counter() - began))
-        # Half of the bare rate is the goal: the ratio is goal by measured, below 1 is better.
-        found.append(Figure(f"half of bulk_create by inbox, {name}", max(bare) / 2, max(delivered), "/s"))
+            bare = waiting / (time.perf_counter() - began)
+            # Half of the bare rate is the goal: the ratio is goal by measured, below 1 is better.
+            pairs.append(Figure(f"half of bulk_create by inbox, {name}", bare / 2, delivered, "/s"))
+        found.append(sorted(pairs, key=lambda pair: pair.ratio)[ROUNDS // 2])
     return found
 
 

@@ -75,7 +75,7 @@ def _deliver(limits: Limits, now: datetime, *, singly: bool) -> Batch:
     for refusal in failed:
         same[refusal.reason].append(refusal.message.id)
     for reason, ids in same.items():
-        outbox.correct(ids, MessageStatus.PERMANENT_FAILURE, reason[:2000])
+        outbox.correct(ids, MessageStatus.PERMANENT_FAILURE, reason)
     batch = Batch([parcel.message for parcel in parcels], failed, inhibited)
     _announce(batch.sent)
     return batch

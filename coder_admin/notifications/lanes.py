@@ -5,11 +5,13 @@ from __future__ import annotations
 import random
 import time
 import uuid
+from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 
 import structlog
 from django.conf import settings
+from django.db import InterfaceError, OperationalError, transaction
 from django.utils import timezone
 
 from . import config, delivery, inbox, mail, metrics, outbox, webhook
@@ -22,6 +24,8 @@ log = structlog.get_logger(__name__)
 
 LOOK_AGAIN = 0.5  # seconds; while something is under way, new messages begin this late at most
 OUTSIDE = (Method.SMTP, Method.WEBHOOK)
+# The database is in trouble, not a row: it may be there again next time.
+_DATABASE_AWAY = (OperationalError, InterfaceError)
 _SENDERS = {Method.SMTP: mail.send, Method.WEBHOOK: webhook.send}
 
 
@@ -56,6 +60,7 @@ class InboxLane:
 
 class OutsideLane:
     """Mails and webhooks, as many at a time as are leased: each begins at once and ends within its lease.
+    Each method has its own places, so that a mail server that hangs holds up no webhook.
 
     Results are recorded together, every STORE_SYNC_INTERVAL or when the buffer is full; nothing new is
     leased meanwhile than there are free places.
@@ -64,50 +69,67 @@ class OutsideLane:
     def __init__(self, holder: uuid.UUID, limits: Limits) -> None:
         self._holder = holder
         self._limits = limits
-        self._pool = ThreadPoolExecutor(max_workers=limits.batch, thread_name_prefix="notifier-send")
+        self._pool = ThreadPoolExecutor(
+            max_workers=limits.batch * len(OUTSIDE), thread_name_prefix="notifier-send"
+        )
         self._running: dict[Future[DeliveryError | None], NotificationMessage] = {}
         self._done: list[tuple[NotificationMessage, DeliveryError | None]] = []
-        self._recorded_at = self._looked_at = time.monotonic()
+        self._recorded_at = time.monotonic()
+        self._looked_at = dict.fromkeys(OUTSIDE, 0.0)
+        self._found = dict.fromkeys(OUTSIDE, 0)  # at the last look
 
     def step(self) -> float:
         """Begin what there is room for, record what has ended; how long to rest after it."""
-        began = self._begin() if self._worth_a_look() else 0
+        looked = [method for method in OUTSIDE if self._worth_a_look(method)]
+        began = self._begin(looked)
         self._gather(min(LOOK_AGAIN, settings.NOTIFICATIONS_STORE_SYNC_INTERVAL))
         self._record_if_due()
-        if began or self._running:
+        if began or self._running or len(looked) < len(OUTSIDE):
             return 0.0
         self.record()
         return float(settings.NOTIFICATIONS_FETCH_INTERVAL)
 
     def deliver(self) -> int:
         """Deliver one batch and wait for it; 0 when nothing is due or sending is paused."""
-        began = self._begin()
+        began = self._begin(OUTSIDE)
         while self._running:
             self._gather(None)
         self.record()
         return began
 
     def close(self) -> None:
-        """Wait for what is under way and record it."""
+        """Wait for what is under way and record it. What cannot be recorded any more is left to its lease."""
         if self._running:
             self._gather(settings.NOTIFICATIONS_DISPATCH_TIMEOUT, everything=True)
-        self.record()
+        try:
+            self.record()
+        except _DATABASE_AWAY:
+            log.exception("results not recorded: their leases will run out", results=len(self._done))
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _worth_a_look(self) -> bool:
-        """With a few places free a look costs more than it brings; but nothing waits for long."""
-        room = self._limits.batch - len(self._running)
-        return room * 4 >= self._limits.batch or time.monotonic() - self._looked_at >= LOOK_AGAIN
+    def _room(self, method: Method) -> int:
+        return self._limits.batch - sum(message.method == method for message in self._running.values())
 
-    def _begin(self) -> int:
-        self._looked_at = time.monotonic()
-        room = self._limits.batch - len(self._running)
-        if room <= 0 or len(self._done) >= settings.NOTIFICATIONS_STORE_SYNC_BUFFER_SIZE:
-            return 0
-        if config.is_paused():
-            return 0
+    def _worth_a_look(self, method: Method) -> bool:
+        """With a few places free, or where nothing was found just now, a look costs more than it brings; but
+        nothing waits for long."""
+        if not self._running or time.monotonic() - self._looked_at[method] >= LOOK_AGAIN:
+            return True
+        return self._found[method] > 0 and self._room(method) * 4 >= self._limits.batch
+
+    def _acquire(self, method: Method) -> list[NotificationMessage]:
+        self._looked_at[method] = time.monotonic()
+        room = self._room(method)
         limits = replace(self._limits, batch=room)
-        messages = outbox.acquire(self._holder, OUTSIDE, limits, timezone.now())
+        found = outbox.acquire(self._holder, (method,), limits, timezone.now()) if room > 0 else []
+        self._found[method] = len(found)
+        return found
+
+    def _begin(self, methods: Sequence[Method]) -> int:
+        full = len(self._done) >= settings.NOTIFICATIONS_STORE_SYNC_BUFFER_SIZE
+        if full or not any(self._room(method) > 0 for method in methods) or config.is_paused():
+            return 0
+        messages = [message for method in methods for message in self._acquire(method)]
         if not messages:
             return 0
         unwanted = outbox.unwanted(messages)
@@ -138,36 +160,68 @@ class OutsideLane:
             self.record()
 
     def record(self) -> None:
-        """Store every result that is not stored yet. What fails here stays and is tried again."""
+        """Store every result that is not stored yet. One that the database refuses is left to its lease, so
+        that it keeps no other; while the database is away all stay, and OperationalError or InterfaceError
+        is raised."""
         self._recorded_at = time.monotonic()
-        if not self._done:
-            return
+        try:
+            self._record_sent_together()
+            for _ in range(len(self._done)):
+                # Last in line as long as it is tried: should the database wait for this row alone (a lock),
+                # the others come first next time.
+                self._done.append(self._done.pop(0))
+                self._record_one(*self._done[-1])
+                self._done.pop()
+        finally:
+            metrics.PENDING_UPDATES.set(len(self._done))
+
+    def _record_sent_together(self) -> None:
         sent = [message for message, error in self._done if error is None]
-        outbox.record_sent(self._holder, sent, timezone.now())
-        metrics.count_attempts(sent, metrics.SUCCESS)
-        metrics.SYNCED_UPDATES.inc(len(sent))
+        if not sent:
+            return
+        try:
+            with transaction.atomic():
+                outbox.record_sent(self._holder, sent, timezone.now())
+        except _DATABASE_AWAY:
+            raise
+        except Exception:
+            log.warning("results are recorded one by one", exc_info=True)
+            return
+        self._count_sent(sent)
         self._done = [(message, error) for message, error in self._done if error is not None]
-        while self._done:
-            message, error = self._done[0]
-            if error is not None:
+
+    def _record_one(self, message: NotificationMessage, error: DeliveryError | None) -> None:
+        try:
+            if error is None:
+                with transaction.atomic():
+                    outbox.record_sent(self._holder, [message], timezone.now())
+                self._count_sent([message])
+            else:
                 self._record_failure(message, error)
-            self._done.pop(0)
-        metrics.PENDING_UPDATES.set(0)
+        except _DATABASE_AWAY:
+            raise
+        except Exception:
+            log.exception("result not recorded: its lease will run out", message=str(message.id))
+
+    def _count_sent(self, messages: Sequence[NotificationMessage]) -> None:
+        metrics.count_attempts(messages, metrics.SUCCESS)
+        metrics.SYNCED_UPDATES.inc(len(messages))
 
     def _record_failure(self, message: NotificationMessage, error: DeliveryError) -> None:
-        failure = Failure(message, error.reason, error.retryable)
-        again = outbox.record_failure(
-            self._holder,
-            failure,
-            self._limits,
-            timezone.now(),
-            jitter=random.random(),  # noqa: S311 - spreads retries, keeps no secret
-        )
+        failure = Failure(message, outbox.storable_reason(error.reason), error.retryable)
+        with transaction.atomic():
+            again = outbox.record_failure(
+                self._holder,
+                failure,
+                self._limits,
+                timezone.now(),
+                jitter=random.random(),  # noqa: S311 - spreads retries, keeps no secret
+            )
         metrics.SYNCED_UPDATES.inc()
         metrics.count_attempts([message], metrics.TEMPORARY if again else metrics.PERMANENT)
         if again:
             metrics.RETRIES.labels(message.method, str(message.notification_template_id)).inc()
-        log.warning("message not delivered", message=str(message.id), reason=error.reason, again=again)
+        log.warning("message not delivered", message=str(message.id), reason=failure.reason, again=again)
 
 
 def _send(letter: Letter) -> DeliveryError | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from email.utils import make_msgid
-from smtplib import SMTPException, SMTPRecipientsRefused, SMTPResponseException, SMTPSenderRefused
+from smtplib import SMTPDataError, SMTPException, SMTPRecipientsRefused, SMTPResponseException
 from typing import Any
 
 from django.conf import settings
@@ -18,6 +18,8 @@ from .config import SMTP_BACKEND
 from .delivery import DeliveryError, Letter
 from .rendering import helpers
 from .smtp import Deadline
+
+LOGIN_REFUSED = (530, 534, 535, 538)
 
 
 def send(letter: Letter, *, timeout: float) -> None:
@@ -34,15 +36,16 @@ def send(letter: Letter, *, timeout: float) -> None:
             mail.connection = _connection(deadline)
             mail.send()
         except SMTPRecipientsRefused as error:
-            raise _refused(address, error) from error
+            raise DeliveryError(
+                f"the mail server refused {address}: {_words(error)}", retryable=not is_final(error)
+            ) from error
         except (SMTPException, OSError) as error:
             if deadline.passed:
                 raise DeliveryError(
                     f"the mail server took longer than {timeout:g} s", retryable=True
                 ) from error
-            final = isinstance(error, SMTPSenderRefused | SMTPResponseException) and is_final(error.smtp_code)
             raise DeliveryError(
-                f"the mail server could not be used: {_words(error)}", retryable=not final
+                f"the mail server could not be used: {_words(error)}", retryable=not is_final(error)
             ) from error
 
 
@@ -54,26 +57,35 @@ def _connection(deadline: Deadline) -> BaseEmailBackend:
     return backend
 
 
-def is_final(code: int) -> bool:
-    """Whether an answer of a mail server will be the same next time: 5xx, except to a wrong login, which
-    is the deployment's and can be corrected."""
-    return 500 <= code < 600 and code not in (530, 534, 535, 538)
+def is_final(error: Exception) -> bool:
+    """Whether a mail server will say the same next time: 5xx to the recipient or to the mail itself. What it
+    refuses before (connection, our name, encryption, login, sender), and a login that it misses later,
+    concerns the deployment and not the message: that can be corrected."""
+    match error:
+        case SMTPRecipientsRefused():
+            code = _first(error)[0]
+        case SMTPDataError():
+            code = error.smtp_code
+        case _:
+            return False
+    return 500 <= code < 600 and code not in LOGIN_REFUSED
 
 
-def _refused(address: str, error: SMTPRecipientsRefused) -> DeliveryError:
-    code, answer = next(iter(error.recipients.values()), (550, b""))
-    text = answer.decode(errors="replace") if isinstance(answer, bytes) else str(answer)
-    return DeliveryError(
-        f"the mail server refused {address}: {code} {text}".strip(), retryable=not is_final(code)
-    )
+def _first(error: SMTPRecipientsRefused) -> tuple[int, bytes | str]:
+    """The answer to the recipient: a mail has one."""
+    return next(iter(error.recipients.values()))
 
 
 def _words(error: Exception) -> str:
-    if isinstance(error, SMTPResponseException):
-        answer = error.smtp_error
-        text = answer.decode(errors="replace") if isinstance(answer, bytes) else str(answer)
-        return f"{error.smtp_code} {text}"
-    return str(error) or type(error).__name__
+    match error:
+        case SMTPRecipientsRefused():
+            code, answer = _first(error)
+        case SMTPResponseException():
+            code, answer = error.smtp_code, error.smtp_error
+        case _:
+            return str(error) or type(error).__name__
+    text = answer.decode(errors="replace") if isinstance(answer, bytes) else str(answer)
+    return f"{code} {text}".strip()
 
 
 def _mail(letter: Letter, address: str) -> EmailMultiAlternatives:

@@ -6,6 +6,7 @@ what another one did meanwhile.
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -14,8 +15,9 @@ from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import BooleanField, Case, F, PositiveSmallIntegerField, Q, QuerySet, When
+from django.db.models import BooleanField, Case, F, PositiveSmallIntegerField, Q, QuerySet, Value, When
 from django.db.models.expressions import RawSQL
+from django.db.models.functions import Concat
 
 from coder_admin.foundation.expressions import SecondsSince
 
@@ -24,9 +26,13 @@ from .models import UNSETTLED, MessageStatus, Method, NotificationMessage, Notif
 
 KEPT_FOR = timedelta(days=7)
 DISABLED = "disabled by user"
+NO_MORE = "no further attempt is allowed"
 UNCONFIRMED = "no notifier confirmed the delivery: every one that tried was ended"
 LONGEST_WAIT = timedelta(hours=1)
 CLEANED_AT_A_TIME = 1_000
+REASON_LIMIT = 2_000  # characters
+# Control characters and halves of characters: no database stores all of them, and no page shows one.
+_UNREADABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
 # The condition of the index `notification_due`, word for word: with a parameter for a status no planner can
 # tell that the index holds all rows that are asked for, and reads the whole log instead.
 _MAY_BE_DUE = RawSQL(  # noqa: S611 - words of ours
@@ -63,6 +69,12 @@ def retry_delay(attempts: int, interval: timedelta, jitter: float) -> timedelta:
     wait = min(interval * 2 ** min(max(0, attempts - 1), 20), longest)
     spread: timedelta = wait * (0.8 + 0.4 * jitter)
     return spread
+
+
+def storable_reason(reason: str) -> str:
+    """What is kept of a reason, which may quote whatever the other side answered."""
+    kept = _UNREADABLE.sub(lambda found: " " if any(map(str.isspace, found[0])) else "", reason)
+    return kept[:REASON_LIMIT]
 
 
 def due(methods: Sequence[Method], limits: Limits, now: datetime) -> QuerySet[NotificationMessage]:
@@ -145,7 +157,7 @@ def record_failure(
     again = failure.retryable and attempts < limits.max_attempts
     NotificationMessage.objects.filter(pk=failure.message.pk, lease_holder=holder).update(
         status=MessageStatus.TEMPORARY_FAILURE if again else MessageStatus.PERMANENT_FAILURE,
-        status_reason=failure.reason[:2000],
+        status_reason=storable_reason(failure.reason),
         attempt_count=attempts,
         next_retry_after=now + retry_delay(attempts, limits.retry_interval, jitter) if again else None,
         leased_until=None,
@@ -193,23 +205,32 @@ def correct(ids: Sequence[str], status: MessageStatus, reason: str) -> None:
     if ids:
         NotificationMessage.objects.filter(pk__in=ids).update(
             status=status,
-            status_reason=reason,
+            status_reason=storable_reason(reason),
             attempt_count=F("attempt_count") + int(status == MessageStatus.PERMANENT_FAILURE),
         )
 
 
 def give_up(now: datetime) -> int:
-    """Fail messages whose last allowed attempt was never confirmed; returns how many."""
-    most = settings.NOTIFICATIONS_MAX_SEND_ATTEMPTS
-    return NotificationMessage.objects.filter(
-        status=MessageStatus.LEASED, leased_until__lt=now, attempt_count__gte=most
-    ).update(
-        status=MessageStatus.PERMANENT_FAILURE,
-        status_reason=UNCONFIRMED,
-        leased_until=None,
-        lease_holder=None,
-        updated_at=now,
+    """Fail messages that have no attempt left, because the last was never confirmed, or because fewer are
+    allowed than when it failed; returns how many."""
+    rows = NotificationMessage.objects.filter(
+        _MAY_BE_DUE, attempt_count__gte=settings.NOTIFICATIONS_MAX_SEND_ATTEMPTS
     )
+    over = rows.filter(status=MessageStatus.LEASED, leased_until__lt=now)
+    unconfirmed = over.update(**_given_up(now, Value(UNCONFIRMED)))
+    failed = rows.filter(status=MessageStatus.TEMPORARY_FAILURE)
+    return unconfirmed + failed.update(**_given_up(now, Concat(Value(f"{NO_MORE}: "), "status_reason")))
+
+
+def _given_up(now: datetime, reason: Value | Concat) -> dict[str, Any]:
+    return {
+        "status": MessageStatus.PERMANENT_FAILURE,
+        "status_reason": reason,
+        "leased_until": None,
+        "lease_holder": None,
+        "next_retry_after": None,
+        "updated_at": now,
+    }
 
 
 def clean_up(now: datetime) -> int:

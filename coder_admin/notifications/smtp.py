@@ -58,14 +58,17 @@ class Deadline:
         found = lookups.within(self.left(), look)
         failure: OSError = OSError(f"{host} has no address")
         for number, (family, kind, protocol, _, address) in enumerate(found):
-            made = socket.socket(family, kind, protocol)
+            made: socket.socket | None = None
             try:
+                # A family that this machine does not speak raises here.
+                made = socket.socket(family, kind, protocol)
                 # An address that swallows everything leaves time for those behind it.
                 made.settimeout(self.left() / (len(found) - number))
                 made.connect(address)
                 self._watch(made)
             except OSError as error:
-                made.close()
+                if made is not None:
+                    made.close()
                 failure = error
             else:
                 return made

@@ -27,6 +27,7 @@ from coder_admin.foundation.markdown import to_text
 
 from . import lookups
 from .delivery import DeliveryError, Letter
+from .outbox import storable_reason
 
 VERSION = "1.1"
 REDIRECTS = 3
@@ -119,7 +120,9 @@ async def _post(endpoint: str, body: bytes, headers: dict[str, str]) -> None:
                             f"the webhook answered {answer.status_code}{await _beginning(answer)}",
                             retryable=True,
                         )
-            except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+            except (httpx.HTTPError, httpx.InvalidURL, UnicodeError, OSError) as error:
+                if isinstance(error.__context__, httpx.InvalidURL):  # of a Location
+                    raise _unreadable(error.__context__) from error
                 words = str(error) or type(error).__name__
                 raise DeliveryError(f"the webhook could not be reached: {words}", retryable=True) from error
             before, url = url, _joined(url, location)
@@ -130,7 +133,7 @@ async def _post(endpoint: str, body: bytes, headers: dict[str, str]) -> None:
 async def _beginning(answer: Any) -> str:
     """The first words of an answer, for whoever reads the delivery log."""
     async for chunk in answer.aiter_bytes(ANSWER_SHOWN):
-        words = " ".join(chunk[:ANSWER_SHOWN].decode(errors="replace").split())
+        words = " ".join(storable_reason(chunk[:ANSWER_SHOWN].decode(errors="replace")).split())
         return f": {words}" if words else ""
     return ""
 
@@ -139,7 +142,7 @@ def _joined(url: str, location: str) -> str:
     try:
         return urljoin(url, location)
     except ValueError as error:
-        raise _not_followed(f"its address cannot be read: {error}") from error
+        raise _unreadable(error) from error
 
 
 async def checked_target(url: str, *, came_from: str) -> Target:
@@ -147,9 +150,9 @@ async def checked_target(url: str, *, came_from: str) -> Target:
     try:
         parts = urlsplit(url)
         port = parts.port or (443 if parts.scheme == "https" else 80)
+        name = (parts.hostname or "").encode("idna").decode()  # a UnicodeError is a ValueError
     except ValueError as error:
-        raise _not_followed(f"its address cannot be read: {error}") from error
-    name = parts.hostname or ""
+        raise _unreadable(error) from error
     if parts.scheme not in ("http", "https") or not name:
         raise _not_followed("only http and https addresses are followed")
     if parts.scheme == "http" and urlsplit(came_from).scheme == "https":
@@ -190,6 +193,10 @@ def is_public(address: str) -> bool:
             return False
     known = any(ip.version == network.version and ip in network for network in _SPECIAL)
     return ip.is_global and not ip.is_multicast and not known
+
+
+def _unreadable(error: BaseException) -> DeliveryError:
+    return _not_followed(f"its address cannot be read: {error}")
 
 
 def _not_followed(reason: str) -> DeliveryError:

@@ -55,13 +55,15 @@ class Received:
 
 @dataclass
 class Receiver:
-    """A webhook's receiver. `answers` are given in turn: a status, or `(status, Location)`; then 200s.
+    """A webhook's receiver. `answers` are given in turn: a status, or `(status, Location)`; then 200s. All
+    say `words`.
     With `hold` it takes a request and does not answer before `release` is set. `taken`: the ids of messages
     whose sender has its answer, and has closed the connection upon it."""
 
     url: str = ""
     requests: list[Received] = field(default_factory=list)
     answers: list[int | tuple[int, str]] = field(default_factory=list)
+    words: bytes = b"seen <b>"
     hold: bool = False
     release: threading.Event = field(default_factory=threading.Event)
     taken: list[str] = field(default_factory=list)
@@ -86,7 +88,7 @@ def receiver(tls: ssl.SSLContext | None = None) -> Iterator[Receiver]:
             self.send_response(status)
             if location:
                 self.send_header("Location", location)
-            answer = b"" if status == 204 else b"seen <b>"
+            answer = b"" if status == 204 else made.words
             self.send_header("Content-Length", str(len(answer)))
             self.end_headers()
             self.wfile.write(answer)

@@ -24,6 +24,7 @@ from coder_admin.foundation.models import SiteConfig
 from coder_admin.notifications import kinds, outbox, preferences
 from coder_admin.notifications.dispatcher import Notifier
 from coder_admin.notifications.kinds import Kind, register
+from coder_admin.notifications.lanes import OutsideLane
 from coder_admin.notifications.models import (
     InboxNotification,
     MessageStatus,
@@ -33,7 +34,7 @@ from coder_admin.notifications.models import (
 )
 from coder_admin.notifications.services import notify
 from coder_admin.organizations.models import User
-from tests.notifications.kit import queue, statuses, until
+from tests.notifications.kit import MailServer, Receiver, queue, statuses, until
 from tests.people import person, subject
 
 Register = Callable[[Kind], Kind]
@@ -167,7 +168,7 @@ def test_many_that_fail_for_one_reason_are_recorded_together(
         queue(broken, person(f"user{number}"))
     queue(kind, person("ada"))
     NotificationMessage.objects.filter(method="smtp").delete()
-    with django_assert_max_num_queries(12):
+    with django_assert_max_num_queries(15):
         Notifier().deliver_batch()
     failed = NotificationMessage.objects.filter(notification_template_id=broken.id)
     assert set(failed.values_list("status", "attempt_count")) == {("permanent_failure", 1)}
@@ -323,6 +324,26 @@ def test_a_message_that_ends_every_notifier_is_given_up(user: User, kind: Kind, 
     assert (row.status, row.status_reason) == ("permanent_failure", outbox.UNCONFIRMED)
 
 
+def test_what_failed_more_often_than_is_allowed_now_is_given_up(
+    user: User, kind: Kind, settings: Any
+) -> None:
+    """The limit was lowered: what waited for its next attempt would never have one, nor an end."""
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 9
+    queue(kind, user)
+    Notifier().deliver_batch()
+    before = NotificationMessage.objects.get(method="smtp")
+    settings.NOTIFICATIONS_MAX_SEND_ATTEMPTS = 2
+    assert outbox.give_up(timezone.now()) == 0, "one attempt is left"
+    settings.NOTIFICATIONS_MAX_SEND_ATTEMPTS = 1
+    assert outbox.give_up(timezone.now()) == 1
+    row = NotificationMessage.objects.get(method="smtp")
+    assert (row.status, row.attempt_count) == (MessageStatus.PERMANENT_FAILURE, 1)
+    assert row.status_reason == f"{outbox.NO_MORE}: {before.status_reason}"
+    assert row.next_retry_after is None
+    assert outbox.give_up(timezone.now()) == 0
+
+
 def test_oldest_first_and_no_more_than_a_batch(kind: Kind, db: None) -> None:
     for number in range(3):
         queue(kind, person(f"user{number}"))
@@ -397,6 +418,27 @@ def test_two_notifiers_send_each_message_once(kind: Kind, settings: Any) -> None
     assert InboxNotification.objects.count() == 60
     assert len(mail.outbox) == 60
     assert len({m.subject for m in mail.outbox}) == 60
+
+
+def test_mails_that_hang_leave_webhooks_their_places(
+    user: User, kind: Kind, mail_server: MailServer, receiver: Receiver, settings: Any
+) -> None:
+    settings.NOTIFICATIONS_LEASE_COUNT = 2
+    settings.NOTIFICATIONS_DISPATCH_TIMEOUT = 20
+    mail_server.held.add(user.email)
+    settings.NOTIFICATIONS_METHOD = "smtp"
+    for number in range(3):
+        queue(kind, user, name=f"n{number}")
+    settings.NOTIFICATIONS_METHOD = "webhook"
+    lane = OutsideLane(uuid.uuid4(), replace(LIMITS, batch=2))
+    lane.step()
+    until(lambda: len(mail_server.mails) == 2, "two mails under way")
+    for number in range(3):
+        queue(kind, user, name=f"m{number}")
+    until(lambda: lane.step() == 0.0 and len(receiver.requests) == 3, "all webhooks", within=10)
+    assert len(mail_server.mails) == 2, "the third waits for a place of its own method"
+    mail_server.held.clear()
+    lane.close()
 
 
 def test_a_dispatch_longer_than_the_lease_is_refused_at_the_start(settings: Any) -> None:

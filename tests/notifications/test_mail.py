@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import threading
 import time
@@ -14,7 +15,6 @@ import pytest
 
 from coder_admin.notifications.dispatcher import Notifier
 from coder_admin.notifications.kinds import Kind
-from coder_admin.notifications.mail import is_final
 from coder_admin.notifications.models import NotificationMessage
 from coder_admin.organizations.models import User
 from tests.notifications.kit import MailServer, queue, statuses
@@ -262,8 +262,93 @@ def test_an_address_that_swallows_everything_leaves_time_for_the_next(
     assert took < 3
 
 
+def test_a_machine_without_ipv6_uses_the_address_behind_it(
+    user: User, kind: Kind, mail_server: MailServer, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.EMAIL_HOST = "both.example"
+    addresses = [
+        (socket.AF_INET6, ("::1", mail_server.port, 0, 0)),
+        (socket.AF_INET, (mail_server.host, mail_server.port)),
+    ]
+    monkeypatch.setattr(
+        socket, "getaddrinfo", lambda *_, **__: [(f, socket.SOCK_STREAM, 6, "", a) for f, a in addresses]
+    )
+
+    class WithoutIPv6(socket.socket):
+        def __init__(self, family: int = -1, *args: Any, **options: Any) -> None:
+            if family == socket.AF_INET6:
+                raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
+            super().__init__(family, *args, **options)
+
+    monkeypatch.setattr(socket, "socket", WithoutIPv6)
+    queue(kind, user)
+    Notifier().deliver_batch()
+    assert statuses()["smtp"] == "sent"
+
+
+def answers(refused: dict[bytes, bytes]) -> Script:
+    """A good server but for its answers to these commands (`HI`: its greeting; a dot: the mail itself)."""
+
+    def play(connection: socket.socket, ended: threading.Event) -> None:
+        in_data = False
+
+        def say(word: bytes, otherwise: bytes) -> bool:
+            connection.sendall(refused.get(word, otherwise) + b"\r\n")
+            return word not in refused
+
+        say(b"HI", b"220 here")
+        for line in connection.makefile("rb"):
+            word = line.strip().upper()[:4]
+            if in_data:
+                if word == b".":
+                    in_data = False
+                    say(word, b"250 taken")
+            elif word == b"DATA":
+                in_data = say(word, b"354 go on")
+            elif word == b"EHLO":
+                say(word, b"250-here\r\n250-AUTH PLAIN\r\n250 STARTTLS")
+            else:
+                say(word, b"250 yes")
+
+    return play
+
+
+LOGIN = {"EMAIL_HOST_USER": "coder", "EMAIL_HOST_PASSWORD": "secret"}
+
+
 @pytest.mark.parametrize(
-    ("code", "final"), [(421, False), (450, False), (535, False), (550, True), (554, True), (250, False)]
+    ("refused", "options", "status"),
+    [
+        pytest.param({}, {}, "sent", id="nothing"),
+        # What concerns the deployment can be corrected before the next attempt.
+        pytest.param({b"HI": b"554 no service for you"}, {}, "temporary_failure", id="greeting"),
+        pytest.param(
+            {b"EHLO": b"550 who?", b"HELO": b"550 who?"}, {}, "temporary_failure", id="our own name"
+        ),
+        pytest.param({b"STAR": b"554 no keys"}, {"EMAIL_USE_TLS": True}, "temporary_failure", id="STARTTLS"),
+        pytest.param({b"AUTH": b"535 wrong"}, LOGIN, "temporary_failure", id="login"),
+        pytest.param({b"AUTH": b"554 locked"}, LOGIN, "temporary_failure", id="locked login"),
+        pytest.param({b"MAIL": b"553 sender not allowed"}, {}, "temporary_failure", id="sender"),
+        pytest.param({b"MAIL": b"530 log in first"}, {}, "temporary_failure", id="login missing"),
+        pytest.param({b"RCPT": b"530 log in first"}, {}, "temporary_failure", id="login missing, late"),
+        # What concerns the message will be said again.
+        pytest.param({b"RCPT": b"550 no such user"}, {}, "permanent_failure", id="recipient"),
+        pytest.param({b"DATA": b"554 not this one"}, {}, "permanent_failure", id="data"),
+        pytest.param({b".": b"554 spam"}, {}, "permanent_failure", id="mail"),
+        pytest.param({b"RCPT": b"452 full"}, {}, "temporary_failure", id="full"),
+        pytest.param({b"DATA": b"451 later"}, {}, "temporary_failure", id="later"),
+        pytest.param({b".": b"421 shutting down"}, {}, "temporary_failure", id="shutting down"),
+    ],
 )
-def test_which_answers_are_final(code: int, final: bool) -> None:
-    assert is_final(code) is final
+def test_which_refusals_are_final(
+    user: User, kind: Kind, settings: Any, refused: dict[bytes, bytes], options: dict[str, Any], status: str
+) -> None:
+    for name, value in options.items():
+        setattr(settings, name, value)
+    with scripted(answers(refused), settings):
+        queue(kind, user)
+        Notifier().deliver_batch()
+    row = NotificationMessage.objects.get(method="smtp")
+    assert row.status == status
+    for answer in refused.values():
+        assert answer.decode() in row.status_reason

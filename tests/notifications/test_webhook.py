@@ -167,8 +167,23 @@ def test_a_redirect_to_a_private_address_is_not_followed(user: User, kind: Kind,
     assert [request.path for request in receiver.requests] == ["/hook"]
 
 
-def test_a_redirect_that_cannot_be_read_is_final(user: User, kind: Kind, receiver: Receiver) -> None:
-    receiver.answers = [(307, "http://[nowhere")]
+@pytest.mark.parametrize("allowed", [False, True])
+@pytest.mark.parametrize(
+    "location",
+    [
+        "http://[nowhere",
+        "http://a..b/x",
+        "http://.example.com/x",
+        f"http://{'a' * 64}.example.com/x",
+        f"http://{'ü' * 64}.example.com/x",
+        f"http://8.8.8.8/{'x' * 65_536}",
+    ],
+)
+def test_a_redirect_that_cannot_be_read_is_final(
+    user: User, kind: Kind, receiver: Receiver, settings: Any, location: str, allowed: bool
+) -> None:
+    settings.NOTIFICATIONS_WEBHOOK_ALLOW_PRIVATE = allowed
+    receiver.answers = [(307, location)]
     queue(kind, user)
     Notifier().deliver_batch()
     assert statuses()["webhook"] == "permanent_failure"
@@ -313,3 +328,15 @@ def test_the_connection_goes_to_the_address_that_was_looked_at(monkeypatch: pyte
     target = asyncio.run(checked_target("https://hooks.example.com/a?b=c", came_from="https://x.example"))
     assert target.url == "https://93.184.216.34:443/a?b=c"
     assert (target.host, target.server_name) == ("hooks.example.com", "hooks.example.com")
+    target = asyncio.run(checked_target("https://h\u00fc.example/", came_from="https://x.example"))
+    assert (target.host, target.server_name) == ("xn--h-eha.example", "xn--h-eha.example")
+
+
+def test_an_endpoint_that_is_no_name_is_tried_again_once_corrected(
+    user: User, kind: Kind, receiver: Receiver, settings: Any
+) -> None:
+    settings.NOTIFICATIONS_WEBHOOK_ENDPOINT = "http://a..b/hook"
+    queue(kind, user)
+    Notifier().deliver_batch()
+    assert statuses()["webhook"] == "temporary_failure"
+    assert "could not be reached" in reason()
