@@ -25,7 +25,7 @@ _FLAGS: Final = (
 )
 _TEXTS: Final = {"display_name": 64, "description": 128, "icon": 256, "deprecation_message": 65_536}
 SETTINGS: Final = frozenset({*_DURATIONS, *_FLAGS, *_TEXTS, "autostart_days_of_week"})
-_MAXIMUM_MS: Final = 2**53
+_MAXIMUM_MS: Final = 100 * 365 * 86_400_000  # a century: what is added to a date stays in the calendar
 
 
 def setting_problems(settings: Mapping[str, Any]) -> list[Validation]:
@@ -34,7 +34,7 @@ def setting_problems(settings: Mapping[str, Any]) -> list[Validation]:
     for field in _DURATIONS:
         value = settings.get(field, 0)
         if not _is_whole(value) or not 0 <= value <= _MAXIMUM_MS:
-            problems.append(Validation(field, "Must be a number of milliseconds, 0 or more."))
+            problems.append(Validation(field, f"Must be a number of milliseconds from 0 to {_MAXIMUM_MS}."))
         elif 0 < value < MINIMUM_TTL_MS and field != "activity_bump_ms":
             problems.append(Validation(field, "Value must be at least one minute (60000), or 0."))
     default, longest = settings.get("default_ttl_ms", 0), settings.get("max_ttl_ms", 0)

@@ -69,6 +69,8 @@ def test_create_refusals(organization: Organization, admin: User, member: User, 
     assert conflict.status_code == 409
     assert conflict.json()["validations"][0]["field"] == "name"
     assert create(client, organization, version, default_ttl_ms=59_999).status_code == 400
+    beyond = create(client, organization, version, time_til_dormant_autodelete_ms=2**53)
+    assert beyond.json()["validations"][0]["field"] == "time_til_dormant_autodelete_ms"
     assert create(client, organization, taken.active_version).status_code == 400
     missing = create(
         client, organization, version, template_version_id="00000000-0000-4000-8000-000000000000"
