@@ -6,8 +6,8 @@ from .environment import BASE_DIR, data_dir, env, secret_key
 
 DATA_DIR = data_dir()
 SECRET_KEY = secret_key(DATA_DIR)
-DEBUG = env.bool("CODER_ADMIN_DEBUG", default=False)
-PRODUCTION = env.bool("CODER_ADMIN_PRODUCTION", default=False)
+DEBUG = env.switch("CODER_ADMIN_DEBUG", default=False)
+PRODUCTION = env.switch("CODER_ADMIN_PRODUCTION", default=False)
 VERSION = "0.1.0"
 
 # The address by which people, agents and links reach this deployment.

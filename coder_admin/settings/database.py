@@ -28,7 +28,10 @@ def _database() -> dict[str, Any]:
                 ),
             },
         }
-    database: dict[str, Any] = env.db_url("DATABASE_URL")
+    try:
+        database: dict[str, Any] = env.db_url("DATABASE_URL")
+    except ValueError:  # a port that is no number
+        database = {}
     if database.get("ENGINE") not in ENGINES:
         raise ImproperlyConfigured(
             "DATABASE_URL names no database that Coder Admin knows: use "

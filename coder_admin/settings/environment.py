@@ -16,6 +16,7 @@ YEAR = 366 * 24 * 3600
 MOST = 2**31 - 1
 """The largest whole number that a setting may hold."""
 
+_ON, _OFF = frozenset({"true", "1", "yes", "on"}), frozenset({"false", "0", "no", "off"})
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)", re.ASCII)
 _WHOLE = re.compile(r"[+-]?\d{1,18}", re.ASCII)
 
@@ -75,6 +76,14 @@ class Environment(environ.Env):  # type: ignore[misc]  # django-environ has no t
                 f"{var} is {_quoted(text)}; set it to a whole number from {least} to {most}."
             )
         return value
+
+    def switch(self, var: str, *, default: bool) -> bool:
+        """Whether something is on; a variable that is set to nothing counts as not set."""
+        text: str = self.str(var, default="")
+        word = text.strip().lower()
+        if word and word not in _ON | _OFF:
+            raise ImproperlyConfigured(f"{var} is {_quoted(text)}; set it to true or false.")
+        return word in _ON if word else default
 
     def choice(self, var: str, *, default: str, options: tuple[str, ...]) -> str:
         """One of a few words."""

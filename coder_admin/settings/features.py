@@ -42,7 +42,7 @@ EVENTS_STRICT = False
 # Provisioning: the engine that runs templates, and how long a silent worker keeps its job.
 PROVISIONER_ENGINE = env.str("CODER_ADMIN_ENGINE", default="embedded")
 # False: this machine never runs the embedded engine, and so no script of a template by it.
-EMBEDDED_ENGINE = env.bool("CODER_ADMIN_EMBEDDED_ENGINE", default=True)
+EMBEDDED_ENGINE = env.switch("CODER_ADMIN_EMBEDDED_ENGINE", default=True)
 # Scripts of templates are somebody else's code: the system user they run as ("" = our own), and what each of
 # their processes may take (MiB of memory, open files, MiB of one file; processes of that user; 0 = no limit).
 SCRIPT_USER = env.str("CODER_ADMIN_SCRIPT_USER", default="")
@@ -87,14 +87,14 @@ PREBUILDS_NOT_READY_LIMIT = env.duration("CODER_ADMIN_PREBUILDS_NOT_READY_LIMIT"
 WORKSPACE_QUOTAS = env.choice("CODER_ADMIN_WORKSPACE_QUOTAS", default="auto", options=("auto", "on", "off"))
 
 # Who may read /metrics without being logged in: everybody, or whoever knows the token.
-METRICS_OPEN = env.bool("CODER_ADMIN_METRICS_OPEN", default=False)
+METRICS_OPEN = env.switch("CODER_ADMIN_METRICS_OPEN", default=False)
 METRICS_TOKEN = env.str("CODER_ADMIN_METRICS_TOKEN", default="")
 METRICS_REFRESHED_ON_DEMAND = True  # by the first scrape of a server that runs without `up`
 
 # Workspaces: how often their schedules are looked at, and whether people who may read the deployment's
 # configuration can ask a build for debug output.
 LIFECYCLE_INTERVAL_SECONDS = env.duration("CODER_ADMIN_LIFECYCLE_INTERVAL_SECONDS", default=60.0, above=0)
-ENABLE_TERRAFORM_DEBUG_MODE = env.bool("CODER_ENABLE_TERRAFORM_DEBUG_MODE", default=False)
+ENABLE_TERRAFORM_DEBUG_MODE = env.switch("CODER_ENABLE_TERRAFORM_DEBUG_MODE", default=False)
 
 # Agents: a silent agent counts as disconnected after this many seconds.
 AGENT_INACTIVE_DISCONNECT_SECONDS = env.duration(
@@ -113,14 +113,14 @@ NOTIFICATIONS_STORE_SYNC_INTERVAL = env.duration("CODER_NOTIFICATIONS_STORE_SYNC
 NOTIFICATIONS_STORE_SYNC_BUFFER_SIZE = env.count(
     "CODER_NOTIFICATIONS_STORE_SYNC_BUFFER_SIZE", default=50, least=1
 )
-NOTIFICATIONS_INBOX_ENABLED = env.bool("CODER_NOTIFICATIONS_INBOX_ENABLED", default=True)
+NOTIFICATIONS_INBOX_ENABLED = env.switch("CODER_NOTIFICATIONS_INBOX_ENABLED", default=True)
 # Further incidents of one kind about one template within this many seconds become one message; 0 = never.
 NOTIFICATIONS_DIGEST_WINDOW = env.duration("CODER_ADMIN_NOTIFICATIONS_DIGEST_WINDOW", default=3600.0)
 # The webhook: its address, what its requests are signed with, and whether it may redirect into private
 # networks.
 NOTIFICATIONS_WEBHOOK_ENDPOINT = env.web_address("CODER_NOTIFICATIONS_WEBHOOK_ENDPOINT")
 NOTIFICATIONS_WEBHOOK_SECRET = env.str("CODER_ADMIN_NOTIFICATIONS_WEBHOOK_SECRET", default="")
-NOTIFICATIONS_WEBHOOK_ALLOW_PRIVATE = env.bool(
+NOTIFICATIONS_WEBHOOK_ALLOW_PRIVATE = env.switch(
     "CODER_ADMIN_NOTIFICATIONS_WEBHOOK_ALLOW_PRIVATE", default=False
 )
 
@@ -128,8 +128,8 @@ EMAIL_HOST = env.str("CODER_EMAIL_HOST", default="")
 EMAIL_PORT = env.count("CODER_EMAIL_PORT", default=587, least=1, most=65_535)
 EMAIL_HOST_USER = env.str("CODER_EMAIL_AUTH_USERNAME", default="")
 EMAIL_HOST_PASSWORD = env.str("CODER_EMAIL_AUTH_PASSWORD", default="")
-EMAIL_USE_TLS = env.bool("CODER_EMAIL_TLS_STARTTLS", default=False)
-EMAIL_USE_SSL = env.bool("CODER_EMAIL_FORCE_TLS", default=False)
+EMAIL_USE_TLS = env.switch("CODER_EMAIL_TLS_STARTTLS", default=False)
+EMAIL_USE_SSL = env.switch("CODER_EMAIL_FORCE_TLS", default=False)
 if EMAIL_USE_TLS and EMAIL_USE_SSL:
     raise ImproperlyConfigured(
         "CODER_EMAIL_TLS_STARTTLS and CODER_EMAIL_FORCE_TLS are both true, but a connection is encrypted "

@@ -9,7 +9,7 @@ import structlog
 from .environment import env
 
 LOG_LEVEL = env.str("CODER_ADMIN_LOG_LEVEL", default="INFO").upper()
-LOG_JSON = env.bool("CODER_ADMIN_LOG_JSON", default=False)
+LOG_JSON = env.switch("CODER_ADMIN_LOG_JSON", default=False)
 
 _shared: list[Any] = [
     structlog.contextvars.merge_contextvars,

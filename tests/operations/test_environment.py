@@ -83,3 +83,40 @@ def test_limits_are_read_strictly(monkeypatch: pytest.MonkeyPatch, value: str) -
     monkeypatch.setenv("X_LIMITS", f"memory={value}")
     with pytest.raises(ImproperlyConfigured, match="X_LIMITS cannot be read: write name=number"):
         Environment().counts("X_LIMITS")
+
+
+@pytest.mark.parametrize("default", [True, False])
+@pytest.mark.parametrize(
+    ("text", "on"),
+    [
+        ("true", True),
+        ("YES", True),
+        ("1", True),
+        (" on ", True),
+        ("False", False),
+        ("0", False),
+        ("off", False),
+    ],
+)
+def test_a_switch_is_one_of_a_few_words(
+    monkeypatch: pytest.MonkeyPatch, text: str, on: bool, default: bool
+) -> None:
+    monkeypatch.setenv("X_ON", text)
+    assert Environment().switch("X_ON", default=default) is on
+
+
+@pytest.mark.parametrize("default", [True, False])
+def test_a_switch_that_is_set_to_nothing_is_its_default(
+    monkeypatch: pytest.MonkeyPatch, default: bool
+) -> None:
+    monkeypatch.setenv("X_ON", "")
+    assert Environment().switch("X_ON", default=default) is default
+    monkeypatch.delenv("X_ON")
+    assert Environment().switch("X_ON", default=default) is default
+
+
+@pytest.mark.parametrize("text", ["sure", "2", "t r u e", "wahr"])
+def test_a_switch_refuses_other_words(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("X_ON", text)
+    with pytest.raises(ImproperlyConfigured, match=r"X_ON is .*; set it to true or false"):
+        Environment().switch("X_ON", default=True)

@@ -68,6 +68,8 @@ def test_a_data_folder_that_is_a_file(tmp_path: Path) -> None:
         ("CODER_EMAIL_PORT", "70000", "to 65535"),
         ("CODER_WORKSPACE_PREBUILDS_RECONCILIATION_INTERVAL", "-5", "greater than 0"),
         ("DATABASE_URL", "oracle-ish://nowhere", "DATABASE_URL"),
+        ("DATABASE_URL", "postgres://me@localhost:fivefour/x", "DATABASE_URL"),
+        ("CODER_ADMIN_METRICS_OPEN", "sure", "true or false"),
     ],
 )
 def test_a_setting_that_cannot_be_used(tmp_path: Path, variable: str, value: str, reason: str) -> None:
