@@ -46,5 +46,6 @@ class Command(BaseCommand):
             ways = ", ".join(("inbox", *available_methods()))
             self.stdout.write(f"Notifier {notifier.id} delivers by {ways}{'; paused' if paused else ''}.")
             self.stdout.flush()
-            ended.wait()
+            while not ended.wait(1.0):
+                pass  # a signal that came just before a wait without end would not end it
             notifier.stop()

@@ -53,7 +53,8 @@ class Command(BaseCommand):
             signal.signal(number, on_signal)
         self.stdout.write(f"Provisioner {worker.name} runs up to {worker.concurrency} jobs; SIGTERM drains.")
         self.stdout.flush()
-        drain.wait()
+        while not drain.wait(1.0):
+            pass  # a signal that came just before a wait without end would not end it
         self.stdout.write(f"Draining: {worker.busy} jobs left.")
 
         def hasten() -> None:
